@@ -1,0 +1,403 @@
+//! The ABI of `segue.h`, from the Rust side. Plugins use [`export!`](crate::export).
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+
+use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
+
+use crate::{Batch, Column, Context, Error, Manifest, OperatorManifest, Result, Stage};
+use crate::{export_batch, import_batch};
+
+/// `SEGUE_MAGIC`
+pub const MAGIC: u64 = 0x5345_4755_4550_4c47;
+/// `SEGUE_ABI_MAJOR`
+pub const ABI_MAJOR: u32 = 1;
+/// `SEGUE_ABI_MINOR`
+pub const ABI_MINOR: u32 = 0;
+/// The one symbol a plugin exports.
+pub const SYMBOL: &str = "segue_plugin_table";
+
+/// `segue_text`
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Text {
+    /// UTF-8, not zero-ended.
+    pub data: *const u8,
+    /// In bytes.
+    pub length: usize,
+}
+
+impl Text {
+    /// Borrows `text`, for the length of one call.
+    pub fn new(text: &str) -> Self {
+        Text { data: text.as_ptr(), length: text.len() }
+    }
+
+    /// The text, with anything that is not UTF-8 replaced.
+    ///
+    /// # Safety
+    /// `data` must point to `length` readable bytes, or `length` be 0.
+    pub unsafe fn read(self) -> String {
+        if self.length == 0 || self.data.is_null() {
+            return String::new();
+        }
+        // SAFETY: the caller vouches for it.
+        let bytes = unsafe { std::slice::from_raw_parts(self.data, self.length) };
+        String::from_utf8_lossy(bytes).into_owned()
+    }
+}
+
+/// `segue_reply`
+#[repr(C)]
+pub struct Reply {
+    /// First argument of each function.
+    pub host: *mut c_void,
+    /// Takes a JSON answer.
+    pub text: unsafe extern "C" fn(*mut c_void, Text),
+    /// Takes a batch, and ownership of it.
+    pub batch: unsafe extern "C" fn(*mut c_void, *mut FFI_ArrowArray, *mut FFI_ArrowSchema),
+    /// Takes code, message and option.
+    pub fail: unsafe extern "C" fn(*mut c_void, Text, Text, Text),
+}
+
+/// `manifest`
+pub type ManifestFn = unsafe extern "C" fn(*const Reply) -> i32;
+/// `columns`
+pub type ColumnsFn = unsafe extern "C" fn(Text, Text, Text, *const Reply) -> i32;
+/// `units`
+pub type UnitsFn = unsafe extern "C" fn(Text, Text, *const Reply) -> i32;
+/// `create`
+pub type CreateFn = unsafe extern "C" fn(Text, Text, Text, *const Reply, *mut *mut c_void) -> i32;
+/// `process`
+pub type ProcessFn = unsafe extern "C" fn(
+    *mut c_void,
+    u64,
+    *mut FFI_ArrowArray,
+    *mut FFI_ArrowSchema,
+    *const Reply,
+) -> i32;
+/// `flush`
+pub type FlushFn = unsafe extern "C" fn(*mut c_void, u64, *const Reply) -> i32;
+/// `drop`
+pub type DropFn = unsafe extern "C" fn(*mut c_void);
+
+/// `segue_plugin`
+#[repr(C)]
+pub struct Table {
+    /// [`MAGIC`]
+    pub magic: u64,
+    /// [`ABI_MAJOR`]
+    pub abi_major: u32,
+    /// [`ABI_MINOR`]
+    pub abi_minor: u32,
+    /// Bytes of this struct.
+    pub size: u64,
+    /// Every operator, as JSON.
+    pub manifest: Option<ManifestFn>,
+    /// What an operator reads and writes.
+    pub columns: Option<ColumnsFn>,
+    /// The parts a stage can be cut into.
+    pub units: Option<UnitsFn>,
+    /// Makes a stage.
+    pub create: Option<CreateFn>,
+    /// One batch in.
+    pub process: Option<ProcessFn>,
+    /// No more input at a time.
+    pub flush: Option<FlushFn>,
+    /// The last call on a stage.
+    pub drop: Option<DropFn>,
+}
+
+/// The operators of one library; [`export!`](crate::export) implements it.
+pub trait Library: 'static {
+    /// In the order a manifest names them.
+    const OPERATORS: &'static [Operator];
+}
+
+/// One operator's functions, with its type erased.
+pub struct Operator {
+    name: &'static str,
+    version: &'static str,
+    manifest: fn(&str, &str) -> OperatorManifest,
+    columns: fn(&str, &[Column]) -> Result<String>,
+    units: fn(&str) -> Result<String>,
+    create: fn(&str, &Context) -> Result<Box<dyn Erased>>,
+}
+
+impl Operator {
+    /// The operator `name`, which is a stage of type `S`.
+    pub const fn of<S: Stage>(name: &'static str, version: &'static str) -> Self {
+        Operator {
+            name,
+            version,
+            manifest: OperatorManifest::of::<S>,
+            columns: |options, input| json(&parse::<S>(options)?.columns_for(input)?),
+            units: |options| json(&parse::<S>(options)?.units()?),
+            create: |options, context| {
+                let mut stage = parse::<S>(options)?;
+                stage.start(context)?;
+                Ok(Box::new(stage))
+            },
+        }
+    }
+}
+
+/// A stage without its type.
+trait Erased {
+    fn process_each(&mut self, batch: Batch, emit: &mut dyn FnMut(Batch)) -> Result<()>;
+    fn flush(&mut self, time: u64, emit: &mut dyn FnMut(Batch)) -> Result<()>;
+}
+
+impl<S: Stage> Erased for S {
+    fn process_each(&mut self, batch: Batch, emit: &mut dyn FnMut(Batch)) -> Result<()> {
+        Stage::process_each(self, batch, emit)
+    }
+
+    fn flush(&mut self, time: u64, emit: &mut dyn FnMut(Batch)) -> Result<()> {
+        Stage::flush(self, time, emit)
+    }
+}
+
+fn parse<S: Stage>(options: &str) -> Result<S> {
+    let mut json = serde_json::Deserializer::from_str(options);
+    serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let option = error.path().iter().next().map(|segment| segment.to_string());
+        let reason = error.inner().to_string();
+        let reason = reason.split(" at line ").next().unwrap_or_default();
+        let error = Error::new("bad-option", reason);
+        option.into_iter().fold(error, |error, name| error.option(name))
+    })
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|e| Error::new("json", e.to_string()))
+}
+
+impl Table {
+    /// The table of the library `L`.
+    pub const fn of<L: Library>() -> Self {
+        Table {
+            magic: MAGIC,
+            abi_major: ABI_MAJOR,
+            abi_minor: ABI_MINOR,
+            size: size_of::<Table>() as u64,
+            manifest: Some(manifest::<L>),
+            columns: Some(columns::<L>),
+            units: Some(units::<L>),
+            create: Some(create::<L>),
+            process: Some(process),
+            flush: Some(flush),
+            drop: Some(drop_stage),
+        }
+    }
+}
+
+fn operator<L: Library>(name: &str) -> Result<&'static Operator> {
+    (L::OPERATORS.iter().find(|one| one.name == name))
+        .ok_or_else(|| Error::new("unknown-operator", format!("there is no operator `{name}` here")))
+}
+
+unsafe extern "C" fn manifest<L: Library>(reply: *const Reply) -> i32 {
+    let work = || {
+        let of = |one: &Operator| (one.manifest)(one.name, one.version);
+        json(&Manifest { operators: L::OPERATORS.iter().map(of).collect() })
+    };
+    // SAFETY: the host passes a valid reply, for this call.
+    unsafe { answer(reply, work) }
+}
+
+unsafe extern "C" fn columns<L: Library>(
+    name: Text,
+    options: Text,
+    input: Text,
+    reply: *const Reply,
+) -> i32 {
+    // SAFETY: the host passes valid texts and a valid reply, for this call.
+    unsafe {
+        let (name, options, input) = (name.read(), options.read(), input.read());
+        let work = || {
+            let input: Vec<Column> = serde_json::from_str(&input)
+                .map_err(|e| Error::new("json", format!("bad input columns: {e}")))?;
+            (operator::<L>(&name)?.columns)(&options, &input)
+        };
+        answer(reply, work)
+    }
+}
+
+unsafe extern "C" fn units<L: Library>(name: Text, options: Text, reply: *const Reply) -> i32 {
+    // SAFETY: as in `columns`.
+    unsafe {
+        let (name, options) = (name.read(), options.read());
+        answer(reply, || (operator::<L>(&name)?.units)(&options))
+    }
+}
+
+/// Runs `work` and passes its JSON, or its failure, to the host.
+unsafe fn answer(reply: *const Reply, work: impl FnOnce() -> Result<String>) -> i32 {
+    // SAFETY: the host passes a valid reply, for this call.
+    let reply = unsafe { &*reply };
+    match guard(work) {
+        Ok(json) => {
+            // SAFETY: `json` outlives the call.
+            unsafe { (reply.text)(reply.host, Text::new(&json)) };
+            0
+        }
+        Err(error) => fail(reply, &error),
+    }
+}
+
+unsafe extern "C" fn create<L: Library>(
+    name: Text,
+    options: Text,
+    context: Text,
+    reply: *const Reply,
+    stage: *mut *mut c_void,
+) -> i32 {
+    // SAFETY: as in `columns`.
+    let (name, options, context, reply) =
+        unsafe { (name.read(), options.read(), context.read(), &*reply) };
+    let made = guard(|| {
+        let context: Context = serde_json::from_str(&context)
+            .map_err(|e| Error::new("json", format!("bad context: {e}")))?;
+        (operator::<L>(&name)?.create)(&options, &context)
+    });
+    match made {
+        Ok(made) => {
+            let erased: *mut Box<dyn Erased> = Box::into_raw(Box::new(made));
+            // SAFETY: the host passes a place for the result.
+            unsafe { *stage = erased.cast() };
+            0
+        }
+        Err(error) => fail(reply, &error),
+    }
+}
+
+unsafe extern "C" fn process(
+    stage: *mut c_void,
+    time: u64,
+    array: *mut FFI_ArrowArray,
+    schema: *mut FFI_ArrowSchema,
+    reply: *const Reply,
+) -> i32 {
+    // SAFETY: `stage` is what `create` made, and calls on it never overlap; the
+    // structs are the host's batch, which now is ours.
+    let (stage, array, schema, reply) = unsafe {
+        let stage = &mut *stage.cast::<Box<dyn Erased>>();
+        let (array, schema) = (FFI_ArrowArray::from_raw(array), FFI_ArrowSchema::from_raw(schema));
+        (stage, array, schema, &*reply)
+    };
+    let work = || {
+        // SAFETY: the host exports its batches with `export_batch`.
+        let columns = unsafe { import_batch(array, &schema)? };
+        collect(|emit| stage.process_each(Batch::new(time, columns), emit))
+    };
+    give(reply, guard(work))
+}
+
+unsafe extern "C" fn flush(stage: *mut c_void, time: u64, reply: *const Reply) -> i32 {
+    // SAFETY: as in `process`.
+    let (stage, reply) = unsafe { (&mut *stage.cast::<Box<dyn Erased>>(), &*reply) };
+    give(reply, guard(|| collect(|emit| stage.flush(time, emit))))
+}
+
+unsafe extern "C" fn drop_stage(stage: *mut c_void) {
+    // SAFETY: `stage` is what `create` made, and this is its last use.
+    let stage = unsafe { Box::from_raw(stage.cast::<Box<dyn Erased>>()) };
+    // A failure to drop cannot be told to anyone; it must only not unwind further.
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(stage)));
+}
+
+fn collect(work: impl FnOnce(&mut dyn FnMut(Batch)) -> Result<()>) -> Result<Vec<Batch>> {
+    let mut batches = Vec::new();
+    work(&mut |batch| batches.push(batch))?;
+    Ok(batches)
+}
+
+fn give(reply: &Reply, batches: Result<Vec<Batch>>) -> i32 {
+    let exported = batches.and_then(|all| {
+        all.into_iter().map(|one| export_batch(one.into_columns())).collect::<Result<Vec<_>>>()
+    });
+    match exported {
+        Ok(all) => {
+            for (mut array, mut schema) in all {
+                // SAFETY: the host moves both structs out and marks them released.
+                unsafe { (reply.batch)(reply.host, &mut array, &mut schema) };
+            }
+            0
+        }
+        Err(error) => fail(reply, &error),
+    }
+}
+
+fn fail(reply: &Reply, error: &Error) -> i32 {
+    let option = error.option.as_deref().unwrap_or_default();
+    let texts = (Text::new(&error.code), Text::new(&error.message), Text::new(option));
+    // SAFETY: the texts outlive the call.
+    unsafe { (reply.fail)(reply.host, texts.0, texts.1, texts.2) };
+    1
+}
+
+thread_local! {
+    static PANIC_PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
+    static GUARDED: RefCell<bool> = const { RefCell::new(false) };
+}
+
+/// Runs `work`; a panic in it becomes an error of code `plugin-panic`.
+fn guard<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    remember_panic_places();
+    let before = GUARDED.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(work));
+    GUARDED.set(before);
+    result.unwrap_or_else(|payload| {
+        let place = PANIC_PLACE.take().map(|place| format!(" at {place}")).unwrap_or_default();
+        Err(Error::new("plugin-panic", format!("the plugin panicked{place}: {}", words(&*payload))))
+    })
+}
+
+/// Within [`guard`], a panic is recorded instead of printed.
+fn remember_panic_places() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let other = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if GUARDED.with_borrow(|guarded| *guarded) {
+                PANIC_PLACE.set(info.location().map(|at| format!("{}:{}", at.file(), at.line())));
+            } else {
+                other(info);
+            }
+        }));
+    });
+}
+
+fn words(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
+}
+
+/// Makes a shared library of these operators: `export!("upper" => Upper, "lower" => Lower);`
+///
+/// It expands to a unit type that lists the operators, a static table of the
+/// functions of `segue.h`, and the exported function `segue_plugin_table`, which
+/// returns that table. Nothing else is registered or run.
+#[macro_export]
+macro_rules! export {
+    ($($name:literal => $stage:ty),+ $(,)?) => {
+        struct SegueLibrary;
+
+        impl $crate::ffi::Library for SegueLibrary {
+            const OPERATORS: &'static [$crate::ffi::Operator] =
+                &[$($crate::ffi::Operator::of::<$stage>($name, env!("CARGO_PKG_VERSION"))),+];
+        }
+
+        static SEGUE_TABLE: $crate::ffi::Table = $crate::ffi::Table::of::<SegueLibrary>();
+
+        /// The functions of this plugin, as `segue.h` lays them out.
+        #[unsafe(no_mangle)]
+        pub extern "C" fn segue_plugin_table() -> *const $crate::ffi::Table {
+            &raw const SEGUE_TABLE
+        }
+    };
+}

@@ -1,0 +1,118 @@
+//! The trait a plugin implements.
+
+use std::borrow::Cow;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::{Batch, Column, Columns, Example, Result, Units};
+
+/// An operator: its fields are its options, read from the graph file.
+///
+/// State that is no option is a field with `#[serde(skip)]`, filled by
+/// [`Stage::start`].
+pub trait Stage: DeserializeOwned + JsonSchema + 'static {
+    /// Whether [`Stage::units`] gives units, so that `split` works.
+    const HAS_UNITS: bool = false;
+
+    /// What the operator reads and writes under these options.
+    fn columns(&self) -> Columns;
+
+    /// As [`Stage::columns`], for an operator that must look at its model, or at
+    /// the columns that reach it, to know.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the options
+    fn columns_for(&self, _input: &[Column]) -> Result<Columns> {
+        Ok(self.columns())
+    }
+
+    /// The parts the stage can be cut into.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the options
+    fn units(&self) -> Result<Option<Units>> {
+        Ok(None)
+    }
+
+    /// Called once before the first batch, where the stage runs: weights are
+    /// loaded here.
+    ///
+    /// # Errors
+    /// What cannot be loaded
+    fn start(&mut self, _context: &Context) -> Result<()> {
+        Ok(())
+    }
+
+    /// One batch in, one batch out. Only the columns that [`Stage::columns`]
+    /// names as written are taken from it.
+    ///
+    /// # Errors
+    /// What makes the batch impossible to process
+    fn process(&mut self, batch: Batch) -> Result<Batch>;
+
+    /// As [`Stage::process`], for an operator that gives none or several batches.
+    ///
+    /// # Errors
+    /// What makes the batch impossible to process
+    fn process_each(&mut self, batch: Batch, emit: &mut dyn FnMut(Batch)) -> Result<()> {
+        emit(self.process(batch)?);
+        Ok(())
+    }
+
+    /// No more input can come at `time`.
+    ///
+    /// # Errors
+    /// What makes the held-back batches impossible to give
+    fn flush(&mut self, _time: u64, _emit: &mut dyn FnMut(Batch)) -> Result<()> {
+        Ok(())
+    }
+
+    /// Inputs with the outputs they must give; they are documentation, and run as
+    /// tests.
+    fn examples() -> Vec<Example> {
+        Vec::new()
+    }
+}
+
+/// Where a stage runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Context {
+    /// Its name in the graph, with the segment's number if it is split: `encoder/0`.
+    pub stage: String,
+    /// The device's name.
+    pub device: String,
+    /// The worker thread within the device.
+    pub worker: usize,
+}
+
+/// An option that names a file or folder. The host resolves it against the graph
+/// file and checks that it exists.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ModelPath(pub PathBuf);
+
+impl Deref for ModelPath {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl JsonSchema for ModelPath {
+    fn schema_name() -> Cow<'static, str> {
+        "ModelPath".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "format": "path"})
+    }
+}

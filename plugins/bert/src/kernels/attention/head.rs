@@ -1,0 +1,161 @@
+//! One head of one review, in the steps that attention takes.
+
+use crate::kernels::math::{exp, max_of, sum_of};
+use crate::kernels::simd::Simd;
+use crate::kernels::tile::{PANEL_MAX, Rows, Sink, panel_product};
+
+/// One head of one review.
+pub(super) struct Head<'a> {
+    /// (n, 3 H)
+    pub qkv: &'a [f32],
+    /// 3 H
+    pub stride: usize,
+    /// H
+    pub hidden: usize,
+    /// The head's first column within H.
+    pub column: usize,
+    /// D: its columns.
+    pub size: usize,
+    /// Tokens.
+    pub n: usize,
+}
+
+impl Head<'_> {
+    /// This head's part of row `token`: 0 for the query, 1 for the key, 2 for the value.
+    #[inline(always)]
+    fn part(&self, token: usize, which: usize) -> &[f32] {
+        let at = token * self.stride + which * self.hidden + self.column;
+        &self.qkv[at..at + self.size]
+    }
+
+    /// Lays out the keys so that a panel's W keys lie side by side in each dimension.
+    #[inline(always)]
+    pub fn pack_keys(&self, keys: &mut [f32], width: usize) {
+        let panel_length = self.size * width;
+        for (p, panel) in keys.chunks_exact_mut(panel_length).enumerate() {
+            let from = p * width;
+            if from >= self.n {
+                break;
+            }
+            let count = width.min(self.n - from);
+            if count < width {
+                panel.fill(0.0);
+            }
+            for i in 0..count {
+                for (d, key) in self.part(from + i, 1).iter().enumerate() {
+                    panel[d * width + i] = *key;
+                }
+            }
+        }
+    }
+
+    /// Lays out the values by W dimensions, filled up with zeros.
+    #[inline(always)]
+    pub fn pack_values(&self, values: &mut [f32], width: usize) {
+        for (p, from) in (0..self.size).step_by(width).enumerate() {
+            let panel = &mut values[p * self.n * width..][..self.n * width];
+            let count = width.min(self.size - from);
+            for (token, to) in panel.chunks_exact_mut(width).enumerate() {
+                to[..count].copy_from_slice(&self.part(token, 2)[from..from + count]);
+                to[count..].fill(0.0);
+            }
+        }
+    }
+
+    /// Products of `count` queries with every key: (count, n rounded up to W).
+    #[inline(always)]
+    pub fn score<S: Simd>(&self, first: usize, count: usize, keys: &[f32], scores: &mut [f32]) {
+        let width = 2 * S::LANES;
+        let padded = self.n.next_multiple_of(width);
+        let queries = Rows {
+            data: &self.qkv[self.column..],
+            stride: self.stride,
+            depth: self.size,
+        };
+        let panels = keys[..padded * self.size].chunks_exact(self.size * width);
+        for (p, panel) in panels.enumerate() {
+            let zeros = [0.0; PANEL_MAX];
+            let mut sink = Scores {
+                scores: &mut scores[p * width..],
+                padded,
+                first,
+            };
+            panel_product::<S>(queries, first, count, panel, &zeros, &mut sink);
+        }
+    }
+
+    /// Turns scores into weights, all but for the factor it returns: one over their sum.
+    #[inline(always)]
+    pub fn softmax<S: Simd>(&self, scores: &mut [f32]) -> f32 {
+        let scale = 1.0 / (self.size as f32).sqrt();
+        let top = max_of(scores);
+        for score in scores.iter_mut() {
+            *score = exp::<S>((*score - top) * scale);
+        }
+        1.0 / sum_of(scores, |x| x)
+    }
+
+    /// Sums of values by weight, into this head's columns of `out`.
+    #[inline(always)]
+    pub fn mix<S: Simd>(
+        &self,
+        first: usize,
+        count: usize,
+        weights: &[f32],
+        values: &[f32],
+        scale: &[f32; 16],
+        out: &mut [f32],
+    ) {
+        let width = 2 * S::LANES;
+        let rows = Rows {
+            data: weights,
+            stride: self.n.next_multiple_of(width),
+            depth: self.n,
+        };
+        for (p, from) in (0..self.size).step_by(width).enumerate() {
+            let panel = &values[p * self.n * width..][..self.n * width];
+            let wide = width.min(self.size - from);
+            let zeros = [0.0; PANEL_MAX];
+            let mut sink = Mixed {
+                out: &mut out[first * self.hidden + self.column + from..],
+                hidden: self.hidden,
+                wide,
+                scale,
+            };
+            panel_product::<S>(rows, 0, count, panel, &zeros, &mut sink);
+        }
+    }
+}
+
+/// Scores of queries from `first` on, for the keys of one panel.
+struct Scores<'a> {
+    scores: &'a mut [f32],
+    padded: usize,
+    first: usize,
+}
+
+impl Sink for Scores<'_> {
+    #[inline(always)]
+    fn put(&mut self, row: usize, values: &mut [f32]) {
+        let at = (row - self.first) * self.padded;
+        self.scores[at..at + values.len()].copy_from_slice(values);
+    }
+}
+
+/// `wide` columns of the output rows of one block of queries.
+struct Mixed<'a> {
+    out: &'a mut [f32],
+    hidden: usize,
+    wide: usize,
+    scale: &'a [f32; 16],
+}
+
+impl Sink for Mixed<'_> {
+    #[inline(always)]
+    fn put(&mut self, row: usize, values: &mut [f32]) {
+        let at = row * self.hidden;
+        for (to, value) in self.out[at..at + self.wide].iter_mut().zip(values) {
+            *to = *value * self.scale[row];
+        }
+    }
+}

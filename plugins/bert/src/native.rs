@@ -1,0 +1,202 @@
+//! A segment from `model.safetensors`: a tract model of one operator a layer.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use tract_core::internal::*;
+
+use crate::config::ModelConfig;
+use crate::error::ModelError;
+use crate::kernels::{Isa, Linear, Norm};
+use crate::layers::Layers;
+use crate::ops::{
+    EmbeddingTables, Embeddings, EncoderLayer, Head, HeadWeights, LayerWeights, Workspace,
+};
+use crate::tensors::{Names, TensorSpec};
+use crate::weights::{Stored, WeightFile};
+
+/// The weight file of `dir`.
+pub(crate) fn weights_path(dir: &Path) -> PathBuf {
+    dir.join("model.safetensors")
+}
+
+/// An open model whose tensors of a range were checked.
+pub(crate) struct Source<'a> {
+    file: WeightFile,
+    prefix: String,
+    config: &'a ModelConfig,
+    layers: Layers,
+    has_head: bool,
+    isa: Isa,
+}
+
+impl<'a> Source<'a> {
+    /// Opens the file and checks every tensor of `layers`; no weights are read.
+    ///
+    /// # Errors
+    /// See [`crate::Segment::load`].
+    pub fn open(dir: &Path, config: &'a ModelConfig, layers: Layers) -> Result<Self, ModelError> {
+        let file = WeightFile::open(&weights_path(dir))?;
+        let source = Self {
+            prefix: file.prefix()?,
+            has_head: file.has("classifier.weight"),
+            isa: Isa::detect(),
+            config,
+            layers,
+            file,
+        };
+        if !source.ends_in_logits() && layers.start == config.num_hidden_layers {
+            let message = format!("`{layers}` is the head alone, and the model has none");
+            return Err(ModelError::new("bad-layers", message));
+        }
+        for spec in source.names().of_range(layers) {
+            source.file.check(&spec)?;
+        }
+        Ok(source)
+    }
+
+    /// Whether the range ends with the classifier.
+    pub fn ends_in_logits(&self) -> bool {
+        self.has_head && self.layers.reaches_head(self.config.num_hidden_layers)
+    }
+
+    /// Reads the weights of the range and wires the model: tokens (n) or hidden states (n, H) to
+    /// hidden states (n, H) or logits.
+    ///
+    /// # Errors
+    /// See [`crate::Segment::load`].
+    pub fn build(&self) -> Result<TypedModel, ModelError> {
+        let mut model = TypedModel::default();
+        let tokens = model.symbols.sym("tokens").to_dim();
+        let mut outlet = if self.layers.has_embeddings() {
+            let source = wired(model.add_source("tokens", u32::fact([tokens])))?;
+            wire(&mut model, "embeddings", self.embeddings()?, source)?
+        } else {
+            let hidden = self.config.hidden_size.to_dim();
+            wired(model.add_source("hidden", f32::fact([tokens, hidden])))?
+        };
+        let workspace = Arc::new(Mutex::new(Workspace::default()));
+        for layer in self.layers.start..self.layers.end {
+            let op = EncoderLayer {
+                weights: Arc::new(self.layer(layer)?),
+                workspace: workspace.clone(),
+            };
+            outlet = wire(&mut model, &format!("layer.{layer}"), op, outlet)?;
+        }
+        if self.ends_in_logits() {
+            outlet = wire(&mut model, "head", self.head()?, outlet)?;
+        }
+        wired(model.select_output_outlets(&[outlet]))?;
+        Ok(model)
+    }
+
+    fn names(&self) -> Names<'_> {
+        Names {
+            prefix: &self.prefix,
+            config: self.config,
+            has_head: self.has_head,
+        }
+    }
+
+    fn embeddings(&self) -> Result<Embeddings, ModelError> {
+        let [words, positions, types, weight, bias] = self.names().embeddings();
+        let mut token_type = self.file.read(&types)?;
+        token_type.truncate(self.config.hidden_size);
+        Ok(Embeddings(Arc::new(EmbeddingTables {
+            words: self.words(&words)?,
+            positions: self.file.read(&positions)?,
+            token_type,
+            norm: self.norm(&weight, &bias)?,
+            isa: self.isa,
+        })))
+    }
+
+    fn words(&self, spec: &TensorSpec) -> Result<Stored, ModelError> {
+        self.file.read_stored(spec)
+    }
+
+    fn layer(&self, layer: usize) -> Result<LayerWeights, ModelError> {
+        let [
+            qw,
+            qb,
+            kw,
+            kb,
+            vw,
+            vb,
+            ow,
+            ob,
+            onw,
+            onb,
+            uw,
+            ub,
+            dw,
+            db,
+            dnw,
+            dnb,
+        ] = self.names().layer(layer);
+        Ok(LayerWeights {
+            isa: self.isa,
+            heads: self.config.num_attention_heads,
+            activation: self.config.hidden_act,
+            qkv: self.linear(&[&qw, &kw, &vw], &[&qb, &kb, &vb])?,
+            output: self.linear(&[&ow], &[&ob])?,
+            output_norm: self.norm(&onw, &onb)?,
+            up: self.linear(&[&uw], &[&ub])?,
+            down: self.linear(&[&dw], &[&db])?,
+            down_norm: self.norm(&dnw, &dnb)?,
+            inner: self.config.intermediate_size,
+        })
+    }
+
+    fn head(&self) -> Result<Head, ModelError> {
+        let [pw, pb, cw, cb] = self.names().head();
+        Ok(Head(Arc::new(HeadWeights {
+            hidden: self.config.hidden_size,
+            labels: self.config.labels.len(),
+            pooler: self.linear(&[&pw], &[&pb])?,
+            classifier: self.linear(&[&cw], &[&cb])?,
+        })))
+    }
+
+    /// One dense layer of several, their outputs side by side.
+    fn linear(
+        &self,
+        weights: &[&TensorSpec],
+        biases: &[&TensorSpec],
+    ) -> Result<Linear, ModelError> {
+        let depth = weights[0].shape[1];
+        let (weights, biases) = (self.joined(weights)?, self.joined(biases)?);
+        wired(Linear::pack(self.isa, depth, &weights, &biases))
+    }
+
+    fn joined(&self, specs: &[&TensorSpec]) -> Result<Vec<f32>, ModelError> {
+        let mut all = Vec::new();
+        for spec in specs {
+            all.extend(self.file.read(spec)?);
+        }
+        Ok(all)
+    }
+
+    fn norm(&self, weight: &TensorSpec, bias: &TensorSpec) -> Result<Norm, ModelError> {
+        Ok(Norm {
+            weight: self.file.read(weight)?,
+            bias: self.file.read(bias)?,
+            eps: self.config.layer_norm_eps,
+        })
+    }
+}
+
+fn wire(
+    model: &mut TypedModel,
+    name: &str,
+    op: impl Into<Box<dyn TypedOp>>,
+    input: OutletId,
+) -> Result<OutletId, ModelError> {
+    let outlets = wired(model.wire_node(name, op, &[input]))?;
+    Ok(outlets[0])
+}
+
+/// tract's own errors, which no model file should be able to cause.
+pub(crate) fn wired<T>(result: TractResult<T>) -> Result<T, ModelError> {
+    result.map_err(|e| ModelError::new("model-failed", format!("tract: {e:#}")))
+}

@@ -1,0 +1,74 @@
+//! Pooler and classifier.
+
+use std::sync::Arc;
+
+use tract_core::internal::*;
+
+use crate::kernels::{After, Linear};
+
+/// Both dense layers, packed.
+#[derive(Debug)]
+pub(crate) struct HeadWeights {
+    pub hidden: usize,
+    pub labels: usize,
+    /// H -> H
+    pub pooler: Linear,
+    /// H -> labels
+    pub classifier: Linear,
+}
+
+/// `classifier(tanh(pooler(first token)))`: f32 (n, H) -> f32 (labels).
+///
+/// # Source
+/// Devlin et al., arXiv:1810.04805, section 4.1
+#[derive(Clone, Debug)]
+pub(crate) struct Head(pub Arc<HeadWeights>);
+
+impl HeadWeights {
+    fn run(&self, hidden: &[f32]) -> TractResult<Vec<f32>> {
+        let first = hidden.get(..self.hidden).context("no token to pool")?;
+        let mut pooled = vec![0.0; self.hidden];
+        self.pooler.run(first, &mut pooled, After::Nothing)?;
+        for x in &mut pooled {
+            *x = x.tanh();
+        }
+        let mut logits = vec![0.0; self.labels];
+        self.classifier.run(&pooled, &mut logits, After::Nothing)?;
+        Ok(logits)
+    }
+}
+
+impl PartialEq for Head {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Head {}
+
+impl Op for Head {
+    fn name(&self) -> StaticName {
+        "BertHead".into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for Head {
+    op_out_of_plan!();
+
+    fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let input = args_1!(inputs);
+        let plain = input.try_as_plain_ram()?;
+        let logits = self.0.run(plain.as_slice::<f32>()?)?;
+        Ok(tvec!(Tensor::from_shape(&[self.0.labels], &logits)?.into()))
+    }
+}
+
+impl TypedOp for Head {
+    as_op!();
+
+    fn output_facts(&self, _: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        Ok(tvec!(f32::fact([self.0.labels])))
+    }
+}

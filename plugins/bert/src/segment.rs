@@ -1,0 +1,213 @@
+//! A loaded range of a model, ready to run.
+
+use std::path::Path;
+
+use tract_core::internal::*;
+
+use crate::config::ModelConfig;
+use crate::error::ModelError;
+use crate::layers::Layers;
+use crate::native::{Source, wired};
+use crate::onnx::{self, OnnxChain};
+
+/// Encoder layers `start..end` of a model, with embeddings and head where the range has them.
+///
+/// It takes one review at a time, at its own length and without padding, so that a review's
+/// result cannot depend on others. It is single-threaded.
+#[derive(Debug)]
+pub struct Segment {
+    config: ModelConfig,
+    layers: Layers,
+    ends_in_logits: bool,
+    engine: Engine,
+}
+
+#[derive(Debug)]
+enum Engine {
+    Native(SimpleState<TypedFact, Box<dyn TypedOp>>),
+    Onnx(OnnxChain),
+}
+
+/// One review, as it is handed in.
+#[derive(Clone, Copy)]
+enum Input<'a> {
+    Tokens(&'a [u32]),
+    Hidden(&'a [f32], usize),
+}
+
+/// What a range of a model takes and gives, as told by [`check`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checked {
+    /// The model's configuration.
+    pub config: ModelConfig,
+    /// Whether it gives logits (else hidden states).
+    pub gives_logits: bool,
+}
+
+/// Checks that the model in `dir` has all tensors of `layers`; no weights are read.
+///
+/// Of an ONNX file, which has no header, only configuration and output are looked at.
+///
+/// # Errors
+/// As [`Segment::load`].
+pub fn check(dir: &Path, layers: Layers) -> Result<Checked, ModelError> {
+    let config = ModelConfig::read(dir)?;
+    layers.check(config.num_hidden_layers)?;
+    let gives_logits = match onnx::find(dir) {
+        Some(path) => onnx::has_head(&path)? && layers.reaches_head(config.num_hidden_layers),
+        None => Source::open(dir, &config, layers)?.ends_in_logits(),
+    };
+    Ok(Checked {
+        config,
+        gives_logits,
+    })
+}
+
+impl Segment {
+    /// Loads `layers` of the model in `dir`; of the weight file it reads only their tensors.
+    ///
+    /// # Errors
+    /// - `model-missing`: a file cannot be read
+    /// - `model-config`: `config.json` makes no sense
+    /// - `model-mismatch`: a tensor is missing, or is not what `config.json` says
+    /// - `model-truncated`: the weight file is shorter than its header says
+    /// - `model-onnx`: an ONNX file whose layers cannot be told apart
+    /// - `bad-layers`: the range does not fit the model
+    pub fn load(dir: &Path, layers: Layers) -> Result<Self, ModelError> {
+        let config = ModelConfig::read(dir)?;
+        layers.check(config.num_hidden_layers)?;
+        let (engine, ends_in_logits) = match onnx::find(dir) {
+            Some(path) => {
+                let chain = OnnxChain::load(&path, &config, layers)?;
+                let ends_in_logits = chain.ends_in_logits;
+                (Engine::Onnx(chain), ends_in_logits)
+            }
+            None => {
+                let source = Source::open(dir, &config, layers)?;
+                let plan = wired(source.build().map(SimplePlan::new)?)?;
+                (
+                    Engine::Native(wired(plan.spawn())?),
+                    source.ends_in_logits(),
+                )
+            }
+        };
+        Ok(Self {
+            ends_in_logits,
+            engine,
+            layers,
+            config,
+        })
+    }
+
+    /// The model's configuration.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The range that was loaded.
+    pub fn layers(&self) -> Layers {
+        self.layers
+    }
+
+    /// Whether it takes token ids (else hidden states).
+    pub fn takes_tokens(&self) -> bool {
+        self.layers.has_embeddings()
+    }
+
+    /// Whether it gives logits (else hidden states).
+    pub fn gives_logits(&self) -> bool {
+        self.ends_in_logits
+    }
+
+    /// f32 that one review of `tokens` tokens adds to the output.
+    pub fn output_len(&self, tokens: usize) -> usize {
+        match self.ends_in_logits {
+            true => self.config.labels.len(),
+            false => tokens * self.config.hidden_size,
+        }
+    }
+
+    /// Runs one review from its token ids, and appends n x H hidden states or the logits to `out`.
+    ///
+    /// # Errors
+    /// `bad-token` for an id outside the vocabulary, `too-long` for more tokens than positions,
+    /// `no-tokens` for none, `wrong-input` when this segment takes hidden states.
+    pub fn run_tokens(&mut self, tokens: &[u32], out: &mut Vec<f32>) -> Result<(), ModelError> {
+        self.check_input(true, tokens.len())?;
+        let vocabulary = self.config.vocab_size;
+        if let Some(at) = tokens.iter().position(|t| *t as usize >= vocabulary) {
+            let message = format!(
+                "token {} at position {at} is outside the model's vocabulary of {vocabulary}",
+                tokens[at]
+            );
+            return Err(ModelError::new("bad-token", message)
+                .help("tokenize with the vocabulary of the same model"));
+        }
+        wired(self.engine.run(Input::Tokens(tokens), out))
+    }
+
+    /// Runs one review from its hidden states (n, H), and appends like [`Self::run_tokens`].
+    ///
+    /// # Errors
+    /// `too-long`, `no-tokens`, or `wrong-input` when the length is no multiple of H or this
+    /// segment takes token ids.
+    pub fn run_hidden(&mut self, hidden: &[f32], out: &mut Vec<f32>) -> Result<(), ModelError> {
+        let h = self.config.hidden_size;
+        if !hidden.len().is_multiple_of(h) {
+            let message = format!("{} values are no vectors of length {h}", hidden.len());
+            return Err(ModelError::new("wrong-input", message));
+        }
+        let n = hidden.len() / h;
+        self.check_input(false, n)?;
+        wired(self.engine.run(Input::Hidden(hidden, n), out))
+    }
+
+    fn check_input(&self, is_tokens: bool, n: usize) -> Result<(), ModelError> {
+        let positions = self.config.max_position_embeddings;
+        if is_tokens != self.takes_tokens() {
+            let takes = if is_tokens {
+                "hidden states"
+            } else {
+                "token ids"
+            };
+            let message = format!("layers {} take {takes}", self.layers);
+            return Err(ModelError::new("wrong-input", message));
+        }
+        if n == 0 {
+            let message = "a review without tokens cannot be run";
+            return Err(ModelError::new("no-tokens", message)
+                .help("a tokenizer gives at least its two marks"));
+        }
+        if n > positions {
+            let message =
+                format!("a review has {n} tokens, and the model has {positions} positions");
+            return Err(ModelError::new("too-long", message).help(format!(
+                "set `max-tokens` of the tokenizer to {positions} or less"
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl Engine {
+    fn run(&mut self, input: Input<'_>, out: &mut Vec<f32>) -> TractResult<()> {
+        match self {
+            Self::Native(state) => {
+                let input = match input {
+                    Input::Tokens(tokens) => Tensor::from_shape(&[tokens.len()], tokens)?,
+                    Input::Hidden(hidden, n) => Tensor::from_shape(&[n, hidden.len() / n], hidden)?,
+                };
+                let result = state.run(tvec!(input.into()));
+                if result.is_err() {
+                    state.reset_turn()?;
+                }
+                out.extend_from_slice(result?[0].try_as_plain_ram()?.as_slice::<f32>()?);
+            }
+            Self::Onnx(chain) => out.extend(match input {
+                Input::Tokens(tokens) => chain.run(tokens, &[], tokens.len())?,
+                Input::Hidden(hidden, n) => chain.run(&[], hidden, n)?,
+            }),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,171 @@
+//! The operator, as a graph file names it.
+
+use schemars::JsonSchema;
+use segue_plugin::{
+    Batch, Column, Columns, Context, Error, ModelPath, Result, Stage, Unit, Units, fixed_f32,
+    fixed_f32_array, list_u32, ragged_f32, ragged_f32_array,
+};
+use serde::Deserialize;
+
+use crate::{
+    Checked, Layers, ModelConfig, ModelError, Segment, check, embedding_bytes, flops, head_bytes,
+    layer_cost,
+};
+
+/// Tokens of the review that unit costs are stated for.
+const TYPICAL_TOKENS: usize = 200;
+
+/// Runs encoder layers of a BERT-family model.
+///
+/// # Columns
+/// reads  `tokens: list u32`, or `hidden: ragged f32[H]` when `layers` does not begin at 0
+///
+/// writes `logits: fixed f32[labels]`, or `hidden: ragged f32[H]` when `layers` ends before the
+/// head or the model has none
+///
+/// # Errors
+/// Those of [`Segment::load`], [`Segment::run_tokens`] and [`Segment::run_hidden`]
+/// # Source
+/// Devlin et al., arXiv:1810.04805, section 3
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Bert {
+    /// A Hugging Face folder with `config.json` and `model.safetensors` or `model.onnx`.
+    pub model: ModelPath,
+    /// The encoder layers to run, as `a..b`; the embeddings go with the first, the head with the last.
+    #[serde(default = "all_layers")]
+    pub layers: String,
+    #[serde(skip)]
+    segment: Option<Segment>,
+}
+
+fn all_layers() -> String {
+    "..".into()
+}
+
+impl Bert {
+    fn range(&self) -> Result<Layers> {
+        let config = ModelConfig::read(&self.model).map_err(blamed)?;
+        Layers::parse(&self.layers, config.num_hidden_layers).map_err(blamed)
+    }
+}
+
+impl Stage for Bert {
+    const HAS_UNITS: bool = true;
+
+    fn columns(&self) -> Columns {
+        self.columns_for(&[]).unwrap_or_default()
+    }
+
+    fn columns_for(&self, _: &[Column]) -> Result<Columns> {
+        let layers = self.range()?;
+        let checked = check(&self.model, layers).map_err(blamed)?;
+        let Checked {
+            config,
+            gives_logits,
+        } = checked;
+        let hidden = ragged_f32(config.hidden_size);
+        let columns = match layers.has_embeddings() {
+            true => Columns::new().reads("tokens", list_u32()),
+            false => Columns::new().reads("hidden", hidden),
+        };
+        Ok(match gives_logits {
+            true => columns.writes("logits", fixed_f32(config.labels.len())),
+            false => columns.writes("hidden", hidden),
+        })
+    }
+
+    /// One unit an encoder layer; none when `layers` already selects a part.
+    fn units(&self) -> Result<Option<Units>> {
+        let config = ModelConfig::read(&self.model).map_err(blamed)?;
+        let count = config.num_hidden_layers;
+        if self.range()? != Layers::all(count) {
+            return Ok(None);
+        }
+        Ok(Some(Units {
+            option: "layers".into(),
+            units: (0..count).map(|layer| unit(&config, layer)).collect(),
+        }))
+    }
+
+    fn start(&mut self, _: &Context) -> Result<()> {
+        self.segment = Some(Segment::load(&self.model, self.range()?).map_err(blamed)?);
+        Ok(())
+    }
+
+    fn process(&mut self, batch: Batch) -> Result<Batch> {
+        let Some(segment) = &mut self.segment else {
+            return Err(Error::new("not-started", "no weights were loaded"));
+        };
+        let (values, lengths) = run(segment, &batch)?;
+        let config = segment.config();
+        if segment.gives_logits() {
+            batch.with_column("logits", fixed_f32_array(values, config.labels.len())?)
+        } else {
+            let hidden = ragged_f32_array(values, config.hidden_size, &lengths)?;
+            batch.with_column("hidden", hidden)
+        }
+    }
+}
+
+/// The output of all rows, one after the other, and each row's tokens.
+fn run(segment: &mut Segment, batch: &Batch) -> Result<(Vec<f32>, Vec<usize>)> {
+    let hidden_size = segment.config().hidden_size;
+    let mut values = Vec::new();
+    let mut lengths = Vec::with_capacity(batch.rows());
+    if segment.takes_tokens() {
+        for (row, tokens) in batch.lists_u32("tokens")?.enumerate() {
+            let result = segment.run_tokens(tokens, &mut values);
+            result.map_err(|e| in_row(row, e))?;
+            lengths.push(tokens.len());
+        }
+    } else {
+        for (row, hidden) in batch.ragged_f32("hidden", hidden_size)?.enumerate() {
+            let result = segment.run_hidden(hidden, &mut values);
+            result.map_err(|e| in_row(row, e))?;
+            lengths.push(hidden.len() / hidden_size);
+        }
+    }
+    Ok((values, lengths))
+}
+
+fn unit(config: &ModelConfig, layer: usize) -> Unit {
+    let one = Layers {
+        start: layer,
+        end: layer + 1,
+    };
+    let mut bytes = layer_cost(config, TYPICAL_TOKENS).parameter_bytes;
+    if one.has_embeddings() {
+        bytes += embedding_bytes(config);
+    }
+    if one.reaches_head(config.num_hidden_layers) {
+        bytes += head_bytes(config);
+    }
+    Unit {
+        name: format!("layer {layer}"),
+        cost: flops(config, one, TYPICAL_TOKENS),
+        bytes,
+    }
+}
+
+/// A model's error, at the option that names the model or the range.
+fn blamed(error: ModelError) -> Error {
+    let option = match error.code {
+        "bad-layers" => "layers",
+        _ => "model",
+    };
+    told(error).option(option)
+}
+
+fn in_row(row: usize, error: ModelError) -> Error {
+    let mut error = told(error);
+    error.message = format!("row {row}: {}", error.message);
+    error
+}
+
+fn told(error: ModelError) -> Error {
+    match error.help {
+        Some(help) => Error::new(error.code, format!("{}; {help}", error.message)),
+        None => Error::new(error.code, error.message),
+    }
+}

@@ -1,0 +1,162 @@
+//! `segue explain`: the plan.
+
+use std::fmt::Write;
+
+use clap::{Args, ValueEnum};
+use segue_plugin::{Column, Type};
+use serde_json::{Value, json};
+
+use super::load::load;
+use super::svg::svg;
+use super::{GraphArgs, Outcome, answer};
+use crate::graph::{Plan, Stage};
+
+/// `segue explain`
+#[derive(Args)]
+pub struct ExplainArgs {
+    #[command(flatten)]
+    graph: GraphArgs,
+    /// How to show it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// A way to show a plan.
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For Graphviz
+    Dot,
+    /// A picture
+    Svg,
+    /// For scripts
+    Json,
+}
+
+/// Shows the plan of a graph.
+pub fn explain(arguments: &ExplainArgs) -> Outcome {
+    let plan = load(&arguments.graph)?.plan;
+    answer(&match arguments.format {
+        Format::Text => text(&plan),
+        Format::Dot => dot(&plan),
+        Format::Svg => svg(&plan),
+        Format::Json => format!("{:#}\n", json(&plan)),
+    })
+}
+
+/// The workers of stage number `i`: `worker 0`, or `workers 0, 1`.
+pub fn place(plan: &Plan, i: usize) -> String {
+    let workers: Vec<String> = plan.replicas[i].iter().map(|r| r.worker.to_string()).collect();
+    match workers.as_slice() {
+        [one] => format!("worker {one}"),
+        several => format!("workers {}", several.join(", ")),
+    }
+}
+
+/// What a stage's units are, if it is a segment.
+pub fn units(stage: &Stage) -> Option<String> {
+    let segment = stage.segment.as_ref()?;
+    let (first, last) = (segment.units.first(), segment.units.last());
+    let names = match (first, last) {
+        (Some(first), Some(last)) if first != last => format!("{} to {}", first.name, last.name),
+        (Some(only), _) => only.name.clone(),
+        (None, _) => "no units".to_owned(),
+    };
+    let mib = segment.units.iter().map(|unit| unit.bytes).sum::<u64>() as f64 / f64::from(1 << 20);
+    Some(format!("{names}, {mib:.1} MiB"))
+}
+
+/// Bytes that one column takes on an edge, for people.
+pub fn bytes(column: &Column) -> String {
+    match column.column_type {
+        Type::Scalar(scalar) => match scalar.bytes() {
+            Some(bytes) => format!("{bytes} B a row"),
+            None => "as long as its text".to_owned(),
+        },
+        Type::List(scalar) => format!("{} B an element", scalar.bytes().unwrap_or(0)),
+        Type::Fixed(scalar, n) => format!("{} B a row", n * scalar.bytes().unwrap_or(0)),
+        Type::Ragged(scalar, n) => format!("{} B a vector", n * scalar.bytes().unwrap_or(0)),
+    }
+}
+
+fn text(plan: &Plan) -> String {
+    let graph = &plan.graph;
+    let mut text = format!(
+        "{} stages on {} workers; batches of {}, {} in flight\n",
+        graph.stages.len(),
+        plan.workers,
+        graph.batch,
+        graph.window
+    );
+    for (i, stage) in graph.stages.iter().enumerate() {
+        let _ = write!(text, "\n{}: `{}` on {}", stage.name, stage.operator.manifest.name, place(plan, i));
+        let _ = match units(stage) {
+            Some(units) => writeln!(text, " ({units})"),
+            None => writeln!(text),
+        };
+        let from = stage.inputs.iter().chain(&stage.loops);
+        let from: Vec<&str> = from.map(|&i| graph.stages[i].name.as_str()).collect();
+        if !from.is_empty() {
+            let _ = writeln!(text, "  from  {}", from.join(", "));
+        }
+        for column in &stage.columns.reads {
+            let _ = writeln!(text, "  reads {}: {}", column.name, column.column_type);
+        }
+        for column in &stage.sends {
+            let _ = writeln!(text, "  sends {}: {}, {}", column.name, column.column_type, bytes(column));
+        }
+    }
+    text
+}
+
+fn dot(plan: &Plan) -> String {
+    let mut text = "digraph segue {\n  rankdir=LR;\n  node [shape=box];\n".to_owned();
+    for (i, stage) in plan.graph.stages.iter().enumerate() {
+        let label = format!("{}\\n{}\\n{}", stage.name, stage.operator.manifest.name, place(plan, i));
+        let _ = writeln!(text, "  \"{}\" [label=\"{label}\"];", stage.name);
+        for &input in &stage.inputs {
+            let from = &plan.graph.stages[input];
+            let columns: Vec<&str> = from.sends.iter().map(|c| c.name.as_str()).collect();
+            let _ = writeln!(
+                text,
+                "  \"{}\" -> \"{}\" [label=\"{}\"];",
+                from.name,
+                stage.name,
+                columns.join("\\n")
+            );
+        }
+        for &input in &stage.loops {
+            let from = &plan.graph.stages[input].name;
+            let _ = writeln!(text, "  \"{from}\" -> \"{}\" [style=dashed];", stage.name);
+        }
+    }
+    text + "}\n"
+}
+
+fn json(plan: &Plan) -> Value {
+    let name = |&i: &usize| plan.graph.stages[i].name.clone();
+    let stages = plan.graph.stages.iter().enumerate().map(|(i, stage)| {
+        let segment = stage.segment.as_ref();
+        json!({
+            "name": stage.name,
+            "stage": stage.file_name,
+            "plugin": stage.operator.manifest.name,
+            "options": stage.options,
+            "from": stage.inputs.iter().map(name).collect::<Vec<_>>(),
+            "loop": stage.loops.iter().map(name).collect::<Vec<_>>(),
+            "workers": plan.replicas[i].iter().map(|r| r.worker).collect::<Vec<_>>(),
+            "units": segment.map(|s| json!([s.range.start, s.range.end])),
+            "bytes": segment.map(|s| s.units.iter().map(|unit| unit.bytes).sum::<u64>()),
+            "reads": stage.columns.reads,
+            "writes": stage.columns.writes,
+            "sends": stage.sends,
+        })
+    });
+    json!({
+        "workers": plan.workers,
+        "batch": plan.graph.batch,
+        "window": plan.graph.window,
+        "stages": stages.collect::<Vec<_>>(),
+    })
+}

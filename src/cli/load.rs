@@ -1,0 +1,77 @@
+//! From a graph file to a plan, or to its errors as text.
+
+use std::path::Path;
+
+use super::{Failed, GraphArgs};
+use crate::dataflow::Failure;
+use crate::diagnostic::{Diagnostic, Sources};
+use crate::graph::{self, Graph, Plan};
+use crate::operators::Operators;
+
+/// A plan, and what its messages point into.
+pub struct Loaded {
+    pub plan: Plan,
+    pub sources: Sources,
+    pub operators: Operators,
+}
+
+/// Reads, checks and plans a graph.
+///
+/// # Errors
+/// [`Failed::Wrong`] with every error of the file
+pub fn load(arguments: &GraphArgs) -> Result<Loaded, Failed> {
+    let operators = Operators::default();
+    let (graph, sources) = checked(arguments, &operators)?;
+    Ok(Loaded { plan: graph::plan(graph, arguments.workers.map(usize::from)), sources, operators })
+}
+
+fn checked(arguments: &GraphArgs, operators: &Operators) -> Result<(Graph, Sources), Failed> {
+    let path = &arguments.graph;
+    let mut sources = Sources::new();
+    let text = read(path).map_err(|error| Failed::Wrong(error.render(&sources)))?;
+    let number = sources.add(path.to_string_lossy(), text);
+    let base = path.parent().unwrap_or(Path::new(""));
+    match graph::check(&mut sources, number, &arguments.set, base, operators) {
+        Ok(graph) => Ok((graph, sources)),
+        Err(errors) => Err(Failed::Wrong(render_all(&errors, &sources, path))),
+    }
+}
+
+fn read(path: &Path) -> Result<String, Diagnostic> {
+    let shown = path.display();
+    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            Diagnostic::new("missing-file", format!("there is no graph file `{shown}`"))
+        }
+        std::io::ErrorKind::IsADirectory => {
+            let error = Diagnostic::new("is-directory", format!("`{shown}` is a folder"));
+            error.help("name a graph file in it")
+        }
+        _ => Diagnostic::new("unreadable", format!("cannot read `{shown}`: {error}")),
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].split(|b| *b == b'\n').count();
+        Diagnostic::new("invalid-utf8", format!("line {line} of `{shown}` is not UTF-8"))
+    })
+}
+
+fn render_all(errors: &[Diagnostic], sources: &Sources, path: &Path) -> String {
+    let texts: Vec<String> = errors.iter().map(|error| error.render(sources)).collect();
+    let count = match errors.len() {
+        1 => "1 error".to_owned(),
+        n => format!("{n} errors"),
+    };
+    format!("{}\n{}: {count}\n", texts.join("\n"), path.display())
+}
+
+/// A failure of a run as text, pointing at the stage or option it blames.
+pub fn render_failure(failure: Failure, plan: &Plan, sources: &Sources) -> String {
+    let stage = failure.stage.as_ref();
+    let stage = stage.and_then(|name| plan.graph.stages.iter().find(|s| s.file_name == *name));
+    let span = stage.map(|stage| {
+        let option = failure.option.as_ref().and_then(|name| stage.spans.options.get(name));
+        option.copied().unwrap_or(stage.spans.name)
+    });
+    let error = Diagnostic::new(failure.code, failure.message).at_some(span);
+    error.help_some(failure.help).render(sources)
+}

@@ -1,0 +1,122 @@
+//! The command line: one file a subcommand.
+
+mod bench;
+mod check;
+mod explain;
+mod load;
+mod new_stage;
+mod progress;
+mod run;
+mod stages;
+mod svg;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::plugins;
+
+/// Runs machine-learning pipelines on small machines as dataflow graphs of plugins.
+#[derive(Parser)]
+#[command(name = "segue", version, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a graph
+    Run(run::RunArgs),
+    /// Find every error of a graph without running it
+    Check(GraphArgs),
+    /// Show the plan: which worker runs what, and which columns cross each edge
+    Explain(explain::ExplainArgs),
+    /// List the operators there are, or show one with its options
+    Stages(stages::StagesArgs),
+    /// Make a project for a plugin of your own
+    NewStage(new_stage::NewStageArgs),
+    /// Measure a graph on one worker, split and replicated, side by side
+    Bench(bench::BenchArgs),
+}
+
+/// What every command on a graph takes.
+#[derive(Args, Clone)]
+pub struct GraphArgs {
+    /// The graph file
+    pub graph: PathBuf,
+    /// Set an option of a stage, or one of `stream`; may be repeated
+    #[arg(long, value_name = "STAGE.OPTION=VALUE")]
+    pub set: Vec<String>,
+    /// Worker threads; left out, as many as the graph can keep busy
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: Option<u16>,
+}
+
+/// What can go wrong in a command.
+pub enum Failed {
+    /// The graph or the command line is wrong: exit code 2. The text is complete.
+    Wrong(String),
+    /// It failed while running: exit code 1.
+    Running(String),
+}
+
+type Outcome = Result<(), Failed>;
+
+/// A language for a new plugin.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Lang {
+    /// With the SDK
+    Rust,
+    /// With the header alone
+    C,
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let [_, command, path] = arguments.as_slice()
+        && *command == *plugins::PROBE_COMMAND
+    {
+        return print(&plugins::probe_here(path.as_ref()));
+    }
+    let outcome = match Cli::parse().command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Check(arguments) => check::check(&arguments),
+        Command::Explain(arguments) => explain::explain(&arguments),
+        Command::Stages(arguments) => stages::stages(&arguments),
+        Command::NewStage(arguments) => new_stage::new_stage(&arguments),
+        Command::Bench(arguments) => bench::bench(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed::Wrong(text)) => complain(&text, 2),
+        Err(Failed::Running(text)) => complain(&text, 1),
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    match writeln!(std::io::stdout(), "{text}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn complain(text: &str, code: u8) -> ExitCode {
+    // With stderr gone there is nobody to tell.
+    let _ = write!(std::io::stderr(), "{text}");
+    ExitCode::from(code)
+}
+
+/// Prints what was asked for. A reader that went away, such as `head`, is no failure.
+fn answer(text: &str) -> Outcome {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failed::Running(format!("error[write-failed]: cannot write to stdout: {e}\n")))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,75 @@
+//! A plan as a picture: a box a stage, coloured by worker, data flowing to the right.
+
+use std::fmt::Write;
+
+use super::explain::{place, units};
+use crate::graph::Plan;
+
+const BOX: (usize, usize) = (170, 64);
+const GAP: (usize, usize) = (70, 24);
+const COLOURS: [&str; 6] = ["#dbe9f6", "#fde4cf", "#ddf0d8", "#eadcf4", "#fbf3c4", "#f6d9dd"];
+
+/// The picture as SVG text.
+pub fn svg(plan: &Plan) -> String {
+    let places = places(plan);
+    let widest = places.iter().map(|(x, _)| *x).max().unwrap_or(0);
+    let tallest = places.iter().map(|(_, y)| *y).max().unwrap_or(0);
+    let (width, height) = (widest + BOX.0 + GAP.0 / 2, tallest + BOX.1 + GAP.1);
+    let mut text = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+         font-family=\"sans-serif\" font-size=\"12\">\n\
+         <defs><marker id=\"to\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"8\" \
+         markerHeight=\"8\" orient=\"auto\"><path d=\"M0 0 8 4 0 8z\"/></marker></defs>\n"
+    );
+    for (i, stage) in plan.graph.stages.iter().enumerate() {
+        let edges = stage.inputs.iter().map(|&from| (from, ""));
+        let loops = stage.loops.iter().map(|&from| (from, " stroke-dasharray=\"4\""));
+        for (from, style) in edges.chain(loops) {
+            let start = (places[from].0 + BOX.0, places[from].1 + BOX.1 / 2);
+            let end = (places[i].0, places[i].1 + BOX.1 / 2);
+            let _ = writeln!(
+                text,
+                "<path d=\"M{} {} {} {}\" stroke=\"#333\"{style} marker-end=\"url(#to)\"/>",
+                start.0, start.1, end.0, end.1
+            );
+        }
+        text += &stage_box(plan, i, places[i]);
+    }
+    text + "</svg>\n"
+}
+
+/// Each stage right of all it reads, below the others of its column.
+fn places(plan: &Plan) -> Vec<(usize, usize)> {
+    let mut depths: Vec<usize> = Vec::new();
+    let mut filled: Vec<usize> = Vec::new();
+    let mut places = Vec::new();
+    for stage in &plan.graph.stages {
+        let depth = stage.inputs.iter().map(|&input| depths[input] + 1).max().unwrap_or(0);
+        filled.resize(filled.len().max(depth + 1), 0);
+        let x = GAP.0 / 2 + depth * (BOX.0 + GAP.0);
+        places.push((x, GAP.1 / 2 + filled[depth] * (BOX.1 + GAP.1)));
+        filled[depth] += 1;
+        depths.push(depth);
+    }
+    places
+}
+
+fn stage_box(plan: &Plan, i: usize, (x, y): (usize, usize)) -> String {
+    let stage = &plan.graph.stages[i];
+    let colour = COLOURS[plan.replicas[i][0].worker % COLOURS.len()];
+    let lines = [
+        ("font-weight=\"bold\"".to_owned(), stage.name.clone()),
+        (String::new(), format!("{}, {}", stage.operator.manifest.name, place(plan, i))),
+        ("fill=\"#555\"".to_owned(), units(stage).unwrap_or_default()),
+    ];
+    let mut text = format!(
+        "<rect x=\"{x}\" y=\"{y}\" width=\"{}\" height=\"{}\" rx=\"6\" fill=\"{colour}\" stroke=\"#333\"/>\n",
+        BOX.0, BOX.1
+    );
+    for (n, (style, line)) in lines.iter().enumerate() {
+        let line = line.replace('&', "&amp;").replace('<', "&lt;");
+        let (tx, ty) = (x + 8, y + 18 + 18 * n);
+        let _ = writeln!(text, "<text x=\"{tx}\" y=\"{ty}\" {style}>{line}</text>");
+    }
+    text
+}

@@ -1,0 +1,86 @@
+//! What the threads of one run share: whether it goes on, and how far it is.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::graph::Stage;
+
+/// Why a run stopped before its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// As in [`Diagnostic`](crate::diagnostic::Diagnostic).
+    pub code: String,
+    /// As in [`Diagnostic`](crate::diagnostic::Diagnostic).
+    pub message: String,
+    /// The stage's name in the graph file.
+    pub stage: Option<String>,
+    /// The option at fault, where one is.
+    pub option: Option<String>,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl Failure {
+    /// A failure of no stage in particular.
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        let (code, message) = (code.into(), message.into());
+        Failure { code, message, stage: None, option: None, help: None }
+    }
+
+    /// What a plugin reported while it did `what`.
+    pub fn of_stage(stage: &Stage, what: &str, error: segue_plugin::Error) -> Self {
+        let message = format!("`{}` failed {what}: {}", stage.name, error.message);
+        let stage = Some(stage.file_name.clone());
+        Failure { stage, option: error.option, ..Failure::new(error.code, message) }
+    }
+
+    /// What went wrong with a file of a stage.
+    pub fn of_file(stage: &Stage, error: crate::io::IoError) -> Self {
+        let stage = Some(stage.file_name.clone());
+        let option = error.option.map(str::to_owned);
+        Failure { stage, option, help: error.help, ..Failure::new(error.code, error.message) }
+    }
+}
+
+/// How far a run is.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Records read, good and bad.
+    pub records: AtomicU64,
+    /// Records that the sources have in all; 0 when unknown.
+    pub total: AtomicU64,
+    /// Reviews whose verdicts are committed.
+    pub committed: AtomicU64,
+    /// Records rejected.
+    pub rejected: AtomicU64,
+}
+
+/// Shared by the workers, the readers and the committer of a run.
+#[derive(Debug, Default)]
+pub struct Shared {
+    stopped: AtomicBool,
+    failure: Mutex<Option<Failure>>,
+    /// How far it is.
+    pub progress: Progress,
+}
+
+impl Shared {
+    /// Ends the run; the first failure is the one that is shown.
+    pub fn fail(&self, failure: Failure) {
+        // A thread that panicked while it held the lock left a whole value.
+        let mut slot = self.failure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        slot.get_or_insert(failure);
+        drop(slot);
+        self.stopped.store(true, Ordering::Release);
+    }
+
+    /// Whether the run is to end now.
+    pub fn stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    /// Why it ended, if it failed.
+    pub fn take_failure(&self) -> Option<Failure> {
+        self.failure.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take()
+    }
+}

@@ -1,0 +1,259 @@
+//! Sources: a thread reads ahead, an operator opens times.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+use serde::{Deserialize, Serialize};
+use timely::container::CapacityContainerBuilder;
+use timely::container::NoopBuilder;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::operators::probe::Handle as Probe;
+use timely::dataflow::{Scope, Stream};
+use timely::scheduling::{Activator, SyncActivator};
+
+use super::apply::project;
+use super::parcel::Parcel;
+use super::shared::{Failure, Shared};
+use crate::graph::Stage;
+use crate::io::{Reject, Source, SourceBatch};
+use crate::operators::read_options;
+
+/// Batches that the reading thread may be ahead.
+const READ_AHEAD: usize = 2;
+
+/// How far a source was after the batch of a time. Every sink gets it, and commits it
+/// with the rows of that time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The time.
+    pub time: u64,
+    /// The source's stage.
+    pub stage: String,
+    /// Records consumed so far, good and bad.
+    pub next_record: u64,
+    /// Records of this batch that cannot be used.
+    pub rejects: Vec<Reject>,
+    /// Good records of this batch.
+    pub rows: u64,
+    /// When the time was opened, in microseconds of the system's clock.
+    pub opened_us: u64,
+}
+
+/// A stream of marks.
+pub type Marks<'scope> = Stream<'scope, u64, Vec<Mark>>;
+
+/// Where a source starts, and how it goes.
+pub struct Opening {
+    /// Records to pass over.
+    pub skip: u64,
+    /// The time of the first batch.
+    pub time: u64,
+    /// Good records in a batch.
+    pub batch: usize,
+    /// Times that may be open at once.
+    pub window: u64,
+    /// Whether a record that cannot be used ends the run.
+    pub strict: bool,
+}
+
+/// The two streams of a source, and what wakes it.
+pub struct Built<'scope> {
+    /// Its rows.
+    pub rows: Stream<'scope, u64, Parcel>,
+    /// How far it is.
+    pub marks: Marks<'scope>,
+    /// Schedules it, on the worker that runs it.
+    pub wake: Option<Activator>,
+}
+
+type Item = Result<SourceBatch, Failure>;
+
+/// Opens a new time with each batch read, while fewer than `window` are open, as seen
+/// through `probe`. Only where `here` is a file opened.
+pub fn build<'scope>(
+    scope: Scope<'scope, u64>,
+    stage: &Stage,
+    here: bool,
+    opening: Opening,
+    probe: Probe<u64>,
+    shared: &Arc<Shared>,
+) -> Built<'scope> {
+    let mut builder = OperatorBuilder::new(stage.name.clone(), scope);
+    let (rows_out, rows) = builder.new_output::<Parcel>();
+    let (marks_out, marks) = builder.new_output::<Vec<Mark>>();
+    let mut rows_out = OutputBuilder::<u64, NoopBuilder<Parcel>>::from(rows_out);
+    let mut marks_out = OutputBuilder::<u64, CapacityContainerBuilder<Vec<Mark>>>::from(marks_out);
+    let info = builder.operator_info();
+    let wake = here.then(|| scope.activator_for(Rc::clone(&info.address)));
+    let again = scope.activator_for(Rc::clone(&info.address));
+    let reading = here.then(|| {
+        let waker = scope.worker().sync_activator_for(info.address.to_vec());
+        read_ahead(stage, &opening, Arc::clone(shared), waker)
+    });
+    let (stage, shared) = (stage.clone(), Arc::clone(shared));
+    builder.build(move |mut capabilities| {
+        let mut marks_capability = capabilities.pop();
+        let mut rows_capability = capabilities.pop();
+        if reading.is_none() {
+            (marks_capability, rows_capability) = (None, None);
+        }
+        let mut next = opening.time;
+        for capability in [&mut rows_capability, &mut marks_capability].into_iter().flatten() {
+            capability.downgrade(&next);
+        }
+        move |_frontiers| {
+            let (Some(rows), Some(marks), Some(reading)) =
+                (&mut rows_capability, &mut marks_capability, &reading)
+            else {
+                return;
+            };
+            // Both capabilities already stand at `next`, so a source that waits here
+            // holds nothing back that was emitted before.
+            let oldest_allowed = (next + 1).saturating_sub(opening.window);
+            if probe.less_than(&oldest_allowed) && !shared.stopped() {
+                return;
+            }
+            let item = match reading.try_recv() {
+                Ok(item) if !shared.stopped() => Some(item),
+                Err(TryRecvError::Empty) if !shared.stopped() => return,
+                Ok(_) | Err(_) => None,
+            };
+            match item.map(|item| item.and_then(|read| prepare(&stage, &opening, next, read))) {
+                Some(Ok((mut parcel, mark))) => {
+                    shared.progress.records.store(mark.next_record, Ordering::Relaxed);
+                    if let Some(parcel) = &mut parcel {
+                        rows_out.activate().session_with_builder(&*rows).give_container(parcel);
+                    }
+                    marks_out.activate().session_with_builder(&*marks).give(mark);
+                    next += 1;
+                    rows.downgrade(&next);
+                    marks.downgrade(&next);
+                    again.activate();
+                }
+                ended => {
+                    if let Some(Err(failure)) = ended {
+                        shared.fail(failure);
+                    }
+                    (rows_capability, marks_capability) = (None, None);
+                }
+            }
+        }
+    });
+    Built { rows, marks, wake }
+}
+
+/// The rows as the stage sends them, `None` when there are none, and the mark.
+fn prepare(
+    stage: &Stage,
+    opening: &Opening,
+    time: u64,
+    read: SourceBatch,
+) -> Result<(Option<Parcel>, Mark), Failure> {
+    if let Some(reject) = read.rejects.first().filter(|_| opening.strict) {
+        return Err(refused(stage, reject));
+    }
+    let rows = read.batch.num_rows();
+    let parcel = match rows {
+        0 => None,
+        _ => {
+            let sent = project(&read.batch, &stage.sends);
+            let sent = sent.map_err(|e| Failure::of_stage(stage, "to read", e))?;
+            Some(Parcel::new(time, sent))
+        }
+    };
+    let mark = Mark {
+        time,
+        stage: stage.name.clone(),
+        next_record: read.next_record,
+        rejects: read.rejects,
+        rows: rows as u64,
+        opened_us: now_us(),
+    };
+    Ok((parcel, mark))
+}
+
+fn refused(stage: &Stage, reject: &Reject) -> Failure {
+    let line = reject.line.map(|line| format!(" (line {line})")).unwrap_or_default();
+    let message = format!("record {}{line} of `{}`: {}", reject.record, stage.name, reject.reason);
+    let help = "without `--strict` such records are set aside and counted".to_owned();
+    let file = Some(stage.file_name.clone());
+    Failure { stage: file, help: Some(help), ..Failure::new(reject.code.clone(), message) }
+}
+
+/// Microseconds of the system's clock.
+pub fn now_us() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn read_ahead(
+    stage: &Stage,
+    opening: &Opening,
+    shared: Arc<Shared>,
+    waker: SyncActivator,
+) -> Receiver<Item> {
+    let (sender, receiver) = bounded(READ_AHEAD);
+    let (stage, skip, batch) = (stage.clone(), opening.skip, opening.batch);
+    std::thread::spawn(move || {
+        if let Err(failure) = read(&stage, skip, batch, &shared, &sender, &waker) {
+            // With the operator gone the failure has nobody left to reach.
+            let _ = sender.send(Err(failure));
+        }
+        drop(sender);
+        // The worker may have ended before.
+        let _ = waker.activate();
+    });
+    receiver
+}
+
+fn read(
+    stage: &Stage,
+    skip: u64,
+    batch: usize,
+    shared: &Shared,
+    sender: &Sender<Item>,
+    waker: &SyncActivator,
+) -> Result<(), Failure> {
+    let failed = |e| Failure::of_file(stage, e);
+    let mut source: Box<dyn Source> =
+        crate::io::open(&read_options(&stage.options)).map_err(failed)?;
+    if let Some(total) = source.total_records() {
+        shared.progress.total.fetch_add(total, Ordering::Relaxed);
+    }
+    source.skip(skip).map_err(failed)?;
+    while let Some(read) = source.next_batch(batch).map_err(failed)? {
+        if sender.send(Ok(read)).is_err() || shared.stopped() {
+            break;
+        }
+        // The worker may have ended before.
+        let _ = waker.activate();
+    }
+    Ok(())
+}
+
+/// Sources wake when the probe moves: a window may have opened.
+#[derive(Default)]
+pub struct Wakers {
+    activators: Vec<Activator>,
+    seen: RefCell<Option<u64>>,
+}
+
+impl Wakers {
+    /// Wakes the sources that `activators` schedule.
+    pub fn new(activators: Vec<Activator>) -> Self {
+        Wakers { activators, seen: RefCell::new(None) }
+    }
+
+    /// To be called after each step of the worker.
+    pub fn after_step(&self, probe: &Probe<u64>) {
+        let now = probe.with_frontier(|frontier| frontier.first().copied());
+        if self.seen.replace(now) != now {
+            self.activators.iter().for_each(Activator::activate);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What a graph may use: the operators there are, and the files.
+
+use std::path::{Path, PathBuf};
+
+use segue_plugin::{Column, Columns, OperatorManifest, Units};
+use serde_json::Value;
+
+/// What a stage does in the dataflow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Reads no other stage.
+    Source,
+    /// Reads stages, and is read.
+    Transform,
+    /// Reads stages, and nothing reads it.
+    Sink,
+}
+
+/// An operator that a graph names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Operator {
+    /// Its name, options and documentation.
+    pub manifest: OperatorManifest,
+    /// Its place in the dataflow.
+    pub role: Role,
+    /// The shared library it is in; `None` for one that is built in.
+    pub library: Option<PathBuf>,
+}
+
+/// Why something outside the graph file does not fit it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// As in [`Diagnostic`](crate::diagnostic::Diagnostic).
+    pub code: String,
+    /// As in [`Diagnostic`](crate::diagnostic::Diagnostic).
+    pub message: String,
+    /// The option at fault, where one is.
+    pub option: Option<String>,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl Problem {
+    /// A problem of kind `code`.
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Problem { code: code.into(), message: message.into(), option: None, help: None }
+    }
+}
+
+impl From<segue_plugin::Error> for Problem {
+    fn from(error: segue_plugin::Error) -> Self {
+        let help = None;
+        Problem { code: error.code, message: error.message, option: error.option, help }
+    }
+}
+
+/// Answers what a graph file cannot say by itself.
+pub trait Catalog {
+    /// The operator that `plugin` names; a path in it is relative to `base`.
+    ///
+    /// # Errors
+    /// `unknown-plugin`, and whatever is wrong with the library
+    fn operator(&self, plugin: &str, base: &Path) -> Result<Operator, Problem>;
+
+    /// What `operator` reads and writes under `options`, given `input`.
+    ///
+    /// # Errors
+    /// Whatever the operator finds wrong
+    fn columns(
+        &self,
+        operator: &Operator,
+        options: &Value,
+        input: &[Column],
+    ) -> Result<Columns, Problem>;
+
+    /// The parts that `operator` can be cut into.
+    ///
+    /// # Errors
+    /// Whatever the operator finds wrong
+    fn units(&self, operator: &Operator, options: &Value) -> Result<Option<Units>, Problem>;
+
+    /// Whether there is a file or folder at `path`.
+    fn exists(&self, path: &Path) -> bool;
+}

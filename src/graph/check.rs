@@ -1,0 +1,326 @@
+//! Raw -> checked: every error of a file in one run.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+
+use segue_plugin::{Column, Columns, Unit, Units};
+use serde_json::Value;
+
+use super::catalog::{Catalog, Operator, Problem, Role};
+use super::raw::{self, At, RawStage};
+use super::{edges, flow, options, split};
+use crate::diagnostic::{Diagnostic, Sources, Span};
+
+/// A graph in which everything fits.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    /// Reviews in a micro-batch.
+    pub batch: usize,
+    /// Micro-batches in flight.
+    pub window: usize,
+    /// Each after those it reads. A split stage appears once a segment.
+    pub stages: Vec<Stage>,
+}
+
+/// A stage, or one segment of one.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// `encoder`, or `encoder/0` for a segment.
+    pub name: String,
+    /// The name in the graph file.
+    pub file_name: String,
+    /// What runs it.
+    pub operator: Operator,
+    /// Its options, an object.
+    pub options: Value,
+    /// The stages it reads, by number.
+    pub inputs: Vec<usize>,
+    /// The stages that come back to it one generation later.
+    pub loops: Vec<usize>,
+    /// Which part of the stage this is; `None` for a whole one.
+    pub segment: Option<Segment>,
+    /// On how many workers its batches are spread.
+    pub replicas: usize,
+    /// What it reads and writes.
+    pub columns: Columns,
+    /// Every column there is after it.
+    pub available: Vec<Column>,
+    /// Those that it sends on.
+    pub sends: Vec<Column>,
+    /// Where it stands in the file.
+    pub spans: Spans,
+}
+
+/// A part of a divisible stage.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    /// From 0.
+    pub index: usize,
+    /// How many segments the stage has.
+    pub count: usize,
+    /// Its units' numbers.
+    pub range: Range<usize>,
+    /// Its units.
+    pub units: Vec<Unit>,
+}
+
+/// Where a stage's parts stand in the file.
+#[derive(Clone, Debug)]
+pub struct Spans {
+    /// The name.
+    pub name: Span,
+    /// The name of the plugin.
+    pub plugin: Span,
+    /// The first edge, or else the name.
+    pub from: Span,
+    /// The value of each option that the file gives.
+    pub options: BTreeMap<String, Span>,
+}
+
+/// Checks the graph in `sources` number `graph`, with the `--set` arguments
+/// applied. Paths in it are relative to `base`.
+///
+/// # Errors
+/// Every error there is, in the order of the file
+pub fn check(
+    sources: &mut Sources,
+    graph: usize,
+    sets: &[String],
+    base: &Path,
+    catalog: &dyn Catalog,
+) -> Result<Graph, Vec<Diagnostic>> {
+    let (raw, errors) = raw::read(sources, graph, sets);
+    let unreadable = raw.stages.is_empty() && !errors.is_empty();
+    let mut checker = Checker { base, catalog, errors, stages: Vec::new() };
+    if !unreadable {
+        checker.stages(&raw.stages);
+    }
+    let Checker { mut errors, stages, .. } = checker;
+    if errors.is_empty() {
+        return Ok(Graph { batch: raw.batch, window: raw.window, stages });
+    }
+    errors.sort_by_key(|error| error.labels.first().map(|label| label.span));
+    errors.dedup();
+    Err(errors)
+}
+
+struct Checker<'a> {
+    base: &'a Path,
+    catalog: &'a dyn Catalog,
+    errors: Vec<Diagnostic>,
+    stages: Vec<Stage>,
+}
+
+impl Checker<'_> {
+    fn stages(&mut self, raw: &[RawStage]) {
+        let known: Vec<Option<(Operator, Value)>> =
+            raw.iter().map(|stage| self.operator(stage)).collect();
+        let roles: Vec<Option<Role>> =
+            known.iter().map(|one| one.as_ref().map(|(operator, _)| operator.role)).collect();
+        let edges = edges::check(raw, &roles, &mut self.errors);
+        // The last segment of each stage whose columns are known, by its number in the file.
+        let mut ends: Vec<Option<usize>> = vec![None; raw.len()];
+        for &i in &edges.order {
+            let inputs: Option<Vec<usize>> = edges.inputs[i].iter().map(|&at| ends[at]).collect();
+            let lost = raw[i].from.len() != edges.inputs[i].len();
+            if let (Some((operator, options)), Some(inputs), false) = (&known[i], inputs, lost) {
+                ends[i] = self.stage(&raw[i], operator, options, inputs);
+            }
+        }
+        self.close_loops(raw, &edges.loops, &ends);
+        self.outputs_differ();
+        if self.errors.is_empty() {
+            flow::drop_unread(&mut self.stages, &mut self.errors);
+        }
+    }
+
+    fn operator(&mut self, stage: &RawStage) -> Option<(Operator, Value)> {
+        let plugin = stage.plugin.as_ref()?;
+        match self.catalog.operator(&plugin.value, self.base) {
+            Ok(operator) => {
+                let before = self.errors.len();
+                let options =
+                    options::check(stage, &operator, self.base, self.catalog, &mut self.errors);
+                let usable = self.errors.len() == before;
+                // A stage with wrong options still has a role; its columns stay unknown.
+                Some((operator, if usable { options } else { Value::Null }))
+            }
+            Err(problem) => {
+                let error = Diagnostic::new(problem.code, problem.message).at(plugin.span);
+                self.errors.push(error.help_some(problem.help));
+                None
+            }
+        }
+    }
+
+    /// Adds the segments of a stage; gives the number of the last.
+    fn stage(
+        &mut self,
+        raw: &RawStage,
+        operator: &Operator,
+        options: &Value,
+        mut inputs: Vec<usize>,
+    ) -> Option<usize> {
+        if options.is_null() {
+            return None;
+        }
+        self.replicable(raw, operator);
+        let (units, ranges) = self.segments(raw, operator, options)?;
+        let count = ranges.len();
+        for (index, range) in ranges.into_iter().enumerate() {
+            let mut options = options.clone();
+            let segment = segment_of(&units, range.clone(), index, count);
+            if let (Some(units), true) = (&units, count > 1) {
+                let text = format!("{}..{}", range.start, range.end);
+                options[units.option.as_str()] = Value::String(text);
+            }
+            let name = match count {
+                1 => raw.name.value.clone(),
+                _ => format!("{}/{index}", raw.name.value),
+            };
+            let part = Part { name, options, segment };
+            inputs = vec![self.segment(raw, operator, part, inputs)?];
+        }
+        inputs.first().copied()
+    }
+
+    fn segment(
+        &mut self,
+        raw: &RawStage,
+        operator: &Operator,
+        part: Part,
+        inputs: Vec<usize>,
+    ) -> Option<usize> {
+        let available: Vec<&[Column]> =
+            inputs.iter().map(|&i| self.stages[i].available.as_slice()).collect();
+        let input = flow::input_columns(&available);
+        let columns = match self.catalog.columns(operator, &part.options, &input) {
+            Ok(columns) => columns,
+            Err(problem) => {
+                self.problem(raw, problem);
+                return None;
+            }
+        };
+        let stage = Stage {
+            name: part.name,
+            file_name: raw.name.value.clone(),
+            operator: operator.clone(),
+            options: part.options,
+            inputs,
+            loops: Vec::new(),
+            segment: part.segment,
+            replicas: raw.replicas.as_ref().map_or(1, |replicas| replicas.value),
+            available: flow::output_columns(&input, &columns),
+            columns,
+            sends: Vec::new(),
+            spans: spans(raw),
+        };
+        flow::check_reads(&stage, &self.stages, &input, &mut self.errors);
+        self.stages.push(stage);
+        Some(self.stages.len() - 1)
+    }
+
+    fn segments(
+        &mut self,
+        raw: &RawStage,
+        operator: &Operator,
+        options: &Value,
+    ) -> Option<(Option<Units>, Vec<Range<usize>>)> {
+        let units = match self.catalog.units(operator, options) {
+            Ok(units) => units,
+            Err(problem) => {
+                self.problem(raw, problem);
+                return None;
+            }
+        };
+        let Some(asked) = &raw.split else {
+            let all = units.as_ref().map_or(1, |units| units.units.len());
+            return Some((units, std::iter::once(0..all).collect()));
+        };
+        let ranges = match &units {
+            None => {
+                let message = format!("`{}` cannot be split", operator.manifest.name);
+                Err(Diagnostic::new("bad-split", message).at(asked.span))
+            }
+            Some(units) => match raw.options.iter().find(|o| o.name.value == units.option) {
+                Some(option) => Err(both(asked, units, option.node.span)),
+                None => split::ranges(asked, &units.units),
+            },
+        };
+        ranges.map_err(|error| self.errors.push(error)).ok().map(|ranges| (units, ranges))
+    }
+
+    fn replicable(&mut self, raw: &RawStage, operator: &Operator) {
+        let Some(replicas) = raw.replicas.as_ref().filter(|replicas| replicas.value > 1) else {
+            return;
+        };
+        if operator.role != Role::Transform {
+            let message = format!("`{}` cannot have replicas", raw.name.value);
+            let error = Diagnostic::new("bad-replicas", message).at(replicas.span);
+            self.errors.push(error.help("sources and sinks run once"));
+        }
+    }
+
+    fn problem(&mut self, raw: &RawStage, problem: Problem) {
+        let option = problem.option.as_ref();
+        let given = option.and_then(|name| raw.options.iter().find(|o| o.name.value == *name));
+        let plugin = raw.plugin.as_ref().map_or(raw.name.span, |plugin| plugin.span);
+        let span = given.map_or(plugin, |option| option.node.span);
+        let error = Diagnostic::new(problem.code, problem.message).at(span);
+        self.errors.push(error.help_some(problem.help));
+    }
+
+    fn close_loops(&mut self, raw: &[RawStage], loops: &[Vec<usize>], ends: &[Option<usize>]) {
+        for (i, edges) in loops.iter().enumerate() {
+            let first = self.stages.iter().position(|s| s.file_name == raw[i].name.value);
+            if let Some(first) = first {
+                self.stages[first].loops = edges.iter().filter_map(|&from| ends[from]).collect();
+            }
+        }
+    }
+
+    /// Two sinks must not write one file.
+    fn outputs_differ(&mut self) {
+        let mut seen: BTreeMap<String, Span> = BTreeMap::new();
+        let mut errors = Vec::new();
+        for stage in self.stages.iter().filter(|stage| stage.operator.role == Role::Sink) {
+            let Some(path) = stage.options["path"].as_str() else { continue };
+            let span = stage.spans.options.get("path").copied().unwrap_or(stage.spans.name);
+            if let Some(other) = seen.insert(path.to_owned(), span) {
+                let message = format!("`{}` writes a file that another stage writes", stage.name);
+                let error = Diagnostic::new("duplicate", message).at(span);
+                errors.push(error.label(other, "the other"));
+            }
+        }
+        self.errors.extend(errors);
+    }
+}
+
+/// What sets one segment of a stage apart.
+struct Part {
+    name: String,
+    options: Value,
+    segment: Option<Segment>,
+}
+
+fn segment_of(units: &Option<Units>, range: Range<usize>, index: usize, count: usize) -> Option<Segment> {
+    let units = units.as_ref()?.units.get(range.clone())?.to_vec();
+    Some(Segment { index, count, range, units })
+}
+
+fn both(asked: &At<raw::RawSplit>, units: &Units, option: Span) -> Diagnostic {
+    let message = format!("`split` and `with.{}` say the same thing twice", units.option);
+    let error = Diagnostic::new("bad-split", message).at(asked.span).label(option, "");
+    error.help("keep one of them")
+}
+
+fn spans(raw: &RawStage) -> Spans {
+    let name = raw.name.span;
+    Spans {
+        name,
+        plugin: raw.plugin.as_ref().map_or(name, |plugin| plugin.span),
+        from: raw.from.first().map_or(name, |from| from.span),
+        options: raw.options.iter().map(|o| (o.name.value.clone(), o.node.span)).collect(),
+    }
+}

@@ -1,0 +1,131 @@
+//! Which columns reach each stage, and which of them are sent on.
+
+use segue_plugin::{Column, Columns, Rows};
+
+use super::check::Stage;
+use super::suggest::{list, nearest};
+use crate::diagnostic::Diagnostic;
+
+/// The columns that reach a stage: those that all its inputs have, of one type.
+pub fn input_columns(inputs: &[&[Column]]) -> Vec<Column> {
+    let Some((first, rest)) = inputs.split_first() else { return Vec::new() };
+    first.iter().filter(|column| rest.iter().all(|other| other.contains(column))).cloned().collect()
+}
+
+/// The columns there are after a stage that reads `input`.
+pub fn output_columns(input: &[Column], columns: &Columns) -> Vec<Column> {
+    let passes = |column: &&Column| {
+        columns.rows != Rows::New
+            && !columns.drops.contains(&column.name)
+            && !columns.writes.iter().any(|written| written.name == column.name)
+    };
+    input.iter().filter(passes).chain(&columns.writes).cloned().collect()
+}
+
+/// Reports each column that `stage` reads and `input` does not have, or has with
+/// another type. `stages` are those already checked.
+pub fn check_reads(
+    stage: &Stage,
+    stages: &[Stage],
+    input: &[Column],
+    errors: &mut Vec<Diagnostic>,
+) {
+    let from: Vec<&Stage> = stage.inputs.iter().map(|&i| &stages[i]).collect();
+    for wanted in &stage.columns.reads {
+        if input.contains(wanted) {
+            continue;
+        }
+        let wrong = from.iter().find_map(|stage| {
+            let found = stage.available.iter().find(|c| c.name == wanted.name)?;
+            (found.column_type != wanted.column_type).then_some((*stage, found))
+        });
+        let error = match wrong {
+            Some((producer, found)) => mismatch(stage, producer, wanted, found),
+            None => missing(stage, wanted, input),
+        };
+        errors.push(error);
+    }
+}
+
+fn mismatch(stage: &Stage, producer: &Stage, wanted: &Column, found: &Column) -> Diagnostic {
+    let message = format!(
+        "`{}` reads `{}: {}`, but `{}` gives `{}`",
+        stage.name, wanted.name, wanted.column_type, producer.name, found.column_type
+    );
+    let error = Diagnostic::new("column-mismatch", message).at(stage.spans.from);
+    let error = match stage.spans.options.get("model") {
+        Some(model) => error.label(*model, format!("gives `{}` its width", stage.name)),
+        None => error,
+    };
+    match (stage.spans.options.get("model"), producer.spans.options.get("model")) {
+        (Some(_), Some(other)) => (error.label(*other, format!("gives `{}` its width", producer.name)))
+            .help(format!("give `{}` and `{}` the same `with.model`", producer.name, stage.name)),
+        _ => error,
+    }
+}
+
+fn missing(stage: &Stage, wanted: &Column, input: &[Column]) -> Diagnostic {
+    let message = format!(
+        "`{}` reads `{}: {}`, which does not reach it",
+        stage.name, wanted.name, wanted.column_type
+    );
+    let names: Vec<&str> = input.iter().map(|column| column.name.as_str()).collect();
+    let help = match nearest(&wanted.name, names.iter().copied()) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("the columns that reach it: {}", list(&names)),
+    };
+    Diagnostic::new("missing-column", message).at(stage.spans.from).help(help)
+}
+
+/// Fills in what each stage sends: what is read anywhere downstream, and no more.
+pub fn drop_unread(stages: &mut [Stage], errors: &mut Vec<Diagnostic>) {
+    let mut needed: Vec<Vec<String>> = vec![Vec::new(); stages.len()];
+    loop {
+        let before = needed.clone();
+        for i in (0..stages.len()).rev() {
+            let wanted = wanted_input(&stages[i], &needed[i]);
+            for &input in stages[i].inputs.iter().chain(&stages[i].loops) {
+                let new: Vec<_> =
+                    wanted.iter().filter(|name| !needed[input].contains(name)).cloned().collect();
+                needed[input].extend(new);
+            }
+        }
+        if needed == before {
+            break;
+        }
+    }
+    for i in 0..stages.len() {
+        let sends: Vec<Column> = (stages[i].available.iter())
+            .filter(|column| needed[i].contains(&column.name))
+            .cloned()
+            .collect();
+        stages[i].sends = sends;
+        let lacking = lacking_in_loop(stages, i, &wanted_input(&stages[i], &needed[i]));
+        errors.extend(lacking);
+    }
+}
+
+/// What `stage` must be given so that it can send `needed`.
+fn wanted_input(stage: &Stage, needed: &[String]) -> Vec<String> {
+    let written = |name: &String| stage.columns.writes.iter().any(|column| column.name == *name);
+    let passing = needed.iter().filter(|name| stage.columns.rows != Rows::New && !written(name));
+    let reads = stage.columns.reads.iter().map(|column| column.name.clone());
+    reads.chain(passing.cloned()).collect()
+}
+
+fn lacking_in_loop(stages: &[Stage], i: usize, wanted: &[String]) -> Option<Diagnostic> {
+    let stage = &stages[i];
+    let first = stage.inputs.first()?;
+    stage.loops.iter().find_map(|&back| {
+        let has = |name: &String| {
+            let of = |s: &Stage| s.available.iter().find(|c| c.name == *name).cloned();
+            of(&stages[back]) == of(&stages[*first])
+        };
+        let name = wanted.iter().find(|name| !has(name))?;
+        let message = format!(
+            "`{}` loops back to `{}` without the column `{name}` that it needs",
+            stages[back].name, stage.name
+        );
+        Some(Diagnostic::new("column-mismatch", message).at(stage.spans.name))
+    })
+}

@@ -1,0 +1,18 @@
+//! Graph files: text -> raw, with spans -> checked -> planned. No file is opened
+//! here: whatever lies outside the text is asked of a [`Catalog`].
+
+mod catalog;
+mod check;
+mod edges;
+mod flow;
+mod node;
+mod options;
+mod plan;
+mod raw;
+mod split;
+mod suggest;
+
+pub use catalog::{Catalog, Operator, Problem, Role};
+pub use check::{Graph, Stage, check};
+pub use plan::{Plan, Replica, plan, useful_workers};
+pub use suggest::did_you_mean;

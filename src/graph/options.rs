@@ -1,0 +1,120 @@
+//! A stage's `with.*` options against its operator's manifest.
+
+use std::path::Path;
+
+use segue_plugin::{OptionManifest, OptionType};
+use serde_json::{Map, Value};
+
+use super::catalog::{Catalog, Operator};
+use super::node::{Kind, Node};
+use super::raw::{RawOption, RawStage};
+use super::suggest::{did_you_mean, list};
+use crate::diagnostic::Diagnostic;
+
+/// The options as the operator gets them: checked, paths resolved, defaults filled in.
+pub fn check(
+    stage: &RawStage,
+    operator: &Operator,
+    base: &Path,
+    catalog: &dyn Catalog,
+    errors: &mut Vec<Diagnostic>,
+) -> Value {
+    let manifest = &operator.manifest;
+    let mut values = Map::new();
+    for option in &manifest.options {
+        if !option.default.is_null() {
+            values.insert(option.name.clone(), option.default.clone());
+        }
+    }
+    for raw in &stage.options {
+        match manifest.options.iter().find(|known| known.name == raw.name.value) {
+            Some(known) => match value(raw, known, base, catalog) {
+                Ok(value) => {
+                    values.insert(known.name.clone(), value);
+                }
+                Err(error) => errors.push(error),
+            },
+            None => errors.push(unknown(raw, operator)),
+        }
+    }
+    for option in manifest.options.iter().filter(|option| option.required) {
+        if !stage.options.iter().any(|raw| raw.name.value == option.name) {
+            errors.push(missing(stage, operator, option));
+        }
+    }
+    Value::Object(values)
+}
+
+fn unknown(raw: &RawOption, operator: &Operator) -> Diagnostic {
+    let (name, manifest) = (&raw.name.value, &operator.manifest);
+    let known = manifest.options.iter().map(|option| option.name.as_str());
+    let help = did_you_mean(name, &format!("options of `{}`", manifest.name), known);
+    let message = format!("`{}` has no option `{name}`", manifest.name);
+    Diagnostic::new("unknown-option", message).at(raw.name.span).help_some(help)
+}
+
+fn missing(stage: &RawStage, operator: &Operator, option: &OptionManifest) -> Diagnostic {
+    let message = format!("`{}` needs `with.{}`", stage.name.value, option.name);
+    let doc = option.doc.trim_end_matches('.');
+    let help = format!("`{}` says of `{}`: {doc}", operator.manifest.name, option.name);
+    Diagnostic::new("missing-option", message).at(stage.name.span).help(help)
+}
+
+fn value(
+    raw: &RawOption,
+    known: &OptionManifest,
+    base: &Path,
+    catalog: &dyn Catalog,
+) -> Result<Value, Diagnostic> {
+    let json = raw.node.to_json();
+    let fits = match known.option_type {
+        OptionType::String | OptionType::Path | OptionType::OutputPath => json.is_string(),
+        OptionType::Integer => json.is_i64(),
+        OptionType::Number => json.is_number(),
+        OptionType::Boolean => json.is_boolean(),
+        OptionType::Strings => is_strings(&raw.node),
+    };
+    let (name, span) = (&known.name, raw.node.span);
+    if !fits {
+        let wanted = words(known.option_type);
+        let message = format!("`{name}` must be {wanted}, not {}", raw.node.what());
+        return Err(Diagnostic::new("wrong-type", message).at(span));
+    }
+    let Some(text) = raw.node.as_str() else { return Ok(json) };
+    if !known.choices.is_empty() && !known.choices.iter().any(|choice| choice == text) {
+        let choices = known.choices.iter().map(String::as_str);
+        let help = did_you_mean(text, "choices", choices.clone())
+            .map(|help| if help.starts_with("did") { help } else { format!("choose {}", list(&known.choices)) });
+        let message = format!("`{name}` cannot be `{text}`");
+        return Err(Diagnostic::new("bad-value", message).at(span).help_some(help));
+    }
+    if !matches!(known.option_type, OptionType::Path | OptionType::OutputPath) {
+        return Ok(json);
+    }
+    let path = if raw.typed { Path::new(text).to_owned() } else { base.join(text) };
+    if known.option_type == OptionType::Path && !catalog.exists(&path) {
+        let message = format!("there is nothing at `{}`", path.display());
+        let from = if raw.typed { "the working directory" } else { "the graph file's folder" };
+        let help = format!("`{name}` is taken from {from}");
+        return Err(Diagnostic::new("missing-file", message).at(span).help(help));
+    }
+    Ok(Value::String(path.to_string_lossy().into_owned()))
+}
+
+fn is_strings(node: &Node) -> bool {
+    match &node.kind {
+        Kind::Array(items) => items.iter().all(|item| item.as_str().is_some()),
+        _ => false,
+    }
+}
+
+fn words(option_type: OptionType) -> &'static str {
+    match option_type {
+        OptionType::String => "a string",
+        OptionType::Integer => "an integer",
+        OptionType::Number => "a number",
+        OptionType::Boolean => "true or false",
+        OptionType::Path | OptionType::OutputPath => "a path, as a string",
+        OptionType::Strings => "a list of strings",
+    }
+}

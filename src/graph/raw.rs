@@ -1,0 +1,302 @@
+//! A graph file as it was written: the known keys, their values and spans.
+
+use serde_json::Value;
+
+use super::node::{Entry, Kind, Node, parse_file, parse_value};
+use super::suggest::{did_you_mean, list};
+use crate::diagnostic::{Diagnostic, Sources, Span};
+
+/// The one version of the format there is.
+const FORMAT: i64 = 1;
+const TOP_KEYS: [&str; 3] = ["format", "stream", "stage"];
+const STREAM_KEYS: [&str; 2] = ["batch", "window"];
+const STAGE_KEYS: [&str; 6] = ["plugin", "from", "loop", "split", "replicas", "with"];
+
+/// A value and where it stands.
+#[derive(Clone, Debug)]
+pub struct At<T> {
+    pub value: T,
+    pub span: Span,
+}
+
+/// The whole file.
+#[derive(Debug)]
+pub struct RawGraph {
+    pub batch: usize,
+    pub window: usize,
+    pub stages: Vec<RawStage>,
+}
+
+/// One `[stage.NAME]`.
+#[derive(Debug)]
+pub struct RawStage {
+    pub name: At<String>,
+    pub plugin: Option<At<String>>,
+    pub from: Vec<At<String>>,
+    pub loop_from: Vec<At<String>>,
+    pub split: Option<At<RawSplit>>,
+    pub replicas: Option<At<usize>>,
+    pub options: Vec<RawOption>,
+}
+
+/// `split = 2` or `split = ["..2", "2.."]`
+#[derive(Clone, Debug)]
+pub enum RawSplit {
+    Count(usize),
+    Ranges(Vec<At<String>>),
+}
+
+/// One `with.NAME = VALUE`.
+#[derive(Debug)]
+pub struct RawOption {
+    pub name: At<String>,
+    pub node: Node,
+    /// Given by `--set`: a path in it is relative to the working directory.
+    pub typed: bool,
+}
+
+/// Reads the graph in `sources` number `graph`, with the `--set` arguments applied.
+/// What can be read is, whatever else is wrong.
+pub fn read(sources: &mut Sources, graph: usize, sets: &[String]) -> (RawGraph, Vec<Diagnostic>) {
+    let (entries, errors) = parse_file(sources.text(graph), graph);
+    let mut reader = Reader { errors };
+    let mut raw = reader.file(&entries, graph);
+    for set in sets {
+        let source = sources.add("--set", set.as_str());
+        reader.set(&mut raw, set, source);
+    }
+    (raw, reader.errors)
+}
+
+struct Reader {
+    errors: Vec<Diagnostic>,
+}
+
+impl Reader {
+    fn file(&mut self, entries: &[Entry], graph: usize) -> RawGraph {
+        let mut raw = RawGraph { batch: 32, window: 8, stages: Vec::new() };
+        if self.errors.is_empty() && !entries.iter().any(|entry| entry.key == "format") {
+            let start = Span { source: graph, start: 0, end: 0 };
+            let missing = Diagnostic::new("missing-format", "the file does not say its format");
+            self.errors.push(missing.at(start).help("begin it with `format = 1`"));
+        }
+        for entry in entries {
+            match entry.key.as_str() {
+                "format" => self.format(&entry.node),
+                "stream" => self.stream(&mut raw, &entry.node),
+                "stage" => {
+                    for stage in self.table(&entry.node, "`stage`") {
+                        let read = self.stage(stage);
+                        raw.stages.push(read);
+                    }
+                }
+                _ => self.unknown(entry, "unknown-key", "keys of a graph file", &TOP_KEYS),
+            }
+        }
+        raw
+    }
+
+    fn format(&mut self, node: &Node) {
+        if node.to_json() != FORMAT {
+            let message = format!("this is not format {FORMAT}, the only one known");
+            self.errors.push(Diagnostic::new("bad-format", message).at(node.span));
+        }
+    }
+
+    fn stream(&mut self, raw: &mut RawGraph, node: &Node) {
+        for entry in self.table(node, "`stream`") {
+            self.stream_key(raw, entry);
+        }
+    }
+
+    fn stream_key(&mut self, raw: &mut RawGraph, entry: &Entry) {
+        match entry.key.as_str() {
+            "batch" => raw.batch = self.count(entry).unwrap_or(raw.batch),
+            "window" => raw.window = self.count(entry).unwrap_or(raw.window),
+            _ => self.unknown(entry, "unknown-key", "keys of `stream`", &STREAM_KEYS),
+        }
+    }
+
+    fn stage(&mut self, entry: &Entry) -> RawStage {
+        let mut stage = RawStage {
+            name: At { value: entry.key.clone(), span: entry.key_span },
+            plugin: None,
+            from: Vec::new(),
+            loop_from: Vec::new(),
+            split: None,
+            replicas: None,
+            options: Vec::new(),
+        };
+        self.stage_name(&stage.name);
+        for key in self.table(&entry.node, &format!("`stage.{}`", entry.key)) {
+            self.stage_key(&mut stage, key, false);
+        }
+        if stage.plugin.is_none() {
+            let message = format!("`{}` does not say its `plugin`", entry.key);
+            self.errors.push(Diagnostic::new("missing-key", message).at(entry.key_span));
+        }
+        stage
+    }
+
+    fn stage_name(&mut self, name: &At<String>) {
+        let fine = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if name.value.is_empty() || !name.value.chars().all(fine) || name.value == "stream" {
+            let message = format!("`{}` cannot be the name of a stage", name.value);
+            let error = Diagnostic::new("bad-name", message).at(name.span);
+            self.errors.push(error.help("use letters, digits, `-` and `_`; `stream` is taken"));
+        }
+    }
+
+    fn stage_key(&mut self, stage: &mut RawStage, entry: &Entry, typed: bool) {
+        match entry.key.as_str() {
+            "plugin" => stage.plugin = self.string(entry).or(stage.plugin.take()),
+            "from" => stage.from = self.strings(entry),
+            "loop" => stage.loop_from = self.strings(entry),
+            "split" => stage.split = self.split(entry),
+            "replicas" => {
+                let span = entry.node.span;
+                stage.replicas = self.count(entry).map(|value| At { value, span });
+            }
+            "with" => {
+                for option in self.table(&entry.node, "`with`") {
+                    stage.set_option(option, typed);
+                }
+            }
+            _ => {
+                self.unknown(entry, "unknown-key", "keys of a stage", &STAGE_KEYS);
+                if let Some(error) = self.errors.last_mut().filter(|e| !is_suggestion(e)) {
+                    error.help = Some(format!(
+                        "an option of the plugin is written `with.{} = ...`",
+                        entry.key
+                    ));
+                }
+            }
+        }
+    }
+
+    /// `STAGE.OPTION=VALUE`, where OPTION is an option of the stage's plugin, or one
+    /// of the stage's own keys, and STAGE may be `stream`.
+    fn set(&mut self, raw: &mut RawGraph, set: &str, source: usize) {
+        let whole = Span { source, start: 0, end: set.len() };
+        let parts = set.split_once('=').and_then(|(path, value)| {
+            let (stage, option) = path.split_once('.')?;
+            Some((stage, option.strip_prefix("with.").unwrap_or(option), path, value))
+        });
+        let Some((stage, option, path, value)) = parts else {
+            let error = Diagnostic::new("bad-set", format!("`{set}` does not set anything"));
+            self.errors.push(error.at(whole).help("write it as `--set STAGE.OPTION=VALUE`"));
+            return;
+        };
+        let key_span = Span { source, start: path.len() - option.len(), end: path.len() };
+        let node = parse_value(value, source, path.len() + 1);
+        let entry = Entry { key: option.to_owned(), key_span, node };
+        if stage == "stream" {
+            return self.stream_key(raw, &entry);
+        }
+        match raw.stages.iter_mut().find(|known| known.name.value == stage) {
+            Some(known) if STAGE_KEYS.contains(&option) => self.stage_key(known, &entry, true),
+            Some(known) => known.set_option(&entry, true),
+            None => {
+                let span = Span { source, start: 0, end: stage.len() };
+                let names = raw.stages.iter().map(|known| known.name.value.as_str());
+                let help = did_you_mean(stage, "stages", names);
+                let error = Diagnostic::new("unknown-stage", format!("there is no stage `{stage}`"));
+                self.errors.push(error.at(span).help_some(help));
+            }
+        }
+    }
+
+    fn split(&mut self, entry: &Entry) -> Option<At<RawSplit>> {
+        let value = match &entry.node.kind {
+            Kind::Array(_) => RawSplit::Ranges(self.strings(entry)),
+            _ => RawSplit::Count(self.count(entry)?),
+        };
+        Some(At { value, span: entry.node.span })
+    }
+
+    fn table<'a>(&mut self, node: &'a Node, name: &str) -> &'a [Entry] {
+        match &node.kind {
+            Kind::Table(entries) => entries,
+            _ => {
+                let message = format!("{name} must be a table, not {}", node.what());
+                self.errors.push(Diagnostic::new("wrong-type", message).at(node.span));
+                &[]
+            }
+        }
+    }
+
+    fn wrong(&mut self, entry: &Entry, wanted: &str, node: &Node) {
+        let message = format!("`{}` must be {wanted}, not {}", entry.key, node.what());
+        self.errors.push(Diagnostic::new("wrong-type", message).at(node.span));
+    }
+
+    fn count(&mut self, entry: &Entry) -> Option<usize> {
+        let count = match &entry.node.kind {
+            Kind::Plain(Value::Number(number)) => number.as_u64().filter(|n| (1..=1 << 20).contains(n)),
+            _ => None,
+        };
+        if count.is_none() {
+            let (message, code) = match entry.node.what() {
+                "an integer" => {
+                    (format!("`{}` must be from 1 to {}", entry.key, 1 << 20), "bad-value")
+                }
+                what => (format!("`{}` must be an integer, not {what}", entry.key), "wrong-type"),
+            };
+            self.errors.push(Diagnostic::new(code, message).at(entry.node.span));
+        }
+        count.and_then(|n| usize::try_from(n).ok())
+    }
+
+    fn string(&mut self, entry: &Entry) -> Option<At<String>> {
+        let value = entry.node.as_str().map(str::to_owned);
+        if value.is_none() {
+            self.wrong(entry, "a string", &entry.node);
+        }
+        value.map(|value| At { value, span: entry.node.span })
+    }
+
+    /// One string, or a list of them.
+    fn strings(&mut self, entry: &Entry) -> Vec<At<String>> {
+        let Kind::Array(items) = &entry.node.kind else {
+            return self.string(entry).into_iter().collect();
+        };
+        let mut all: Vec<At<String>> = Vec::new();
+        for item in items {
+            match item.as_str() {
+                None => self.wrong(entry, "a list of strings", item),
+                Some(name) if all.iter().any(|other| other.value == name) => {
+                    let message = format!("`{name}` stands twice in `{}`", entry.key);
+                    self.errors.push(Diagnostic::new("duplicate", message).at(item.span));
+                }
+                Some(name) => all.push(At { value: name.to_owned(), span: item.span }),
+            }
+        }
+        if items.is_empty() {
+            let message = format!("`{}` is an empty list", entry.key);
+            self.errors.push(Diagnostic::new("bad-value", message).at(entry.node.span));
+        }
+        all
+    }
+
+    fn unknown(&mut self, entry: &Entry, code: &str, what: &str, known: &[&str]) {
+        let nearest = super::suggest::nearest(&entry.key, known.iter().copied());
+        let help = match nearest {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("the {what} are {}", list(known)),
+        };
+        let error = Diagnostic::new(code, format!("unknown key `{}`", entry.key));
+        self.errors.push(error.at(entry.key_span).help(help));
+    }
+}
+
+fn is_suggestion(error: &Diagnostic) -> bool {
+    error.help.as_deref().is_some_and(|help| help.starts_with("did you mean"))
+}
+
+impl RawStage {
+    fn set_option(&mut self, entry: &Entry, typed: bool) {
+        self.options.retain(|known| known.name.value != entry.key);
+        let name = At { value: entry.key.clone(), span: entry.key_span };
+        self.options.push(RawOption { name, node: entry.node.clone(), typed });
+    }
+}

@@ -1,0 +1,51 @@
+//! A file's format, told by its ending.
+
+use std::path::Path;
+
+use super::IoError;
+
+const ENDINGS: [(&str, Format); 5] = [
+    ("csv", Format::Csv { delimiter: b',' }),
+    ("tsv", Format::Csv { delimiter: b'\t' }),
+    ("jsonl", Format::JsonLines),
+    ("ndjson", Format::JsonLines),
+    ("parquet", Format::Parquet),
+];
+
+/// The formats this module reads and writes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Format {
+    /// Comma or tab separated, quoted as RFC 4180 says.
+    Csv {
+        /// What stands between two fields.
+        delimiter: u8,
+    },
+    /// One JSON object a line.
+    JsonLines,
+    /// Apache Parquet.
+    Parquet,
+}
+
+impl Format {
+    /// The format of `path`; the ending's letter case does not matter.
+    ///
+    /// # Errors
+    /// `unknown-format`
+    pub fn of(path: &Path) -> Result<Self, IoError> {
+        let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("");
+        ENDINGS
+            .iter()
+            .find(|(known, _)| ending.eq_ignore_ascii_case(known))
+            .map(|(_, format)| *format)
+            .ok_or_else(|| unknown(path))
+    }
+}
+
+fn unknown(path: &Path) -> IoError {
+    let endings = ENDINGS.map(|(ending, _)| format!("`.{ending}`")).join(", ");
+    IoError::file(
+        "unknown-format",
+        path,
+        format_args!("has none of the endings {endings}"),
+    )
+}

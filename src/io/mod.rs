@@ -1,0 +1,213 @@
+//! Readers and writers: CSV, JSON Lines and Parquet, told by the file's ending.
+//!
+//! A reader gives batches of good records and, beside them, the records that
+//! cannot be used and why. A writer can be taken back to an earlier position,
+//! so that a run that crashed can go on.
+//!
+//! # Columns of a source, in this order
+//! | column | type | what |
+//! | --- | --- | --- |
+//! | `review` | `UInt64` | the record's number in the file, from 0, rejected ones counted too |
+//! | `text` | `Utf8` | the text column, whatever the file calls it |
+//! | `truth` | `Utf8` | the gold label; only when the file has a label column |
+//! | the rest | nullable | every other column of the file, under its own name |
+//!
+//! A column of the file named `review`, `truth` or `text` that is neither the
+//! text nor the label column is left out. So are Parquet columns that are not
+//! bool, integer, float or string, and fields of JSON objects that none of the
+//! first 100 records has.
+//!
+//! ```no_run
+//! use segue::io::{self, ReadOptions, WriteOptions};
+//!
+//! # fn main() -> Result<(), io::IoError> {
+//! let mut source = io::open(&ReadOptions::new("reviews.csv"))?;
+//! let verdicts = WriteOptions { path: "verdicts.jsonl".into() };
+//! let mut sink = io::create(&verdicts, source.schema(), None)?;
+//! while let Some(read) = source.next_batch(32)? {
+//!     sink.write(&read.batch)?;
+//! }
+//! sink.finish()
+//! # }
+//! ```
+
+mod error;
+mod format;
+mod read;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use serde::{Deserialize, Serialize};
+
+pub use error::IoError;
+
+/// What to read and how, already resolved.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReadOptions {
+    /// The file, absolute or relative to the working directory.
+    pub path: PathBuf,
+    /// Name of the text column.
+    pub text: String,
+    /// Name of the column with the gold label. `None` takes `label` if the file
+    /// has it; an empty name says that the file has none.
+    pub label: Option<String>,
+    /// Names of the labels 0, 1, ...
+    pub labels: Vec<String>,
+    /// Turns each `<br />`, `<br/>` and `<br>` of the text into one space.
+    pub strip_markup: bool,
+    /// The longest text accepted, after markup is stripped.
+    pub max_bytes: usize,
+}
+
+impl ReadOptions {
+    /// The defaults for `path`.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            text: "text".into(),
+            label: None,
+            labels: vec!["negative".into(), "positive".into()],
+            strip_markup: false,
+            max_bytes: 256 * 1024,
+        }
+    }
+}
+
+/// Where to write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WriteOptions {
+    /// The file; its ending says the format.
+    pub path: PathBuf,
+}
+
+/// A record that cannot be used.
+///
+/// # Codes
+/// | code | what |
+/// | --- | --- |
+/// | `malformed` | a CSV row with the wrong number of fields or an open quote; a line that is not a JSON object |
+/// | `invalid-utf8` | a field that is kept is not UTF-8 |
+/// | `no-text` | the text is missing, empty or white space |
+/// | `too-long` | the text is over `max_bytes` |
+/// | `bad-label` | the label is null, empty or out of range |
+/// | `bad-value` | a value is not of its column's type |
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+pub struct Reject {
+    /// Number of the record in the file, from 0, good and bad.
+    pub record: u64,
+    /// The line where it starts, from 1; `None` for Parquet.
+    pub line: Option<u64>,
+    /// What kind of fault, stable.
+    pub code: String,
+    /// What is wrong, and which limit it breaks.
+    pub reason: String,
+}
+
+/// Some records of a source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceBatch {
+    /// The good records.
+    pub batch: RecordBatch,
+    /// The bad ones met on the way, in the order of the file.
+    pub rejects: Vec<Reject>,
+    /// Records consumed so far, good and bad: what to `skip` to go on from here.
+    pub next_record: u64,
+}
+
+/// A file being read. Where a batch ends depends on the position alone: after
+/// `skip(n)` come the same batches as when reading on from record `n`.
+pub trait Source: Send {
+    /// The columns of every batch.
+    fn schema(&self) -> SchemaRef;
+
+    /// Records in the file, good and bad, when that is known without reading it.
+    fn total_records(&self) -> Option<u64>;
+
+    /// How much of the file is consumed, 0 to 1.
+    fn progress(&self) -> Option<f64>;
+
+    /// Passes over the next `records` records, good and bad.
+    ///
+    /// # Errors
+    /// `bad-resume` when the file has fewer, and those of [`Source::next_batch`].
+    fn skip(&mut self, records: u64) -> Result<(), IoError>;
+
+    /// The next `rows` good records (at least one), fewer only where the file
+    /// ends, with the rejects before the last of them. Rejects after the last
+    /// good record come in a batch of zero rows; then `None`.
+    ///
+    /// # Errors
+    /// `unreadable` when reading fails, `bad-file` for Parquet that does not
+    /// decode, `record-too-large` when a CSV record or a JSON line passes
+    /// 16 × `max_bytes` (and 16 MiB), `batch-too-large` when the strings of one
+    /// batch pass 2 GiB. An error comes again at every later call.
+    fn next_batch(&mut self, rows: usize) -> Result<Option<SourceBatch>, IoError>;
+}
+
+/// A file being written.
+///
+/// CSV and JSON Lines grow in place. Parquet, which cannot be appended to,
+/// collects in `<path>.spool` until `finish`.
+pub trait Sink: Send {
+    /// Appends the rows of `batch`.
+    ///
+    /// # Errors
+    /// `schema-mismatch` when its columns are not those of the sink,
+    /// `write-failed` when the disk says no.
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), IoError>;
+
+    /// Puts all that was written safely on disk; gives the position to hand to
+    /// [`create`] as `resume_at`.
+    ///
+    /// # Errors
+    /// `write-failed`.
+    fn sync(&mut self) -> Result<u64, IoError>;
+
+    /// Completes the file. Calling it again does nothing.
+    ///
+    /// # Errors
+    /// `write-failed`; `bad-resume` when the spool of a Parquet file is not one
+    /// of this sink.
+    fn finish(&mut self) -> Result<(), IoError>;
+}
+
+/// Opens a file and finds its columns.
+///
+/// # Errors
+/// With option `path`: `unknown-format`, `missing-file`, `is-directory`,
+/// `unreadable`, `empty-file`, `no-records`, `bad-file`, `duplicate-column`.
+/// With option `text` or `label`: `missing-column`, and `unsupported-column`
+/// when a Parquet column is of a type that cannot serve.
+pub fn open(options: &ReadOptions) -> Result<Box<dyn Source>, IoError> {
+    read::open(options)
+}
+
+/// Starts a file, or goes on with one at a position that [`Sink::sync`] gave;
+/// what lies behind the position is cut off. `None` starts afresh.
+///
+/// # Errors
+/// Those of [`check_write_path`]; `unsupported-column` when the format cannot
+/// hold a column; `bad-resume` when the file does not reach to the position, or
+/// the position is not one of this file; `write-failed`.
+pub fn create(
+    options: &WriteOptions,
+    schema: SchemaRef,
+    resume_at: Option<u64>,
+) -> Result<Box<dyn Sink>, IoError> {
+    write::create(&options.path, schema, resume_at)
+}
+
+/// Checks that `create` could write to `path`, and touches nothing.
+///
+/// # Errors
+/// With option `path`: `unknown-format`, `missing-directory`, `is-directory`,
+/// `unwritable`.
+pub fn check_write_path(path: &Path) -> Result<(), IoError> {
+    write::check_path(path)
+}

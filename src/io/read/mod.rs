@@ -1,0 +1,68 @@
+//! Reading: a format gives records one by one, and everything else is shared.
+
+mod batch;
+mod columns;
+mod csv;
+mod input;
+mod json;
+mod parquet;
+mod records;
+mod source;
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::Path;
+
+use super::format::Format;
+use super::{IoError, ReadOptions, Source};
+
+#[cfg(test)]
+pub use csv::{CsvReader, RawRecord};
+#[cfg(test)]
+pub use input::Input;
+
+/// See [`crate::io::open`].
+pub fn open(options: &ReadOptions) -> Result<Box<dyn Source>, IoError> {
+    let format = Format::of(&options.path)?;
+    let file = open_file(&options.path)?;
+    match format {
+        Format::Csv { delimiter } => csv::open(file, delimiter, options),
+        Format::JsonLines => json::open(file, options),
+        Format::Parquet => parquet::open(file, options),
+    }
+}
+
+fn open_file(path: &Path) -> Result<File, IoError> {
+    // Asked before opening, for opening a pipe would wait for its writer.
+    let found = fs::metadata(path).map_err(|error| cannot_open(path, &error))?;
+    if found.is_dir() {
+        return Err(IoError::file("is-directory", path, "is a directory"));
+    }
+    if !found.is_file() {
+        return Err(IoError::file("unreadable", path, "is not a regular file"));
+    }
+    if found.len() == 0 {
+        return Err(IoError::file("empty-file", path, "is empty"));
+    }
+    File::open(path).map_err(|error| cannot_open(path, &error))
+}
+
+fn cannot_open(path: &Path, error: &std::io::Error) -> IoError {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => {
+            IoError::file("missing-file", path, "does not exist")
+        }
+        ErrorKind::PermissionDenied => {
+            IoError::file("unreadable", path, "cannot be read: permission denied")
+        }
+        _ => unreadable(path, error),
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> IoError {
+    IoError::file("unreadable", path, format_args!("cannot be read: {error}"))
+}
+
+fn no_records(path: &Path) -> IoError {
+    IoError::file("no-records", path, "has no records")
+}

@@ -1,0 +1,127 @@
+//! From records one by one to batches.
+
+use arrow_schema::SchemaRef;
+
+use super::batch::{BatchBuilder, Columns};
+use super::records::{Fault, Row};
+use crate::io::{IoError, Reject, Source, SourceBatch};
+
+/// One record of a file.
+pub struct Record {
+    /// The line where it starts, from 1, if the format has lines.
+    pub line: Option<u64>,
+    /// Its values, or why it cannot be used.
+    pub row: Result<Row, Fault>,
+}
+
+/// What a format has to give.
+pub trait Records: Send {
+    /// The next record, good or bad; `None` at the end.
+    fn next(&mut self) -> Result<Option<Record>, IoError>;
+
+    /// Passes over up to `records` records; gives how many there were.
+    fn skip(&mut self, records: u64) -> Result<u64, IoError>;
+
+    /// See [`Source::total_records`].
+    fn total(&self) -> Option<u64>;
+
+    /// See [`Source::progress`].
+    fn progress(&self) -> Option<f64>;
+}
+
+/// A [`Source`] over the records of any format.
+pub struct RecordSource<R> {
+    records: R,
+    columns: Columns,
+    position: u64,
+    failed: Option<IoError>,
+}
+
+impl<R: Records> RecordSource<R> {
+    pub fn new(records: R, columns: Columns) -> Self {
+        Self {
+            records,
+            columns,
+            position: 0,
+            failed: None,
+        }
+    }
+
+    fn collect(&mut self, rows: usize) -> Result<Option<SourceBatch>, IoError> {
+        let mut builder = BatchBuilder::new(&self.columns);
+        let mut rejects = Vec::new();
+        while builder.rows() < rows {
+            let Some(Record { line, row }) = self.records.next()? else {
+                break;
+            };
+            match row {
+                Ok(row) => builder.push(self.position, row)?,
+                Err(fault) => rejects.push(reject(self.position, line, fault)),
+            }
+            self.position += 1;
+        }
+        if builder.rows() == 0 && rejects.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(SourceBatch {
+            batch: builder.finish()?,
+            rejects,
+            next_record: self.position,
+        }))
+    }
+
+    fn pass_over(&mut self, records: u64) -> Result<(), IoError> {
+        let passed = self.records.skip(records)?;
+        self.position += passed;
+        if passed < records {
+            let have = self.position;
+            let want = have.saturating_add(records - passed);
+            let message = format!("the source has {have} records, fewer than the {want} to skip");
+            return Err(IoError::new("bad-resume", "path", message));
+        }
+        Ok(())
+    }
+
+    /// Runs `step` unless an earlier one failed: the reader may then stand
+    /// inside a record, and nothing read from there can be trusted.
+    fn guarded<T>(
+        &mut self,
+        step: impl FnOnce(&mut Self) -> Result<T, IoError>,
+    ) -> Result<T, IoError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        step(self).inspect_err(|error| self.failed = Some(error.clone()))
+    }
+}
+
+impl<R: Records> Source for RecordSource<R> {
+    fn schema(&self) -> SchemaRef {
+        self.columns.schema()
+    }
+
+    fn total_records(&self) -> Option<u64> {
+        self.records.total()
+    }
+
+    fn progress(&self) -> Option<f64> {
+        self.records.progress()
+    }
+
+    fn skip(&mut self, records: u64) -> Result<(), IoError> {
+        self.guarded(|source| source.pass_over(records))
+    }
+
+    fn next_batch(&mut self, rows: usize) -> Result<Option<SourceBatch>, IoError> {
+        self.guarded(|source| source.collect(rows.max(1)))
+    }
+}
+
+fn reject(record: u64, line: Option<u64>, fault: Fault) -> Reject {
+    Reject {
+        record,
+        line,
+        code: fault.code.into(),
+        reason: fault.reason,
+    }
+}

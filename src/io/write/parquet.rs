@@ -1,0 +1,186 @@
+//! Parquet, made from a spool when all rows are there.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use arrow_array::RecordBatch;
+use arrow_schema::{ArrowError, Schema, SchemaRef};
+use arrow_select::concat::concat_batches;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+
+use super::spool::{Batches, Spool};
+use super::{bad_resume, check_batch, has_columns, sync_folder, write_failed};
+use crate::io::{IoError, Sink};
+
+const GROUP_ROWS: usize = 8192;
+
+/// Rows handed to the encoder at once; `GROUP_ROWS` is a multiple. Where pages
+/// end depends on it, so it must not follow the batches that come in.
+const CHUNK_ROWS: usize = 256;
+
+/// See [`crate::io::create`].
+pub fn create(
+    path: &Path,
+    schema: SchemaRef,
+    resume_at: Option<u64>,
+) -> Result<Box<dyn Sink>, IoError> {
+    let spool_path = beside(path, "spool");
+    let position = resume_at.unwrap_or(0);
+    let spool = if position > 0 && !spool_path.exists() && is_complete(path, &schema) {
+        None
+    } else {
+        Some(Spool::open(&spool_path, &schema, position)?)
+    };
+    sync_folder(path);
+    Ok(Box::new(ParquetSink {
+        path: path.to_owned(),
+        spool_path,
+        schema,
+        spool,
+        position,
+    }))
+}
+
+struct ParquetSink {
+    path: PathBuf,
+    spool_path: PathBuf,
+    schema: SchemaRef,
+    /// `None` once the file is complete.
+    spool: Option<Spool>,
+    /// Where the spool ended.
+    position: u64,
+}
+
+impl Sink for ParquetSink {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), IoError> {
+        check_batch(&self.path, &self.schema, batch)?;
+        match &mut self.spool {
+            Some(spool) => spool.append(batch),
+            None if batch.num_rows() == 0 => Ok(()),
+            None => Err(bad_resume(
+                &self.path,
+                "is complete, and takes no more rows",
+            )),
+        }
+    }
+
+    fn sync(&mut self) -> Result<u64, IoError> {
+        if let Some(spool) = &mut self.spool {
+            self.position = spool.sync()?;
+        }
+        Ok(self.position)
+    }
+
+    fn finish(&mut self) -> Result<(), IoError> {
+        self.sync()?;
+        let Some(spool) = &self.spool else {
+            return Ok(());
+        };
+        let unfinished = beside(&self.path, "tmp");
+        encode(&unfinished, &self.schema, spool.batches()?)?;
+        let failed = |error| write_failed(&self.path, error);
+        fs::rename(&unfinished, &self.path).map_err(failed)?;
+        sync_folder(&self.path);
+        self.spool = None;
+        fs::remove_file(&self.spool_path).map_err(failed)
+    }
+}
+
+/// `<path>.<ending>`
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    name.into()
+}
+
+/// Whether an earlier run came to its end: the spool is removed when the file
+/// stands. A crash right then leaves a journal that still asks to resume.
+fn is_complete(path: &Path, schema: &Schema) -> bool {
+    File::open(path)
+        .ok()
+        .and_then(|file| ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).ok())
+        .is_some_and(|found| has_columns(found.schema(), schema))
+}
+
+fn encode(path: &Path, schema: &SchemaRef, batches: Batches) -> Result<(), IoError> {
+    let failed = |error: ParquetError| write_failed(path, error);
+    let file = File::create(path).map_err(|error| write_failed(path, error))?;
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(GROUP_ROWS))
+        .set_max_row_group_bytes(None)
+        .build();
+    let mut writer = ArrowWriter::try_new(BufWriter::new(file), schema.clone(), Some(properties))
+        .map_err(failed)?;
+    let mut chunks = Chunks::new(schema.clone());
+    for batch in batches {
+        chunks.push(batch?);
+        while let Some(chunk) = chunks
+            .next_full()
+            .map_err(|error| write_failed(path, error))?
+        {
+            writer.write(&chunk).map_err(failed)?;
+        }
+    }
+    let last = chunks
+        .take(CHUNK_ROWS)
+        .map_err(|error| write_failed(path, error))?;
+    writer.write(&last).map_err(failed)?;
+    let mut file = writer.into_inner().map_err(failed)?;
+    file.flush()
+        .and_then(|()| file.get_ref().sync_all())
+        .map_err(|error| write_failed(path, error))
+}
+
+/// Cuts rows into chunks of `CHUNK_ROWS`, however they come.
+struct Chunks {
+    schema: SchemaRef,
+    waiting: Vec<RecordBatch>,
+    rows: usize,
+}
+
+impl Chunks {
+    fn new(schema: SchemaRef) -> Self {
+        Self {
+            schema,
+            waiting: Vec::new(),
+            rows: 0,
+        }
+    }
+
+    fn push(&mut self, batch: RecordBatch) {
+        self.rows += batch.num_rows();
+        self.waiting.push(batch);
+    }
+
+    fn next_full(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
+        match self.rows >= CHUNK_ROWS {
+            true => self.take(CHUNK_ROWS).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// Up to `rows` rows.
+    fn take(&mut self, rows: usize) -> Result<RecordBatch, ArrowError> {
+        let mut missing = rows;
+        let mut parts = Vec::new();
+        let mut rest = Vec::new();
+        for batch in self.waiting.drain(..) {
+            let taken = missing.min(batch.num_rows());
+            parts.push(batch.slice(0, taken));
+            if taken < batch.num_rows() {
+                rest.push(batch.slice(taken, batch.num_rows() - taken));
+            }
+            missing -= taken;
+        }
+        self.waiting = rest;
+        self.rows -= rows - missing;
+        concat_batches(&self.schema, &parts)
+    }
+}

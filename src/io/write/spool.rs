@@ -1,0 +1,170 @@
+//! The rows of a Parquet file until it is complete.
+//!
+//! A spool is a row of frames: a length and a checksum, 8 bytes each with the
+//! least first, then as many bytes of an Arrow IPC stream that holds one batch.
+//! It only grows, and may be cut off behind any frame. The checksum is there
+//! because the IPC reader panics on some damaged messages.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use arrow_array::RecordBatch;
+use arrow_ipc::reader::StreamReader;
+use arrow_ipc::writer::StreamWriter;
+use arrow_schema::{ArrowError, Schema};
+
+use super::{bad_resume, has_columns, open_at, write_failed};
+use crate::io::IoError;
+
+/// Bytes of a frame before its stream.
+const HEAD_BYTES: u64 = 16;
+
+/// A spool being written.
+pub struct Spool {
+    path: PathBuf,
+    file: BufWriter<File>,
+    position: u64,
+}
+
+impl Spool {
+    /// Opens the spool at `path`, cut off at `position`; at 0 it starts afresh.
+    ///
+    /// # Errors
+    /// `bad-resume` when it does not reach so far, when no frame ends there, or
+    /// when it holds other columns than `schema`.
+    pub fn open(path: &Path, schema: &Schema, position: u64) -> Result<Self, IoError> {
+        let mut file = open_at(path, position)?;
+        if position > 0 {
+            check_frames(path, &mut file, schema, position)?;
+        }
+        let failed = |error| write_failed(path, error);
+        file.set_len(position).map_err(failed)?;
+        file.seek(SeekFrom::Start(position)).map_err(failed)?;
+        Ok(Self {
+            path: path.to_owned(),
+            file: BufWriter::new(file),
+            position,
+        })
+    }
+
+    pub fn append(&mut self, batch: &RecordBatch) -> Result<(), IoError> {
+        let failed = |error| write_failed(&self.path, error);
+        let frame = encode(batch).map_err(|error| write_failed(&self.path, error))?;
+        self.file.write_all(&head(&frame)).map_err(failed)?;
+        self.file.write_all(&frame).map_err(failed)?;
+        self.position += HEAD_BYTES + frame.len() as u64;
+        Ok(())
+    }
+
+    /// Puts all frames on disk; gives where they end.
+    pub fn sync(&mut self) -> Result<u64, IoError> {
+        self.file
+            .flush()
+            .and_then(|()| self.file.get_ref().sync_data())
+            .map_err(|error| write_failed(&self.path, error))?;
+        Ok(self.position)
+    }
+
+    /// The batches from the start. Needs a `sync` before.
+    pub fn batches(&self) -> Result<Batches, IoError> {
+        Batches::open(&self.path)
+    }
+}
+
+fn encode(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+    let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema())?;
+    writer.write(batch)?;
+    writer.into_inner()
+}
+
+fn head(frame: &[u8]) -> [u8; HEAD_BYTES as usize] {
+    let mut head = [0; HEAD_BYTES as usize];
+    head[..8].copy_from_slice(&(frame.len() as u64).to_le_bytes());
+    head[8..].copy_from_slice(&checksum(frame).to_le_bytes());
+    head
+}
+
+/// FNV-1a with 64 bits.
+fn checksum(frame: &[u8]) -> u64 {
+    frame.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
+        (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+fn check_frames(
+    path: &Path,
+    file: &mut File,
+    schema: &Schema,
+    position: u64,
+) -> Result<(), IoError> {
+    let mut end = 0;
+    while end < position {
+        let length = frame_length(file, end).map_err(|error| write_failed(path, error))?;
+        end = end.saturating_add(HEAD_BYTES).saturating_add(length);
+    }
+    if end != position {
+        let what = format_args!("has no frame that ends at byte {position}");
+        return Err(bad_resume(path, what));
+    }
+    match Batches::open(path)?.next() {
+        Some(Ok(batch)) if !has_columns(&batch.schema(), schema) => {
+            Err(bad_resume(path, "holds other columns than those to write"))
+        }
+        Some(Err(error)) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Length of the frame at `start`; past the file's end a length that fits nowhere.
+fn frame_length(file: &mut File, start: u64) -> std::io::Result<u64> {
+    let mut length = [0; 8];
+    file.seek(SeekFrom::Start(start))?;
+    match file.read_exact(&mut length) {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(u64::MAX),
+        read => read.map(|()| u64::from_le_bytes(length)),
+    }
+}
+
+/// The batches of a spool, in order.
+pub struct Batches {
+    path: PathBuf,
+    file: BufReader<File>,
+}
+
+impl Batches {
+    fn open(path: &Path) -> Result<Self, IoError> {
+        let file = File::open(path).map_err(|error| write_failed(path, error))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file: BufReader::new(file),
+        })
+    }
+
+    fn read(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
+        let mut found = [0; HEAD_BYTES as usize];
+        if self.file.fill_buf()?.is_empty() {
+            return Ok(None);
+        }
+        self.file.read_exact(&mut found)?;
+        let [a, b, c, d, e, f, g, h, ..] = found;
+        let length = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        let mut frame = Vec::new();
+        // Grows as it reads: a wrong length must not claim memory.
+        (&mut self.file).take(length).read_to_end(&mut frame)?;
+        if head(&frame) != found {
+            return Err(ArrowError::IpcError("a frame is not as written".into()));
+        }
+        let mut stream = StreamReader::try_new(frame.as_slice(), None)?;
+        stream.next().transpose()
+    }
+}
+
+impl Iterator for Batches {
+    type Item = Result<RecordBatch, IoError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let read = self.read().transpose()?;
+        Some(read.map_err(|error| bad_resume(&self.path, format_args!("is damaged: {error}"))))
+    }
+}

@@ -1,0 +1,9 @@
+#![doc = include_str!("ARCHITECTURE.md")]
+
+pub mod cli;
+pub mod dataflow;
+pub mod diagnostic;
+pub mod graph;
+pub mod io;
+pub mod operators;
+pub mod plugins;

@@ -1,0 +1,7 @@
+//! The `segue` command: parse, call, print diagnostics, exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    segue::cli::main()
+}

@@ -1,0 +1,215 @@
+//! Every operator a graph can name: `read` and `write`, which are built in, and
+//! those of the plugins.
+
+use std::path::Path;
+
+use segue_plugin::{Column, Columns, Manifest, OperatorManifest, Rows, Type, Units};
+use serde_json::Value;
+
+use crate::graph::{Catalog, Operator, Problem, Role, did_you_mean};
+use crate::io::{self, IoError, ReadOptions, WriteOptions};
+use crate::plugins::Plugins;
+
+/// The catalog of this installation.
+#[derive(Default)]
+pub struct Operators {
+    /// The libraries.
+    pub plugins: Plugins,
+}
+
+/// The options of `read`.
+pub fn read_options(options: &Value) -> ReadOptions {
+    let text = |name: &str| options[name].as_str().map(str::to_owned);
+    let plain = ReadOptions::new(text("path").unwrap_or_default());
+    let labels = options["labels"].as_array().map(|all| {
+        all.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect::<Vec<_>>()
+    });
+    let max_bytes = options["max-bytes"].as_u64().and_then(|n| usize::try_from(n).ok());
+    ReadOptions {
+        text: text("text").unwrap_or(plain.text),
+        label: text("label"),
+        labels: labels.unwrap_or(plain.labels),
+        strip_markup: options["strip-markup"].as_bool().unwrap_or(plain.strip_markup),
+        max_bytes: max_bytes.unwrap_or(plain.max_bytes),
+        path: plain.path,
+    }
+}
+
+/// The options of `write`.
+pub fn write_options(options: &Value) -> WriteOptions {
+    WriteOptions { path: options["path"].as_str().unwrap_or_default().into() }
+}
+
+impl From<IoError> for Problem {
+    fn from(error: IoError) -> Self {
+        Problem {
+            code: error.code.to_owned(),
+            message: error.message,
+            option: error.option.map(str::to_owned),
+            help: error.help,
+        }
+    }
+}
+
+impl Catalog for Operators {
+    fn operator(&self, plugin: &str, base: &Path) -> Result<Operator, Problem> {
+        if let Some(built_in) = built_in().into_iter().find(|one| one.manifest.name == plugin) {
+            return Ok(built_in);
+        }
+        if plugin.contains(['/', '\\']) || plugin.contains(std::env::consts::DLL_SUFFIX) {
+            return self.at_path(plugin, base);
+        }
+        match self.plugins.find(plugin)? {
+            Some((path, manifest)) => named(manifest, plugin, &path),
+            None => Err(self.unknown(plugin)),
+        }
+    }
+
+    fn columns(
+        &self,
+        operator: &Operator,
+        options: &Value,
+        input: &[Column],
+    ) -> Result<Columns, Problem> {
+        let name = &operator.manifest.name;
+        match &operator.library {
+            Some(path) => Ok(self.plugins.library(path)?.columns(name, options, input)?),
+            None if operator.role == Role::Source => read_columns(options),
+            None => write_columns(options, input),
+        }
+    }
+
+    fn units(&self, operator: &Operator, options: &Value) -> Result<Option<Units>, Problem> {
+        match &operator.library {
+            Some(path) if operator.manifest.units => {
+                Ok(self.plugins.library(path)?.units(&operator.manifest.name, options)?)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
+    }
+}
+
+impl Operators {
+    /// `path/to/lib.so`, or `path/to/lib.so#operator` when it has several.
+    fn at_path(&self, plugin: &str, base: &Path) -> Result<Operator, Problem> {
+        let (path, name) = match plugin.rsplit_once('#') {
+            Some((path, name)) => (base.join(path), Some(name)),
+            None => (base.join(plugin), None),
+        };
+        let manifest = self.plugins.manifest(&path)?;
+        match (name, manifest.operators.as_slice()) {
+            (Some(name), _) => named(manifest.clone(), name, &path),
+            (None, [only]) => named(manifest.clone(), &only.name, &path),
+            (None, several) => {
+                let names: Vec<&str> = several.iter().map(|one| one.name.as_str()).collect();
+                let message = format!("`{plugin}` has several operators");
+                let help = Some(format!("write `{plugin}#NAME` with one of: {}", names.join(", ")));
+                Err(Problem { help, ..Problem::new("unknown-plugin", message) })
+            }
+        }
+    }
+
+    fn unknown(&self, plugin: &str) -> Problem {
+        let libraries = self.plugins.all();
+        let mut names: Vec<String> = self.list().into_iter().map(|one| one.manifest.name).collect();
+        names.sort();
+        let broken = libraries.iter().find_map(|(_, manifest)| manifest.as_ref().err());
+        let near = did_you_mean(plugin, "plugins", names.iter().map(String::as_str));
+        let help = match (near, broken) {
+            (Some(near), Some(broken)) if !near.starts_with("did you mean") => {
+                Some(format!("{near}; and {}", broken.message))
+            }
+            (near, _) => near,
+        };
+        Problem { help, ..Problem::new("unknown-plugin", format!("there is no plugin `{plugin}`")) }
+    }
+
+    /// Every operator there is: the built-in ones, then those of the plugins.
+    pub fn list(&self) -> Vec<Operator> {
+        let of_plugins = self.plugins.all().into_iter().filter_map(|(path, manifest)| {
+            let operators = manifest.ok()?.operators.into_iter();
+            Some(operators.map(move |manifest| transform(manifest, &path)))
+        });
+        built_in().into_iter().chain(of_plugins.flatten()).collect()
+    }
+}
+
+fn transform(manifest: OperatorManifest, path: &Path) -> Operator {
+    Operator { manifest, role: Role::Transform, library: Some(path.to_owned()) }
+}
+
+fn named(manifest: Manifest, name: &str, path: &Path) -> Result<Operator, Problem> {
+    let found = manifest.operators.into_iter().find(|one| one.name == name);
+    let message = || format!("`{}` has no operator `{name}`", path.display());
+    found
+        .map(|one| transform(one, path))
+        .ok_or_else(|| Problem::new("unknown-plugin", message()))
+}
+
+fn read_columns(options: &Value) -> Result<Columns, Problem> {
+    let source = io::open(&read_options(options))?;
+    let mut columns = Columns::new().rows(Rows::New);
+    for field in source.schema().fields() {
+        if let Some(column_type) = Type::from_arrow(field.data_type()) {
+            columns.writes.push(Column::new(field.name(), column_type));
+        }
+    }
+    Ok(columns)
+}
+
+/// The columns that `write` puts in the file: those its option names, or else every
+/// column that is no list.
+pub fn written_columns(options: &Value, input: &[Column]) -> Result<Vec<Column>, Problem> {
+    let Some(names) = options["columns"].as_array().filter(|names| !names.is_empty()) else {
+        return Ok(input.iter().filter(|column| column.column_type.is_scalar()).cloned().collect());
+    };
+    let known = || input.iter().map(|column| column.name.as_str());
+    (names.iter().filter_map(Value::as_str))
+        .map(|name| {
+            let found = input.iter().find(|column| column.name == name).cloned();
+            found.ok_or_else(|| Problem {
+                option: Some("columns".to_owned()),
+                help: did_you_mean(name, "columns that reach it", known()),
+                ..Problem::new("missing-column", format!("no column `{name}` reaches `write`"))
+            })
+        })
+        .collect()
+}
+
+/// What accuracy is measured with, where both reach a sink: what the file says, and
+/// what the pipeline says.
+pub const JUDGED: [&str; 2] = ["truth", "label"];
+
+fn write_columns(options: &Value, input: &[Column]) -> Result<Columns, Problem> {
+    io::check_write_path(&write_options(options).path)?;
+    let mut reads = written_columns(options, input)?;
+    let judged = input.iter().filter(|column| JUDGED.contains(&column.name.as_str()));
+    let unwritten: Vec<Column> = judged.filter(|column| !reads.contains(column)).cloned().collect();
+    reads.extend(unwritten);
+    Ok(Columns { reads, ..Columns::default() })
+}
+
+fn built_in() -> [Operator; 2] {
+    [(READ, Role::Source), (WRITE, Role::Sink)].map(|(text, role)| Operator {
+        // The two manifests are constants, and a test reads them.
+        manifest: serde_json::from_str(text).unwrap_or_default(),
+        role,
+        library: None,
+    })
+}
+
+const READ: &str = include_str!("operators/read.json");
+const WRITE: &str = include_str!("operators/write.json");
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_built_in_manifests_can_be_read() {
+        let names: Vec<String> = super::built_in().map(|one| one.manifest.name).to_vec();
+        assert_eq!(names, ["read", "write"]);
+    }
+}
