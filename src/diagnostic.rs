@@ -41,7 +41,12 @@ impl Diagnostic {
     /// An error of kind `code`.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
         let (code, message) = (code.into(), message.into());
-        Diagnostic { code, message, labels: Vec::new(), help: None }
+        Diagnostic {
+            code,
+            message,
+            labels: Vec::new(),
+            help: None,
+        }
     }
 
     /// Points at `span`.
@@ -59,7 +64,10 @@ impl Diagnostic {
 
     /// Points at `span` and says what it is.
     pub fn label(mut self, span: Span, text: impl Into<String>) -> Self {
-        self.labels.push(Label { span, text: text.into() });
+        self.labels.push(Label {
+            span,
+            text: text.into(),
+        });
         self
     }
 
@@ -123,7 +131,10 @@ impl Sources {
     }
 
     fn place(&self, span: Span) -> Place<'_> {
-        let (name, text) = self.texts.get(span.source).map_or(("", ""), |(n, t)| (n, t));
+        let (name, text) = self
+            .texts
+            .get(span.source)
+            .map_or(("", ""), |(n, t)| (n, t));
         let start = floor_boundary(text, span.start);
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
@@ -140,17 +151,31 @@ impl Sources {
 }
 
 fn floor_boundary(text: &str, at: usize) -> usize {
-    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+    (0..=at.min(text.len()))
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0)
 }
 
 /// The lines of `labels`, in file order, each underlined: `^` for the first
 /// label, `-` for the others.
 fn snippet(labels: &[Label], sources: &Sources) -> String {
     let mut places: Vec<_> = (labels.iter().enumerate())
-        .map(|(i, label)| (label.span.source, sources.place(label.span), i == 0, &label.text))
+        .map(|(i, label)| {
+            (
+                label.span.source,
+                sources.place(label.span),
+                i == 0,
+                &label.text,
+            )
+        })
         .collect();
     places.sort_by_key(|(source, place, ..)| (*source, place.line, place.column));
-    let digits = places.iter().map(|(_, p, ..)| p.line.to_string().len()).max().unwrap_or(1);
+    let digits = places
+        .iter()
+        .map(|(_, p, ..)| p.line.to_string().len())
+        .max()
+        .unwrap_or(1);
     let mut out = String::new();
     let mut shown = None;
     for (source, place, first, text) in places {
@@ -162,7 +187,12 @@ fn snippet(labels: &[Label], sources: &Sources) -> String {
         let mark = if first { "^" } else { "-" };
         let indent = " ".repeat(place.before.replace('\t', " ").width());
         let underline = mark.repeat(place.marked.replace('\t', " ").width().max(1));
-        let _ = writeln!(out, "{:>digits$} | {}", "", format!("{indent}{underline} {text}").trim_end());
+        let _ = writeln!(
+            out,
+            "{:>digits$} | {}",
+            "",
+            format!("{indent}{underline} {text}").trim_end()
+        );
     }
     out
 }
@@ -178,7 +208,11 @@ mod tests {
         let source = sources.add("g.toml", text);
         let span = |part: &str| {
             let start = text.find(part).unwrap();
-            Span { source, start, end: start + part.len() }
+            Span {
+                source,
+                start,
+                end: start + part.len(),
+            }
         };
         let diagnostic = Diagnostic::new("column-mismatch", "`upper` reads something else")
             .at(span("\"lower\""))
@@ -200,7 +234,16 @@ help: give both the same `with.model`
     fn a_span_outside_the_text_does_not_panic() {
         let mut sources = Sources::new();
         let source = sources.add("g.toml", "a");
-        let span = Span { source, start: 7, end: 9 };
-        assert!(Diagnostic::new("x", "y").at(span).render(&sources).contains("g.toml:1:2"));
+        let span = Span {
+            source,
+            start: 7,
+            end: 9,
+        };
+        assert!(
+            Diagnostic::new("x", "y")
+                .at(span)
+                .render(&sources)
+                .contains("g.toml:1:2")
+        );
     }
 }

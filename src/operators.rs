@@ -22,14 +22,20 @@ pub fn read_options(options: &Value) -> ReadOptions {
     let text = |name: &str| options[name].as_str().map(str::to_owned);
     let plain = ReadOptions::new(text("path").unwrap_or_default());
     let labels = options["labels"].as_array().map(|all| {
-        all.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect::<Vec<_>>()
+        all.iter()
+            .filter_map(|one| one.as_str().map(str::to_owned))
+            .collect::<Vec<_>>()
     });
-    let max_bytes = options["max-bytes"].as_u64().and_then(|n| usize::try_from(n).ok());
+    let max_bytes = options["max-bytes"]
+        .as_u64()
+        .and_then(|n| usize::try_from(n).ok());
     ReadOptions {
         text: text("text").unwrap_or(plain.text),
         label: text("label"),
         labels: labels.unwrap_or(plain.labels),
-        strip_markup: options["strip-markup"].as_bool().unwrap_or(plain.strip_markup),
+        strip_markup: options["strip-markup"]
+            .as_bool()
+            .unwrap_or(plain.strip_markup),
         max_bytes: max_bytes.unwrap_or(plain.max_bytes),
         path: plain.path,
     }
@@ -37,7 +43,9 @@ pub fn read_options(options: &Value) -> ReadOptions {
 
 /// The options of `write`.
 pub fn write_options(options: &Value) -> WriteOptions {
-    WriteOptions { path: options["path"].as_str().unwrap_or_default().into() }
+    WriteOptions {
+        path: options["path"].as_str().unwrap_or_default().into(),
+    }
 }
 
 impl From<IoError> for Problem {
@@ -53,7 +61,10 @@ impl From<IoError> for Problem {
 
 impl Catalog for Operators {
     fn operator(&self, plugin: &str, base: &Path) -> Result<Operator, Problem> {
-        if let Some(built_in) = built_in().into_iter().find(|one| one.manifest.name == plugin) {
+        if let Some(built_in) = built_in()
+            .into_iter()
+            .find(|one| one.manifest.name == plugin)
+        {
             return Ok(built_in);
         }
         if plugin.contains(['/', '\\']) || plugin.contains(std::env::consts::DLL_SUFFIX) {
@@ -81,9 +92,10 @@ impl Catalog for Operators {
 
     fn units(&self, operator: &Operator, options: &Value) -> Result<Option<Units>, Problem> {
         match &operator.library {
-            Some(path) if operator.manifest.units => {
-                Ok(self.plugins.library(path)?.units(&operator.manifest.name, options)?)
-            }
+            Some(path) if operator.manifest.units => Ok(self
+                .plugins
+                .library(path)?
+                .units(&operator.manifest.name, options)?),
             _ => Ok(None),
         }
     }
@@ -107,17 +119,29 @@ impl Operators {
             (None, several) => {
                 let names: Vec<&str> = several.iter().map(|one| one.name.as_str()).collect();
                 let message = format!("`{plugin}` has several operators");
-                let help = Some(format!("write `{plugin}#NAME` with one of: {}", names.join(", ")));
-                Err(Problem { help, ..Problem::new("unknown-plugin", message) })
+                let help = Some(format!(
+                    "write `{plugin}#NAME` with one of: {}",
+                    names.join(", ")
+                ));
+                Err(Problem {
+                    help,
+                    ..Problem::new("unknown-plugin", message)
+                })
             }
         }
     }
 
     fn unknown(&self, plugin: &str) -> Problem {
         let libraries = self.plugins.all();
-        let mut names: Vec<String> = self.list().into_iter().map(|one| one.manifest.name).collect();
+        let mut names: Vec<String> = self
+            .list()
+            .into_iter()
+            .map(|one| one.manifest.name)
+            .collect();
         names.sort();
-        let broken = libraries.iter().find_map(|(_, manifest)| manifest.as_ref().err());
+        let broken = libraries
+            .iter()
+            .find_map(|(_, manifest)| manifest.as_ref().err());
         let near = did_you_mean(plugin, "plugins", names.iter().map(String::as_str));
         let help = match (near, broken) {
             (Some(near), Some(broken)) if !near.starts_with("did you mean") => {
@@ -125,21 +149,32 @@ impl Operators {
             }
             (near, _) => near,
         };
-        Problem { help, ..Problem::new("unknown-plugin", format!("there is no plugin `{plugin}`")) }
+        Problem {
+            help,
+            ..Problem::new("unknown-plugin", format!("there is no plugin `{plugin}`"))
+        }
     }
 
     /// Every operator there is: the built-in ones, then those of the plugins.
     pub fn list(&self) -> Vec<Operator> {
-        let of_plugins = self.plugins.all().into_iter().filter_map(|(path, manifest)| {
-            let operators = manifest.ok()?.operators.into_iter();
-            Some(operators.map(move |manifest| transform(manifest, &path)))
-        });
+        let of_plugins = self
+            .plugins
+            .all()
+            .into_iter()
+            .filter_map(|(path, manifest)| {
+                let operators = manifest.ok()?.operators.into_iter();
+                Some(operators.map(move |manifest| transform(manifest, &path)))
+            });
         built_in().into_iter().chain(of_plugins.flatten()).collect()
     }
 }
 
 fn transform(manifest: OperatorManifest, path: &Path) -> Operator {
-    Operator { manifest, role: Role::Transform, library: Some(path.to_owned()) }
+    Operator {
+        manifest,
+        role: Role::Transform,
+        library: Some(path.to_owned()),
+    }
 }
 
 fn named(manifest: Manifest, name: &str, path: &Path) -> Result<Operator, Problem> {
@@ -164,8 +199,15 @@ fn read_columns(options: &Value) -> Result<Columns, Problem> {
 /// The columns that `write` puts in the file: those its option names, or else every
 /// column that is no list.
 pub fn written_columns(options: &Value, input: &[Column]) -> Result<Vec<Column>, Problem> {
-    let Some(names) = options["columns"].as_array().filter(|names| !names.is_empty()) else {
-        return Ok(input.iter().filter(|column| column.column_type.is_scalar()).cloned().collect());
+    let Some(names) = options["columns"]
+        .as_array()
+        .filter(|names| !names.is_empty())
+    else {
+        return Ok(input
+            .iter()
+            .filter(|column| column.column_type.is_scalar())
+            .cloned()
+            .collect());
     };
     let known = || input.iter().map(|column| column.name.as_str());
     (names.iter().filter_map(Value::as_str))
@@ -174,7 +216,10 @@ pub fn written_columns(options: &Value, input: &[Column]) -> Result<Vec<Column>,
             found.ok_or_else(|| Problem {
                 option: Some("columns".to_owned()),
                 help: did_you_mean(name, "columns that reach it", known()),
-                ..Problem::new("missing-column", format!("no column `{name}` reaches `write`"))
+                ..Problem::new(
+                    "missing-column",
+                    format!("no column `{name}` reaches `write`"),
+                )
             })
         })
         .collect()
@@ -187,10 +232,18 @@ pub const JUDGED: [&str; 2] = ["truth", "label"];
 fn write_columns(options: &Value, input: &[Column]) -> Result<Columns, Problem> {
     io::check_write_path(&write_options(options).path)?;
     let mut reads = written_columns(options, input)?;
-    let judged = input.iter().filter(|column| JUDGED.contains(&column.name.as_str()));
-    let unwritten: Vec<Column> = judged.filter(|column| !reads.contains(column)).cloned().collect();
+    let judged = input
+        .iter()
+        .filter(|column| JUDGED.contains(&column.name.as_str()));
+    let unwritten: Vec<Column> = judged
+        .filter(|column| !reads.contains(column))
+        .cloned()
+        .collect();
     reads.extend(unwritten);
-    Ok(Columns { reads, ..Columns::default() })
+    Ok(Columns {
+        reads,
+        ..Columns::default()
+    })
 }
 
 fn built_in() -> [Operator; 2] {

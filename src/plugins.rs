@@ -38,11 +38,16 @@ pub struct Library {
 /// `bad-plugin` when it is no library or no plugin, `plugin-abi` when it is built
 /// for another ABI
 pub fn load(path: &Path) -> Result<Library, Problem> {
-    let bad = |message: String| Problem::new("bad-plugin", format!("`{}` {message}", path.display()));
+    let bad =
+        |message: String| Problem::new("bad-plugin", format!("`{}` {message}", path.display()));
     // SAFETY: loading runs the library's initialisers; it was probed in a child
     // process first, and the user named its folder.
-    let library = unsafe { libloading::Library::new(path) }
-        .map_err(|e| bad(format!("is not a library this system can load: {}", reason(&e))))?;
+    let library = unsafe { libloading::Library::new(path) }.map_err(|e| {
+        bad(format!(
+            "is not a library this system can load: {}",
+            reason(&e)
+        ))
+    })?;
     // Never unloaded: its table and code live as long as the process.
     let library: &'static libloading::Library = Box::leak(Box::new(library));
     type Entry = unsafe extern "C" fn() -> *const Table;
@@ -52,7 +57,9 @@ pub fn load(path: &Path) -> Result<Library, Problem> {
     // SAFETY: the function takes nothing and returns a pointer.
     let table = unsafe { entry() };
     if table.is_null() || !table.is_aligned() {
-        return Err(bad(format!("is not a Segue plugin: `{SYMBOL}` gives no table")));
+        return Err(bad(format!(
+            "is not a Segue plugin: `{SYMBOL}` gives no table"
+        )));
     }
     check_header(table, path)?;
     // SAFETY: magic, ABI and size say that a whole table of this ABI is there, and
@@ -64,7 +71,9 @@ pub fn load(path: &Path) -> Result<Library, Problem> {
         && table.process.is_some()
         && table.drop.is_some();
     if !complete {
-        return Err(bad("lacks a function that every plugin must have".to_owned()));
+        return Err(bad(
+            "lacks a function that every plugin must have".to_owned()
+        ));
     }
     Ok(Library { table })
 }
@@ -75,7 +84,12 @@ fn check_header(table: *const Table, path: &Path) -> Result<(), Problem> {
     let (magic, major, minor, size) = unsafe {
         let table = table.cast::<u64>();
         let versions = table.add(1).cast::<u32>();
-        (table.read(), versions.read(), versions.add(1).read(), table.add(2).read())
+        (
+            table.read(),
+            versions.read(),
+            versions.add(1).read(),
+            table.add(2).read(),
+        )
     };
     let path = path.display();
     if magic != MAGIC {
@@ -86,11 +100,18 @@ fn check_header(table: *const Table, path: &Path) -> Result<(), Problem> {
         let message = format!(
             "`{path}` is built for plugin ABI {major}.{minor}; this Segue has {ABI_MAJOR}.{ABI_MINOR}"
         );
-        let help = Some("build it again with this version's `segue.h` or `segue-plugin`".to_owned());
-        return Err(Problem { help, ..Problem::new("plugin-abi", message) });
+        let help =
+            Some("build it again with this version's `segue.h` or `segue-plugin`".to_owned());
+        return Err(Problem {
+            help,
+            ..Problem::new("plugin-abi", message)
+        });
     }
     if size < size_of::<Table>() as u64 {
-        let message = format!("`{path}` has a table of {size} bytes, not {}", size_of::<Table>());
+        let message = format!(
+            "`{path}` has a table of {size} bytes, not {}",
+            size_of::<Table>()
+        );
         return Err(Problem::new("bad-plugin", message));
     }
     Ok(())
@@ -121,7 +142,10 @@ unsafe extern "C" fn take_batch(
 ) {
     // SAFETY: as in `take_text`; the structs are moved out and left released.
     unsafe {
-        let moved = (FFI_ArrowArray::from_raw(array), FFI_ArrowSchema::from_raw(schema));
+        let moved = (
+            FFI_ArrowArray::from_raw(array),
+            FFI_ArrowSchema::from_raw(schema),
+        );
         (*host.cast::<Answer>()).batches.push(moved);
     }
 }
@@ -130,7 +154,11 @@ unsafe extern "C" fn take_failure(host: *mut c_void, code: Text, message: Text, 
     // SAFETY: as in `take_text`.
     unsafe {
         let option = Some(option.read()).filter(|name| !name.is_empty());
-        let failure = Error { code: code.read(), message: message.read(), option };
+        let failure = Error {
+            code: code.read(),
+            message: message.read(),
+            option,
+        };
         (*host.cast::<Answer>()).failure = Some(failure);
     }
 }
@@ -148,15 +176,20 @@ fn ask(call: impl FnOnce(*const Reply) -> i32) -> Result<Answer, Error> {
     match (status, answer.failure.take()) {
         (0, None) => Ok(answer),
         (_, Some(failure)) => Err(failure),
-        (status, None) => {
-            Err(Error::new("plugin-error", format!("the plugin failed with status {status} and no reason")))
-        }
+        (status, None) => Err(Error::new(
+            "plugin-error",
+            format!("the plugin failed with status {status} and no reason"),
+        )),
     }
 }
 
 fn parse<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, Error> {
-    serde_json::from_str(text)
-        .map_err(|e| Error::new("bad-plugin", format!("the plugin's {what} cannot be read: {e}")))
+    serde_json::from_str(text).map_err(|e| {
+        Error::new(
+            "bad-plugin",
+            format!("the plugin's {what} cannot be read: {e}"),
+        )
+    })
 }
 
 fn missing(function: &str) -> Error {
@@ -194,11 +227,12 @@ impl Library {
     /// # Errors
     /// What the operator finds wrong; `bad-plugin`
     pub fn units(&self, name: &str, options: &Value) -> Result<Option<Units>, Error> {
-        let Some(units) = self.table.units else { return Ok(None) };
+        let Some(units) = self.table.units else {
+            return Ok(None);
+        };
         let options = options.to_string();
         // SAFETY: texts and reply are valid for the call.
-        let answer =
-            ask(|reply| unsafe { units(Text::new(name), Text::new(&options), reply) })?;
+        let answer = ask(|reply| unsafe { units(Text::new(name), Text::new(&options), reply) })?;
         let units: Option<Units> = parse("units", &answer.text)?;
         Ok(units.filter(|units| !units.units.is_empty()))
     }
@@ -207,7 +241,12 @@ impl Library {
     ///
     /// # Errors
     /// What the operator finds wrong
-    pub fn create(&self, name: &str, options: &Value, context: &Context) -> Result<Instance, Error> {
+    pub fn create(
+        &self,
+        name: &str,
+        options: &Value,
+        context: &Context,
+    ) -> Result<Instance, Error> {
         let create = self.table.create.ok_or_else(|| missing("create"))?;
         let context =
             serde_json::to_string(context).map_err(|e| Error::new("json", e.to_string()))?;
@@ -216,7 +255,10 @@ impl Library {
         let texts = (Text::new(name), Text::new(&options), Text::new(&context));
         // SAFETY: texts, reply and the place for the stage are valid for the call.
         ask(|reply| unsafe { create(texts.0, texts.1, texts.2, reply, &mut stage) })?;
-        Ok(Instance { stage, table: self.table })
+        Ok(Instance {
+            stage,
+            table: self.table,
+        })
     }
 }
 
@@ -246,7 +288,9 @@ impl Instance {
     /// # Errors
     /// As [`Instance::process`]
     pub fn flush(&mut self, time: u64) -> Result<Vec<RecordBatch>, Error> {
-        let Some(flush) = self.table.flush else { return Ok(Vec::new()) };
+        let Some(flush) = self.table.flush else {
+            return Ok(Vec::new());
+        };
         // SAFETY: as in `process`.
         import_all(ask(|reply| unsafe { flush(self.stage, time, reply) })?)
     }
@@ -280,8 +324,14 @@ struct Probed {
 pub fn probe_here(path: &Path) -> String {
     let manifest = load(path).and_then(|library| library.manifest().map_err(Problem::from));
     let probed = match manifest {
-        Ok(manifest) => Probed { manifest: Some(manifest), ..Probed::default() },
-        Err(p) => Probed { problem: Some((p.code, p.message, p.help)), ..Probed::default() },
+        Ok(manifest) => Probed {
+            manifest: Some(manifest),
+            ..Probed::default()
+        },
+        Err(p) => Probed {
+            problem: Some((p.code, p.message, p.help)),
+            ..Probed::default()
+        },
     };
     serde_json::to_string(&probed).unwrap_or_default()
 }
@@ -297,9 +347,10 @@ fn probe(path: &Path) -> Result<Manifest, Problem> {
     let probed: Probed = serde_json::from_str(&text).unwrap_or_default();
     match (probed.manifest, probed.problem) {
         (Some(manifest), _) => Ok(manifest),
-        (None, Some((code, message, help))) => {
-            Err(Problem { help, ..Problem::new(code, message) })
-        }
+        (None, Some((code, message, help))) => Err(Problem {
+            help,
+            ..Problem::new(code, message)
+        }),
         (None, None) => Err(crashed(path, "printed no manifest")),
     }
 }
@@ -310,7 +361,8 @@ fn crashed(path: &Path, how: &str) -> Problem {
 }
 
 fn probe_in_child(binary: &Path, path: &Path) -> Result<String, Problem> {
-    let failed = |e: std::io::Error| Problem::new("bad-plugin", format!("cannot probe a plugin: {e}"));
+    let failed =
+        |e: std::io::Error| Problem::new("bad-plugin", format!("cannot probe a plugin: {e}"));
     let mut child = Command::new(binary)
         .arg(PROBE_COMMAND)
         .arg(path)
@@ -340,7 +392,9 @@ fn probe_in_child(binary: &Path, path: &Path) -> Result<String, Problem> {
             None => std::thread::sleep(Duration::from_millis(2)),
         }
     }
-    reader.join().map_err(|_| crashed(path, "printed no manifest"))
+    reader
+        .join()
+        .map_err(|_| crashed(path, "printed no manifest"))
 }
 
 /// This program, if it is `segue`; else the `segue` built beside it.
@@ -348,8 +402,14 @@ fn segue_binary() -> Option<PathBuf> {
     let name = format!("segue{}", std::env::consts::EXE_SUFFIX);
     let current = std::env::current_exe().ok()?;
     let folder = current.parent()?;
-    let beside = [current.clone(), folder.join(&name), folder.parent()?.join(&name)];
-    beside.into_iter().find(|path| path.file_name().is_some_and(|n| n == name.as_str()) && path.is_file())
+    let beside = [
+        current.clone(),
+        folder.join(&name),
+        folder.parent()?.join(&name),
+    ];
+    beside
+        .into_iter()
+        .find(|path| path.file_name().is_some_and(|n| n == name.as_str()) && path.is_file())
 }
 
 /// The libraries there are.
@@ -372,12 +432,18 @@ impl Plugins {
         let variable = std::env::var_os(PATH_VARIABLE).unwrap_or_default();
         let named = std::env::split_paths(&variable).filter(|p| !p.as_os_str().is_empty());
         let mut folders: Vec<(PathBuf, bool)> = named.map(|path| (path, true)).collect();
-        let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_owned()));
+        let beside = std::env::current_exe()
+            .ok()
+            .and_then(|exe| Some(exe.parent()?.to_owned()));
         if let Some(beside) = beside {
             folders.push((beside.clone(), false));
             folders.push((beside.join("deps"), false));
         }
-        Plugins { folders, probed: RefCell::default(), loaded: RefCell::default() }
+        Plugins {
+            folders,
+            probed: RefCell::default(),
+            loaded: RefCell::default(),
+        }
     }
 
     /// The manifest of the library at `path`.
@@ -395,7 +461,9 @@ impl Plugins {
                 Err(Problem::new("missing-file", message))
             }
         };
-        self.probed.borrow_mut().insert(path.to_owned(), probed.clone());
+        self.probed
+            .borrow_mut()
+            .insert(path.to_owned(), probed.clone());
         probed
     }
 

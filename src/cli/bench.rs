@@ -31,7 +31,10 @@ pub fn bench(arguments: &BenchArgs) -> Outcome {
     let loaded = load(&arguments.graph)?;
     let folder = std::env::temp_dir().join(format!("segue-bench-{}", std::process::id()));
     let failed = |e: std::io::Error| {
-        Failed::Running(format!("error[write-failed]: cannot use `{}`: {e}\n", folder.display()))
+        Failed::Running(format!(
+            "error[write-failed]: cannot use `{}`: {e}\n",
+            folder.display()
+        ))
     };
     std::fs::create_dir_all(&folder).map_err(failed)?;
     let mut all = arrangements(arguments, &loaded, &folder);
@@ -47,17 +50,28 @@ fn arrangements(arguments: &BenchArgs, loaded: &Loaded, folder: &Path) -> Vec<Ar
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = arguments.graph.workers.map_or(cores, usize::from);
     let mut base = arguments.graph.clone();
-    for stage in loaded.plan.graph.stages.iter().filter(|s| s.operator.role == Role::Sink) {
+    for stage in loaded
+        .plan
+        .graph
+        .stages
+        .iter()
+        .filter(|s| s.operator.role == Role::Sink)
+    {
         let written = Path::new(stage.options["path"].as_str().unwrap_or_default());
         let file = written.file_name().unwrap_or_default().to_string_lossy();
         let path = folder.join(format!("{}-{file}", stage.name));
-        base.set.push(format!("{}.path={}", stage.file_name, path.display()));
+        base.set
+            .push(format!("{}.path={}", stage.file_name, path.display()));
     }
     let arrangement = |name: String, sets: &[String], workers: usize| {
         let mut arguments = base.clone();
         arguments.set.extend_from_slice(sets);
         arguments.workers = u16::try_from(workers).ok();
-        Arrangement { name, arguments, rates: Vec::new() }
+        Arrangement {
+            name,
+            arguments,
+            rates: Vec::new(),
+        }
     };
     let mut all = vec![arrangement("1 worker".to_owned(), &[], 1)];
     let mut divisible: Vec<&str> = (loaded.plan.graph.stages.iter())
@@ -67,10 +81,18 @@ fn arrangements(arguments: &BenchArgs, loaded: &Loaded, folder: &Path) -> Vec<Ar
     divisible.dedup();
     for stage in divisible.into_iter().filter(|_| workers > 1) {
         let split = format!("{stage}.split={workers}");
-        all.push(arrangement(format!("{workers} workers, {split}"), &[split], workers));
+        all.push(arrangement(
+            format!("{workers} workers, {split}"),
+            &[split],
+            workers,
+        ));
         let replicas = format!("{stage}.replicas={workers}");
         let whole = format!("{stage}.split=1");
-        all.push(arrangement(format!("{workers} workers, {replicas}"), &[whole, replicas], workers));
+        all.push(arrangement(
+            format!("{workers} workers, {replicas}"),
+            &[whole, replicas],
+            workers,
+        ));
     }
     all
 }
@@ -91,7 +113,11 @@ fn table(all: &mut [Arrangement]) -> String {
     let medians: Vec<f64> = all.iter_mut().map(|one| median(&mut one.rates)).collect();
     let one_worker = medians.first().copied().unwrap_or(1.0);
     let line = |(one, rate): (&Arrangement, &f64)| {
-        format!("{:width$}  {rate:8.1} reviews a second  {:5.2} times\n", one.name, rate / one_worker)
+        format!(
+            "{:width$}  {rate:8.1} reviews a second  {:5.2} times\n",
+            one.name,
+            rate / one_worker
+        )
     };
     all.iter().zip(&medians).map(line).collect()
 }

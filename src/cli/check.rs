@@ -7,5 +7,8 @@ use super::{GraphArgs, Outcome, answer};
 pub fn check(arguments: &GraphArgs) -> Outcome {
     let loaded = load(arguments)?;
     let stages = loaded.plan.graph.stages.len();
-    answer(&format!("{}: no errors in {stages} stages\n", arguments.graph.display()))
+    answer(&format!(
+        "{}: no errors in {stages} stages\n",
+        arguments.graph.display()
+    ))
 }

@@ -47,7 +47,10 @@ pub fn explain(arguments: &ExplainArgs) -> Outcome {
 
 /// The workers of stage number `i`: `worker 0`, or `workers 0, 1`.
 pub fn place(plan: &Plan, i: usize) -> String {
-    let workers: Vec<String> = plan.replicas[i].iter().map(|r| r.worker.to_string()).collect();
+    let workers: Vec<String> = plan.replicas[i]
+        .iter()
+        .map(|r| r.worker.to_string())
+        .collect();
     match workers.as_slice() {
         [one] => format!("worker {one}"),
         several => format!("workers {}", several.join(", ")),
@@ -90,7 +93,13 @@ fn text(plan: &Plan) -> String {
         graph.window
     );
     for (i, stage) in graph.stages.iter().enumerate() {
-        let _ = write!(text, "\n{}: `{}` on {}", stage.name, stage.operator.manifest.name, place(plan, i));
+        let _ = write!(
+            text,
+            "\n{}: `{}` on {}",
+            stage.name,
+            stage.operator.manifest.name,
+            place(plan, i)
+        );
         let _ = match units(stage) {
             Some(units) => writeln!(text, " ({units})"),
             None => writeln!(text),
@@ -104,7 +113,13 @@ fn text(plan: &Plan) -> String {
             let _ = writeln!(text, "  reads {}: {}", column.name, column.column_type);
         }
         for column in &stage.sends {
-            let _ = writeln!(text, "  sends {}: {}, {}", column.name, column.column_type, bytes(column));
+            let _ = writeln!(
+                text,
+                "  sends {}: {}, {}",
+                column.name,
+                column.column_type,
+                bytes(column)
+            );
         }
     }
     text
@@ -113,7 +128,12 @@ fn text(plan: &Plan) -> String {
 fn dot(plan: &Plan) -> String {
     let mut text = "digraph segue {\n  rankdir=LR;\n  node [shape=box];\n".to_owned();
     for (i, stage) in plan.graph.stages.iter().enumerate() {
-        let label = format!("{}\\n{}\\n{}", stage.name, stage.operator.manifest.name, place(plan, i));
+        let label = format!(
+            "{}\\n{}\\n{}",
+            stage.name,
+            stage.operator.manifest.name,
+            place(plan, i)
+        );
         let _ = writeln!(text, "  \"{}\" [label=\"{label}\"];", stage.name);
         for &input in &stage.inputs {
             let from = &plan.graph.stages[input];

@@ -22,7 +22,11 @@ pub struct Loaded {
 pub fn load(arguments: &GraphArgs) -> Result<Loaded, Failed> {
     let operators = Operators::default();
     let (graph, sources) = checked(arguments, &operators)?;
-    Ok(Loaded { plan: graph::plan(graph, arguments.workers.map(usize::from)), sources, operators })
+    Ok(Loaded {
+        plan: graph::plan(graph, arguments.workers.map(usize::from)),
+        sources,
+        operators,
+    })
 }
 
 fn checked(arguments: &GraphArgs, operators: &Operators) -> Result<(Graph, Sources), Failed> {
@@ -50,8 +54,13 @@ fn read(path: &Path) -> Result<String, Diagnostic> {
         _ => Diagnostic::new("unreadable", format!("cannot read `{shown}`: {error}")),
     })?;
     String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].split(|b| *b == b'\n').count();
-        Diagnostic::new("invalid-utf8", format!("line {line} of `{shown}` is not UTF-8"))
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
+            .split(|b| *b == b'\n')
+            .count();
+        Diagnostic::new(
+            "invalid-utf8",
+            format!("line {line} of `{shown}` is not UTF-8"),
+        )
     })
 }
 
@@ -69,7 +78,10 @@ pub fn render_failure(failure: Failure, plan: &Plan, sources: &Sources) -> Strin
     let stage = failure.stage.as_ref();
     let stage = stage.and_then(|name| plan.graph.stages.iter().find(|s| s.file_name == *name));
     let span = stage.map(|stage| {
-        let option = failure.option.as_ref().and_then(|name| stage.spans.options.get(name));
+        let option = failure
+            .option
+            .as_ref()
+            .and_then(|name| stage.spans.options.get(name));
         option.copied().unwrap_or(stage.spans.name)
     });
     let error = Diagnostic::new(failure.code, failure.message).at_some(span);

@@ -114,9 +114,9 @@ fn complain(text: &str, code: u8) -> ExitCode {
 /// Prints what was asked for. A reader that went away, such as `head`, is no failure.
 fn answer(text: &str) -> Outcome {
     match std::io::stdout().write_all(text.as_bytes()) {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failed::Running(format!("error[write-failed]: cannot write to stdout: {e}\n")))
-        }
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Failed::Running(format!(
+            "error[write-failed]: cannot write to stdout: {e}\n"
+        ))),
         _ => Ok(()),
     }
 }

@@ -1,7 +1,12 @@
-//! `segue new-stage`
+//! `segue new-stage`: a project for a plugin, which builds and runs as it is.
+
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 
-use super::{Lang, Outcome};
+use super::{Failed, Lang, Outcome, answer};
+use crate::diagnostic::{Diagnostic, Sources};
+use crate::plugins::library_file;
 
 /// `segue new-stage`
 #[derive(Args)]
@@ -13,7 +18,126 @@ pub struct NewStageArgs {
     lang: Lang,
 }
 
+/// The crate of the SDK, as this program was built with it.
+const SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/plugins/api");
+
+const HEADER: &str = include_str!("../../plugins/api/segue.h");
+const C_SOURCE: &str = include_str!("../../plugins/word-count/word_count.c");
+const MAKEFILE: &str = include_str!("new_stage/Makefile");
+const MANIFEST: &str = include_str!("new_stage/Cargo.toml.in");
+const LOCK: &str = include_str!("../../Cargo.lock");
+const RUST_SOURCE: &str = include_str!("new_stage/lib.rs.in");
+const GRAPH: &str = include_str!("new_stage/graph.toml");
+const TEXTS: &str = include_str!("new_stage/texts.csv");
+
 /// Makes the project.
-pub fn new_stage(_arguments: &NewStageArgs) -> Outcome {
-    Ok(())
+pub fn new_stage(arguments: &NewStageArgs) -> Outcome {
+    let name = Name::parse(&arguments.name)?;
+    let folder = Path::new(&arguments.name);
+    if folder.exists() {
+        let error = Diagnostic::new("exists", format!("`{}` is there already", folder.display()));
+        return Err(wrong(error.help("choose another name, or remove it")));
+    }
+    for (path, text) in files(&name, arguments.lang)? {
+        write(&folder.join(path), &text)?;
+    }
+    let build = match arguments.lang {
+        Lang::Rust => "cargo build --release",
+        Lang::C => "make",
+    };
+    answer(&format!(
+        "cd {}\n{build}\nsegue run graph.toml\n",
+        arguments.name
+    ))
+}
+
+fn files(name: &Name, lang: Lang) -> Result<Vec<(PathBuf, String)>, Failed> {
+    let library = library_file(&name.kebab);
+    let (sources, library) = match lang {
+        Lang::C => {
+            let source = format!("{}.c", name.snake);
+            let sources = vec![
+                (PathBuf::from(source), name.put(C_SOURCE)),
+                ("segue.h".into(), HEADER.to_owned()),
+                (
+                    "Makefile".into(),
+                    name.put(MAKEFILE).replace("LIBRARY", &library),
+                ),
+            ];
+            (sources, library)
+        }
+        Lang::Rust => {
+            if !Path::new(SDK).is_dir() {
+                let error = Diagnostic::new("no-sdk", format!("there is no SDK at `{SDK}`"));
+                return Err(wrong(
+                    error.help("build `segue` from its source folder, and keep it"),
+                ));
+            }
+            let sources = vec![
+                ("Cargo.toml".into(), name.put(MANIFEST).replace("SDK", SDK)),
+                // The versions this program was built with; cargo drops what is not used.
+                ("Cargo.lock".into(), LOCK.to_owned()),
+                ("src/lib.rs".into(), name.put(RUST_SOURCE)),
+                (".gitignore".into(), "/target\n".to_owned()),
+            ];
+            (sources, format!("target/release/{library}"))
+        }
+    };
+    let common = [
+        (
+            "graph.toml".into(),
+            name.put(GRAPH).replace("LIBRARY", &library),
+        ),
+        ("texts.csv".into(), TEXTS.to_owned()),
+    ];
+    Ok(sources.into_iter().chain(common).collect())
+}
+
+fn write(path: &Path, text: &str) -> Outcome {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(path, text));
+    written.map_err(|e| {
+        let message = format!("cannot write `{}`: {e}", path.display());
+        Failed::Running(Diagnostic::new("write-failed", message).render(&Sources::new()))
+    })
+}
+
+fn wrong(error: Diagnostic) -> Failed {
+    Failed::Wrong(error.render(&Sources::new()))
+}
+
+/// An operator's name as files and languages spell it.
+struct Name {
+    kebab: String,
+    snake: String,
+    camel: String,
+}
+
+impl Name {
+    fn parse(text: &str) -> Result<Self, Failed> {
+        let fine = |part: &str| {
+            part.starts_with(|c: char| c.is_ascii_lowercase())
+                && part
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+        };
+        if !text.split('-').all(fine) || ["read", "write"].contains(&text) {
+            let error = Diagnostic::new("bad-name", format!("`{text}` cannot name an operator"));
+            let help = "use lower case words joined by `-`, such as `mean-pool`";
+            return Err(wrong(error.help(help)));
+        }
+        let capital = |part: &str| part[..1].to_uppercase() + &part[1..];
+        Ok(Name {
+            kebab: text.to_owned(),
+            snake: text.replace('-', "_"),
+            camel: text.split('-').map(capital).collect(),
+        })
+    }
+
+    /// A template with this name in place of that of the example.
+    fn put(&self, template: &str) -> String {
+        (template.replace("word-count", &self.kebab))
+            .replace("word_count", &self.snake)
+            .replace("WordCount", &self.camel)
+    }
 }

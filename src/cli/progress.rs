@@ -29,9 +29,14 @@ impl Display {
         let kind = match quiet {
             true => Kind::Quiet,
             false if std::io::stderr().is_terminal() => Kind::Bar(ProgressBar::no_length()),
-            false => Kind::Lines { last: Instant::now() },
+            false => Kind::Lines {
+                last: Instant::now(),
+            },
         };
-        Display { kind, started: None }
+        Display {
+            kind,
+            started: None,
+        }
     }
 
     /// Shows `progress`.
@@ -54,7 +59,11 @@ impl Display {
             Kind::Bar(bar) => show(bar, done, total, message),
             Kind::Lines { last } if last.elapsed() >= LINE_EVERY => {
                 *last = Instant::now();
-                let of_total = if total > 0 { format!(" of {total}") } else { String::new() };
+                let of_total = if total > 0 {
+                    format!(" of {total}")
+                } else {
+                    String::new()
+                };
                 eprintln!("{done}{of_total} reviews, {message}");
             }
             Kind::Lines { .. } => {}

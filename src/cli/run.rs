@@ -42,8 +42,9 @@ pub fn run(arguments: &RunArgs) -> Outcome {
     };
     let mut display = Display::new(arguments.quiet);
     let plan = loaded.plan.clone();
-    let result =
-        dataflow::run(plan, &loaded.operators, &options, &mut |progress| display.update(progress));
+    let result = dataflow::run(plan, &loaded.operators, &options, &mut |progress| {
+        display.update(progress)
+    });
     display.clear();
     let mut report = result.map_err(|failure| {
         Failed::Running(render_failure(failure, &loaded.plan, &loaded.sources))
@@ -60,17 +61,29 @@ pub fn run(arguments: &RunArgs) -> Outcome {
 
 fn write_report(path: &PathBuf, report: &Report) -> Outcome {
     let json = serde_json::to_string_pretty(report).map_err(std::io::Error::other);
-    json.and_then(|json| std::fs::write(path, json + "\n")).map_err(|e| {
-        let path = path.display();
-        Failed::Running(format!("error[write-failed]: cannot write the report `{path}`: {e}\n"))
-    })
+    json.and_then(|json| std::fs::write(path, json + "\n"))
+        .map_err(|e| {
+            let path = path.display();
+            Failed::Running(format!(
+                "error[write-failed]: cannot write the report `{path}`: {e}\n"
+            ))
+        })
 }
 
 fn summary(report: &Report, plan: &Plan) -> String {
-    let sinks = plan.graph.stages.iter().filter(|stage| stage.operator.role == Role::Sink);
-    let paths: Vec<&str> = sinks.filter_map(|stage| stage.options["path"].as_str()).collect();
+    let sinks = plan
+        .graph
+        .stages
+        .iter()
+        .filter(|stage| stage.operator.role == Role::Sink);
+    let paths: Vec<&str> = sinks
+        .filter_map(|stage| stage.options["path"].as_str())
+        .collect();
     let mut text = match report.seconds {
-        0.0 => format!("{} reviews were committed before, nothing was left to do", report.reviews),
+        0.0 => format!(
+            "{} reviews were committed before, nothing was left to do",
+            report.reviews
+        ),
         _ => format!(
             "{} reviews in {:.1} s, {:.1} a second",
             report.reviews - report.resumed,

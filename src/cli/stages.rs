@@ -37,16 +37,30 @@ pub fn stages(arguments: &StagesArgs) -> Outcome {
 }
 
 fn table(all: &[Operator]) -> String {
-    let width = all.iter().map(|one| one.manifest.name.len()).max().unwrap_or(0);
+    let width = all
+        .iter()
+        .map(|one| one.manifest.name.len())
+        .max()
+        .unwrap_or(0);
     let line = |one: &Operator| format!("{:width$}  {}\n", one.manifest.name, one.manifest.doc);
     all.iter().map(line).collect()
 }
 
 /// Libraries on the search path that cannot be used.
 fn broken(operators: &Operators) -> String {
-    let problems = operators.plugins.all().into_iter().filter_map(|(_, manifest)| manifest.err());
-    let lines: String = problems.map(|problem| format!("  {}\n", problem.message)).collect();
-    if lines.is_empty() { lines } else { format!("\nnot usable:\n{lines}") }
+    let problems = operators
+        .plugins
+        .all()
+        .into_iter()
+        .filter_map(|(_, manifest)| manifest.err());
+    let lines: String = problems
+        .map(|problem| format!("  {}\n", problem.message))
+        .collect();
+    if lines.is_empty() {
+        lines
+    } else {
+        format!("\nnot usable:\n{lines}")
+    }
 }
 
 fn page(operator: &Operator) -> String {
@@ -69,12 +83,25 @@ fn page(operator: &Operator) -> String {
         };
         let kind = match option.choices.as_slice() {
             [] => words(option.option_type).to_owned(),
-            choices => choices.iter().map(|c| format!("{c:?}")).collect::<Vec<_>>().join(" | "),
+            choices => choices
+                .iter()
+                .map(|c| format!("{c:?}"))
+                .collect::<Vec<_>>()
+                .join(" | "),
         };
-        let _ = writeln!(text, "  with.{} ({kind}{given})\n      {}", option.name, option.doc);
+        let _ = writeln!(
+            text,
+            "  with.{} ({kind}{given})\n      {}",
+            option.name, option.doc
+        );
     }
     for example in &manifest.examples {
-        let rows = |rows: &[Value]| rows.iter().map(Value::to_string).collect::<Vec<_>>().join(", ");
+        let rows = |rows: &[Value]| {
+            rows.iter()
+                .map(Value::to_string)
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         let _ = writeln!(
             text,
             "\nexample, with {}\n  in   {}\n  out  {}",

@@ -7,7 +7,9 @@ use crate::graph::Plan;
 
 const BOX: (usize, usize) = (170, 64);
 const GAP: (usize, usize) = (70, 24);
-const COLOURS: [&str; 6] = ["#dbe9f6", "#fde4cf", "#ddf0d8", "#eadcf4", "#fbf3c4", "#f6d9dd"];
+const COLOURS: [&str; 6] = [
+    "#dbe9f6", "#fde4cf", "#ddf0d8", "#eadcf4", "#fbf3c4", "#f6d9dd",
+];
 
 /// The picture as SVG text.
 pub fn svg(plan: &Plan) -> String {
@@ -23,7 +25,10 @@ pub fn svg(plan: &Plan) -> String {
     );
     for (i, stage) in plan.graph.stages.iter().enumerate() {
         let edges = stage.inputs.iter().map(|&from| (from, ""));
-        let loops = stage.loops.iter().map(|&from| (from, " stroke-dasharray=\"4\""));
+        let loops = stage
+            .loops
+            .iter()
+            .map(|&from| (from, " stroke-dasharray=\"4\""));
         for (from, style) in edges.chain(loops) {
             let start = (places[from].0 + BOX.0, places[from].1 + BOX.1 / 2);
             let end = (places[i].0, places[i].1 + BOX.1 / 2);
@@ -44,7 +49,12 @@ fn places(plan: &Plan) -> Vec<(usize, usize)> {
     let mut filled: Vec<usize> = Vec::new();
     let mut places = Vec::new();
     for stage in &plan.graph.stages {
-        let depth = stage.inputs.iter().map(|&input| depths[input] + 1).max().unwrap_or(0);
+        let depth = stage
+            .inputs
+            .iter()
+            .map(|&input| depths[input] + 1)
+            .max()
+            .unwrap_or(0);
         filled.resize(filled.len().max(depth + 1), 0);
         let x = GAP.0 / 2 + depth * (BOX.0 + GAP.0);
         places.push((x, GAP.1 / 2 + filled[depth] * (BOX.1 + GAP.1)));
@@ -59,7 +69,10 @@ fn stage_box(plan: &Plan, i: usize, (x, y): (usize, usize)) -> String {
     let colour = COLOURS[plan.replicas[i][0].worker % COLOURS.len()];
     let lines = [
         ("font-weight=\"bold\"".to_owned(), stage.name.clone()),
-        (String::new(), format!("{}, {}", stage.operator.manifest.name, place(plan, i))),
+        (
+            String::new(),
+            format!("{}, {}", stage.operator.manifest.name, place(plan, i)),
+        ),
         ("fill=\"#555\"".to_owned(), units(stage).unwrap_or_default()),
     ];
     let mut text = format!(

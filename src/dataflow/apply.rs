@@ -29,7 +29,10 @@ pub fn process(
         let message = format!("it gave {} batches for one", outputs.len());
         return Err(Error::new("row-count", message));
     }
-    outputs.iter().map(|output| compose(stage, rows, output)).collect()
+    outputs
+        .iter()
+        .map(|output| compose(stage, rows, output))
+        .collect()
 }
 
 /// What `stage` held back until no more input can come at `time`.
@@ -43,7 +46,10 @@ pub fn flush(stage: &Stage, instance: &mut Instance, time: u64) -> Result<Vec<Re
         return Err(Error::new("row-count", message));
     }
     let nothing = RecordBatch::new_empty(Arc::new(Schema::empty()));
-    outputs.iter().map(|output| compose(stage, &nothing, output)).collect()
+    outputs
+        .iter()
+        .map(|output| compose(stage, &nothing, output))
+        .collect()
 }
 
 /// The Arrow schema of `columns`.
@@ -57,7 +63,9 @@ pub fn schema(columns: &[Column]) -> SchemaRef {
 /// # Errors
 /// `missing-column`
 pub fn project(rows: &RecordBatch, columns: &[Column]) -> Result<RecordBatch, Error> {
-    let arrays = columns.iter().map(|column| find(rows, &column.name).cloned());
+    let arrays = columns
+        .iter()
+        .map(|column| find(rows, &column.name).cloned());
     assemble(columns, arrays.collect::<Result<_, _>>()?, rows.num_rows())
 }
 
@@ -88,7 +96,12 @@ fn compose(stage: &Stage, input: &RecordBatch, output: &RecordBatch) -> Result<R
         });
     }
     // A declared column is checked even if nothing downstream reads it.
-    for column in stage.columns.writes.iter().filter(|column| !stage.sends.contains(column)) {
+    for column in stage
+        .columns
+        .writes
+        .iter()
+        .filter(|column| !stage.sends.contains(column))
+    {
         taken(output, column)?;
     }
     assemble(&stage.sends, arrays, output.num_rows())
@@ -127,18 +140,30 @@ fn origin(
     match rows {
         Rows::New => Ok(None),
         Rows::Same if had == has => Ok(None),
-        Rows::Same => Err(Error::new("row-count", format!("it gave {has} rows for {had}"))),
+        Rows::Same => Err(Error::new(
+            "row-count",
+            format!("it gave {has} rows for {had}"),
+        )),
         Rows::Mapped => {
             let bad = |message: &str| Error::new("row-count", message.to_owned());
-            let row = output.column_by_name("row").ok_or_else(|| bad("it gave no column `row`"))?;
+            let row = output
+                .column_by_name("row")
+                .ok_or_else(|| bad("it gave no column `row`"))?;
             let row = row.as_primitive_opt::<UInt32Type>();
-            let row = row.ok_or_else(|| bad("its column `row` is not `u32`"))?.clone();
+            let row = row
+                .ok_or_else(|| bad("its column `row` is not `u32`"))?
+                .clone();
             let fits = row.null_count() == 0
                 && row.values().is_sorted()
-                && row.values().last().is_none_or(|last| (*last as usize) < had);
+                && row
+                    .values()
+                    .last()
+                    .is_none_or(|last| (*last as usize) < had);
             match fits {
                 true => Ok(Some(row)),
-                false => Err(bad("its column `row` does not name input rows in ascending order")),
+                false => Err(bad(
+                    "its column `row` does not name input rows in ascending order",
+                )),
             }
         }
     }

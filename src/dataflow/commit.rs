@@ -101,18 +101,32 @@ impl Committer {
     pub fn open(graph: &Graph, start: Start, shared: Arc<Shared>) -> Result<Self, Failure> {
         let entry = start.entry.unwrap_or_default();
         let mut outputs = Vec::new();
-        for stage in graph.stages.iter().filter(|stage| stage.operator.role == Role::Sink) {
+        for stage in graph
+            .stages
+            .iter()
+            .filter(|stage| stage.operator.role == Role::Sink)
+        {
             let written = written(stage)?;
             let options = write_options(&stage.options);
             let position = entry.sinks.get(&stage.name).copied();
             let sink = crate::io::create(&options, schema(&written), position);
             let sink = sink.map_err(|e| Failure::of_file(stage, e))?;
-            outputs.push(Output { stage: stage.clone(), sink, written });
+            outputs.push(Output {
+                stage: stage.clone(),
+                sink,
+                written,
+            });
         }
         let rejects = Rejects::open(start.rejects, entry.rejects)?;
         let reached = vec![None; outputs.len()];
-        shared.progress.committed.store(entry.counts.reviews, Ordering::Relaxed);
-        shared.progress.rejected.store(entry.counts.rejected, Ordering::Relaxed);
+        shared
+            .progress
+            .committed
+            .store(entry.counts.reviews, Ordering::Relaxed);
+        shared
+            .progress
+            .rejected
+            .store(entry.counts.rejected, Ordering::Relaxed);
         Ok(Committer {
             outputs,
             rejects,
@@ -121,7 +135,8 @@ impl Committer {
             pending: BTreeMap::new(),
             reached,
             // Three digits: a latency is known to a thousandth of itself.
-            latency: Histogram::new_with_bounds(1, LONGEST_US, 3).map_err(|e| Failure::new("internal", e.to_string()))?,
+            latency: Histogram::new_with_bounds(1, LONGEST_US, 3)
+                .map_err(|e| Failure::new("internal", e.to_string()))?,
             first_us: None,
             last_us: 0,
             shared,
@@ -134,8 +149,14 @@ impl Committer {
     /// # Errors
     /// `write-failed`
     pub fn run(mut self, messages: &Receiver<ToCommit>) -> Result<Option<Committed>, Failure> {
-        while self.reached.iter().any(|reached| *reached != Some(u64::MAX)) {
-            let Ok(message) = messages.recv() else { return Ok(None) };
+        while self
+            .reached
+            .iter()
+            .any(|reached| *reached != Some(u64::MAX))
+        {
+            let Ok(message) = messages.recv() else {
+                return Ok(None);
+            };
             self.take(message);
             // What has come meanwhile shares one trip to the disk.
             messages.try_iter().for_each(|message| self.take(message));
@@ -150,8 +171,16 @@ impl Committer {
 
     fn take(&mut self, message: ToCommit) {
         match message {
-            ToCommit::Time { sink, time, rows, marks } => {
-                self.pending.entry(time).or_default().insert(sink, (rows, marks));
+            ToCommit::Time {
+                sink,
+                time,
+                rows,
+                marks,
+            } => {
+                self.pending
+                    .entry(time)
+                    .or_default()
+                    .insert(sink, (rows, marks));
                 self.reached[sink] = Some(time);
             }
             ToCommit::End { sink } => self.reached[sink] = Some(u64::MAX),
@@ -160,9 +189,15 @@ impl Committer {
 
     /// Writes every time that all sinks have reached.
     fn commit(&mut self) -> Result<(), Failure> {
-        let Some(reached) = self.reached.iter().copied().min().flatten() else { return Ok(()) };
+        let Some(reached) = self.reached.iter().copied().min().flatten() else {
+            return Ok(());
+        };
         let mut opened = Vec::new();
-        while let Some(first) = self.pending.first_entry().filter(|entry| *entry.key() <= reached) {
+        while let Some(first) = self
+            .pending
+            .first_entry()
+            .filter(|entry| *entry.key() <= reached)
+        {
             let (time, delivered) = first.remove_entry();
             self.write(time, delivered, &mut opened)?;
         }
@@ -170,19 +205,32 @@ impl Committer {
             return Ok(());
         }
         for output in &mut self.outputs {
-            let position = output.sink.sync().map_err(|e| Failure::of_file(&output.stage, e))?;
+            let position = output
+                .sink
+                .sync()
+                .map_err(|e| Failure::of_file(&output.stage, e))?;
             self.entry.sinks.insert(output.stage.name.clone(), position);
         }
         self.entry.rejects = self.rejects.sync()?;
         self.journal.append(&self.entry)?;
         self.last_us = now_us();
         for opened_us in opened {
-            self.first_us = Some(self.first_us.map_or(opened_us, |first| first.min(opened_us)));
-            self.latency.saturating_record(self.last_us.saturating_sub(opened_us));
+            self.first_us = Some(
+                self.first_us
+                    .map_or(opened_us, |first| first.min(opened_us)),
+            );
+            self.latency
+                .saturating_record(self.last_us.saturating_sub(opened_us));
         }
         let counts = self.entry.counts;
-        self.shared.progress.committed.store(counts.reviews, Ordering::Relaxed);
-        self.shared.progress.rejected.store(counts.rejected, Ordering::Relaxed);
+        self.shared
+            .progress
+            .committed
+            .store(counts.reviews, Ordering::Relaxed);
+        self.shared
+            .progress
+            .rejected
+            .store(counts.rejected, Ordering::Relaxed);
         Ok(())
     }
 
@@ -198,14 +246,20 @@ impl Committer {
                 let output = &mut self.outputs[sink];
                 let written = project(batch, &output.written)
                     .map_err(|e| Failure::of_stage(&output.stage, "to write", e))?;
-                output.sink.write(&written).map_err(|e| Failure::of_file(&output.stage, e))?;
+                output
+                    .sink
+                    .write(&written)
+                    .map_err(|e| Failure::of_file(&output.stage, e))?;
                 if sink == 0 {
                     self.entry.counts.reviews += batch.num_rows() as u64;
                     judge(batch, &mut self.entry.counts);
                 }
             }
             // Every sink gets every mark: the first to bring it counts.
-            for mark in marks.into_iter().filter(|mark| seen.insert(mark.stage.clone())) {
+            for mark in marks
+                .into_iter()
+                .filter(|mark| seen.insert(mark.stage.clone()))
+            {
                 self.entry.counts.rejected += mark.rejects.len() as u64;
                 self.rejects.write(&mark)?;
                 self.entry.sources.insert(mark.stage, mark.next_record);
@@ -220,7 +274,10 @@ impl Committer {
         self.entry.ended = true;
         self.journal.append(&self.entry)?;
         for output in &mut self.outputs {
-            output.sink.finish().map_err(|e| Failure::of_file(&output.stage, e))?;
+            output
+                .sink
+                .finish()
+                .map_err(|e| Failure::of_file(&output.stage, e))?;
         }
         self.entry.done = true;
         self.journal.append(&self.entry)?;
@@ -229,10 +286,19 @@ impl Committer {
     }
 
     fn committed(&self) -> Committed {
-        let us = self.first_us.map_or(0, |first| self.last_us.saturating_sub(first));
+        let us = self
+            .first_us
+            .map_or(0, |first| self.last_us.saturating_sub(first));
         let ms = |quantile: f64| self.latency.value_at_quantile(quantile) as f64 / 1e3;
-        let latency = Latency { p50: ms(0.5), p99: ms(0.99) };
-        Committed { counts: self.entry.counts, seconds: us as f64 / 1e6, latency }
+        let latency = Latency {
+            p50: ms(0.5),
+            p99: ms(0.99),
+        };
+        Committed {
+            counts: self.entry.counts,
+            seconds: us as f64 / 1e6,
+            latency,
+        }
     }
 }
 
@@ -241,14 +307,19 @@ fn written(stage: &Stage) -> Result<Vec<segue_plugin::Column>, Failure> {
     let all = written_columns(&stage.options, &stage.columns.reads);
     all.map_err(|problem| {
         let file = Some(stage.file_name.clone());
-        Failure { stage: file, ..Failure::new(problem.code, problem.message) }
+        Failure {
+            stage: file,
+            ..Failure::new(problem.code, problem.message)
+        }
     })
 }
 
 /// Counts the rows in which the file's label and the pipeline's verdict are the same.
 fn judge(batch: &RecordBatch, counts: &mut Counts) {
     let column = |name: &str| batch.column_by_name(name)?.as_string_opt::<i32>();
-    let [Some(truth), Some(label)] = JUDGED.map(column) else { return };
+    let [Some(truth), Some(label)] = JUDGED.map(column) else {
+        return;
+    };
     for (truth, label) in truth.iter().zip(label).filter_map(|(a, b)| Some((a?, b?))) {
         counts.judged += 1;
         counts.correct += u64::from(truth.eq_ignore_ascii_case(label));
@@ -269,14 +340,20 @@ impl Rejects {
             let _ = std::fs::remove_file(&rejects.path);
             return Ok(rejects);
         }
-        let file = rejects.create(position).map_err(|e| failed(&rejects.path, &e))?;
+        let file = rejects
+            .create(position)
+            .map_err(|e| failed(&rejects.path, &e))?;
         rejects.file = Some(file);
         Ok(rejects)
     }
 
     fn create(&self, position: u64) -> std::io::Result<File> {
         let mut options = OpenOptions::new();
-        let mut file = options.create(true).write(true).truncate(position == 0).open(&self.path)?;
+        let mut file = options
+            .create(true)
+            .write(true)
+            .truncate(position == 0)
+            .open(&self.path)?;
         file.set_len(position)?;
         file.seek(SeekFrom::End(0))?;
         Ok(file)
@@ -297,23 +374,34 @@ impl Rejects {
         if self.file.is_none() {
             self.file = Some(self.create(0).map_err(|e| failed(&self.path, &e))?);
         }
-        let Some(file) = &mut self.file else { return Ok(()) };
-        file.write_all(lines.as_bytes()).map_err(|e| failed(&self.path, &e))
+        let Some(file) = &mut self.file else {
+            return Ok(());
+        };
+        file.write_all(lines.as_bytes())
+            .map_err(|e| failed(&self.path, &e))
     }
 
     fn sync(&mut self) -> Result<u64, Failure> {
-        let Some(file) = &mut self.file else { return Ok(0) };
+        let Some(file) = &mut self.file else {
+            return Ok(0);
+        };
         let position = file.sync_data().and_then(|()| file.stream_position());
         position.map_err(|e| failed(&self.path, &e))
     }
 }
 
 fn failed(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new("write-failed", format!("cannot write `{}`: {error}", path.display()))
+    Failure::new(
+        "write-failed",
+        format!("cannot write `{}`: {error}", path.display()),
+    )
 }
 
 /// Where rejects go when the user names no file.
 pub fn default_rejects(graph: &Graph) -> Option<PathBuf> {
-    let sink = graph.stages.iter().find(|stage| stage.operator.role == Role::Sink)?;
+    let sink = graph
+        .stages
+        .iter()
+        .find(|stage| stage.operator.role == Role::Sink)?;
     Some(journal::beside(sink, "rejects.jsonl"))
 }

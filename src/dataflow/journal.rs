@@ -56,13 +56,19 @@ pub struct Journal {
 
 /// Where the journal of `graph` lies: beside the file of its first sink.
 pub fn path(graph: &Graph) -> Option<PathBuf> {
-    let sink = graph.stages.iter().find(|stage| stage.operator.role == Role::Sink)?;
+    let sink = graph
+        .stages
+        .iter()
+        .find(|stage| stage.operator.role == Role::Sink)?;
     Some(beside(sink, "journal"))
 }
 
 /// The file of `sink` with `ending` added to its name.
 pub fn beside(sink: &Stage, ending: &str) -> PathBuf {
-    PathBuf::from(format!("{}.{ending}", sink.options["path"].as_str().unwrap_or_default()))
+    PathBuf::from(format!(
+        "{}.{ending}",
+        sink.options["path"].as_str().unwrap_or_default()
+    ))
 }
 
 impl Journal {
@@ -88,8 +94,12 @@ impl Journal {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(failed(&path, &e)),
         };
-        let mut whole = text.split_inclusive('\n').take_while(|line| line.ends_with('\n'));
-        let Some(first) = whole.next() else { return Ok(None) };
+        let mut whole = text
+            .split_inclusive('\n')
+            .take_while(|line| line.ends_with('\n'));
+        let Some(first) = whole.next() else {
+            return Ok(None);
+        };
         let old: Value = serde_json::from_str(first).unwrap_or_default();
         if old != *header {
             return Err(other_run(&path, &old, header));
@@ -97,7 +107,9 @@ impl Journal {
         let mut length = first.len();
         let mut last = None;
         for line in whole {
-            let Ok(entry) = serde_json::from_str::<Entry>(line) else { break };
+            let Ok(entry) = serde_json::from_str::<Entry>(line) else {
+                break;
+            };
             length += line.len();
             last = Some(entry);
         }
@@ -123,12 +135,17 @@ impl Journal {
 
     fn line(&mut self, line: &str) -> Result<(), Failure> {
         let written = self.file.write_all(format!("{line}\n").as_bytes());
-        written.and_then(|()| self.file.sync_data()).map_err(|e| failed(&self.path, &e))
+        written
+            .and_then(|()| self.file.sync_data())
+            .map_err(|e| failed(&self.path, &e))
     }
 }
 
 fn failed(path: &Path, error: &dyn std::error::Error) -> Failure {
-    Failure::new("write-failed", format!("cannot keep the journal `{}`: {error}", path.display()))
+    Failure::new(
+        "write-failed",
+        format!("cannot keep the journal `{}`: {error}", path.display()),
+    )
 }
 
 /// What makes two runs the same as far as their output goes: stages, options, and the
@@ -136,14 +153,21 @@ fn failed(path: &Path, error: &dyn std::error::Error) -> Failure {
 pub fn header(graph: &Graph) -> Value {
     let mut stages = serde_json::Map::new();
     for stage in &graph.stages {
-        let inputs: Vec<&str> =
-            stage.inputs.iter().map(|&i| graph.stages[i].file_name.as_str()).collect();
+        let inputs: Vec<&str> = stage
+            .inputs
+            .iter()
+            .map(|&i| graph.stages[i].file_name.as_str())
+            .collect();
         let first = !stages.contains_key(&stage.file_name);
         if first {
-            let operator = [&stage.operator.manifest.name, &stage.operator.manifest.version];
+            let operator = [
+                &stage.operator.manifest.name,
+                &stage.operator.manifest.version,
+            ];
             let options = options_but_range(stage);
             let files = files(stage);
-            let whole = json!({"operator": operator, "from": inputs, "options": options, "files": files});
+            let whole =
+                json!({"operator": operator, "from": inputs, "options": options, "files": files});
             stages.insert(stage.file_name.clone(), whole);
         }
     }
@@ -162,7 +186,9 @@ fn options_but_range(stage: &Stage) -> Value {
     let manifest = &stage.operator.manifest.options;
     if let Some(all) = options.as_object_mut() {
         all.retain(|name, value| {
-            !manifest.iter().any(|option| option.name == *name && option.default == *value)
+            !manifest
+                .iter()
+                .any(|option| option.name == *name && option.default == *value)
         });
     }
     options
@@ -172,16 +198,26 @@ fn options_but_range(stage: &Stage) -> Value {
 /// folder it names.
 fn files(stage: &Stage) -> Value {
     let mut files = BTreeMap::new();
-    let named = stage.operator.manifest.options.iter().filter(|o| o.option_type == OptionType::Path);
+    let named = stage
+        .operator
+        .manifest
+        .options
+        .iter()
+        .filter(|o| o.option_type == OptionType::Path);
     for path in named.filter_map(|option| stage.options[option.name.as_str()].as_str()) {
         let inside = std::fs::read_dir(path).into_iter().flatten().flatten();
-        let paths = inside.map(|entry| entry.path()).chain([PathBuf::from(path)]);
+        let paths = inside
+            .map(|entry| entry.path())
+            .chain([PathBuf::from(path)]);
         for path in paths.filter(|path| path.is_file()) {
             let state = std::fs::metadata(&path).ok().and_then(|metadata| {
                 let since = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
                 Some(json!([metadata.len(), since.as_millis().to_string()]))
             });
-            files.insert(path.to_string_lossy().into_owned(), state.unwrap_or_default());
+            files.insert(
+                path.to_string_lossy().into_owned(),
+                state.unwrap_or_default(),
+            );
         }
     }
     json!(files)
@@ -199,5 +235,8 @@ fn other_run(path: &Path, old: &Value, new: &Value) -> Failure {
     };
     let message = format!("the journal `{}` cannot be resumed: {what}", path.display());
     let help = Some("leave out `--resume` to start afresh".to_owned());
-    Failure { help, ..Failure::new("other-journal", message) }
+    Failure {
+        help,
+        ..Failure::new("other-journal", message)
+    }
 }

@@ -62,7 +62,13 @@ pub fn run(
     let shared = Arc::new(Shared::default());
     let (start, committed_before) = start(&plan, options)?;
     let Some(start) = start else {
-        return Ok(report(&plan, &committed_before, Committed::default(), Vec::new(), 0.0));
+        return Ok(report(
+            &plan,
+            &committed_before,
+            Committed::default(),
+            Vec::new(),
+            0.0,
+        ));
     };
     let resume = start.entry.clone();
     let libraries = libraries(&plan, operators)?;
@@ -72,7 +78,10 @@ pub fn run(
         let shared = Arc::clone(&shared);
         std::thread::spawn(move || {
             let result = committer.run(&messages);
-            result.map_err(|failure| shared.fail(failure)).ok().flatten()
+            result
+                .map_err(|failure| shared.fail(failure))
+                .ok()
+                .flatten()
         })
     };
     let plan = Arc::new(plan);
@@ -118,9 +127,13 @@ pub fn run(
     match (shared.take_failure(), committed) {
         (Some(failure), _) => Err(failure),
         (None, None) => Err(Failure::new("internal", "the committer ended early")),
-        (None, Some(committed)) => {
-            Ok(report(&plan, &committed_before, committed, stages, load_seconds))
-        }
+        (None, Some(committed)) => Ok(report(
+            &plan,
+            &committed_before,
+            committed,
+            stages,
+            load_seconds,
+        )),
     }
 }
 
@@ -130,7 +143,10 @@ fn start(plan: &Plan, options: &RunOptions) -> Result<(Option<Start>, Entry), Fa
     let path = journal::path(&plan.graph).ok_or_else(missing)?;
     let rejects = match &options.rejects {
         Some(path) => (path.clone(), true),
-        None => (commit::default_rejects(&plan.graph).ok_or_else(missing)?, false),
+        None => (
+            commit::default_rejects(&plan.graph).ok_or_else(missing)?,
+            false,
+        ),
     };
     let header = journal::header(&plan.graph);
     let resumed = match options.resume {
@@ -140,12 +156,23 @@ fn start(plan: &Plan, options: &RunOptions) -> Result<(Option<Start>, Entry), Fa
     match resumed {
         Some((_, entry)) if entry.done => Ok((None, entry)),
         Some((journal, entry)) => {
-            let start = Start { entry: Some(entry.clone()), journal, rejects };
+            let start = Start {
+                entry: Some(entry.clone()),
+                journal,
+                rejects,
+            };
             Ok((Some(start), entry))
         }
         None => {
             let journal = Journal::create(path, &header)?;
-            Ok((Some(Start { entry: None, journal, rejects }), Entry::default()))
+            Ok((
+                Some(Start {
+                    entry: None,
+                    journal,
+                    rejects,
+                }),
+                Entry::default(),
+            ))
         }
     }
 }
@@ -167,16 +194,29 @@ fn report(
     stages: Vec<StageReport>,
     load_seconds: f64,
 ) -> Report {
-    let counts = if before.done { before.counts } else { committed.counts };
+    let counts = if before.done {
+        before.counts
+    } else {
+        committed.counts
+    };
     let now = counts.reviews - before.counts.reviews;
-    let rate = if committed.seconds > 0.0 { now as f64 / committed.seconds } else { 0.0 };
+    let rate = if committed.seconds > 0.0 {
+        now as f64 / committed.seconds
+    } else {
+        0.0
+    };
     let device = DeviceReport {
         name: worker::LOCAL.to_owned(),
         peak_rss_bytes: metrics::peak_rss_bytes(),
         ..DeviceReport::default()
     };
     let mut stages = stages;
-    let order = |name: &str| plan.graph.stages.iter().position(|stage| stage.name == name);
+    let order = |name: &str| {
+        plan.graph
+            .stages
+            .iter()
+            .position(|stage| stage.name == name)
+    };
     stages.sort_by_key(|stage| (order(&stage.name), stage.worker));
     Report {
         graph: String::new(),

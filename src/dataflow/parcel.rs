@@ -27,7 +27,10 @@ pub struct Parcel {
 impl Parcel {
     /// Rows of `time`.
     pub fn new(time: u64, rows: RecordBatch) -> Self {
-        Parcel { time, rows: Some(Ok(rows)) }
+        Parcel {
+            time,
+            rows: Some(Ok(rows)),
+        }
     }
 }
 
@@ -43,7 +46,10 @@ impl ContainerBytes for Parcel {
             Some((time, rest)) => (u64::from_le_bytes(*time), decode(rest)),
             None => (0, Err("a message of less than 8 bytes".to_owned())),
         };
-        Parcel { time, rows: Some(rows) }
+        Parcel {
+            time,
+            rows: Some(rows),
+        }
     }
 
     fn length_in_bytes(&self) -> usize {
@@ -77,7 +83,9 @@ impl Parcel {
 
 fn decode(bytes: &[u8]) -> Result<RecordBatch, String> {
     let mut reader = StreamReader::try_new(bytes, None).map_err(|e| e.to_string())?;
-    let first = reader.next().ok_or_else(|| "a message without rows".to_owned())?;
+    let first = reader
+        .next()
+        .ok_or_else(|| "a message without rows".to_owned())?;
     first.map_err(|e| e.to_string())
 }
 

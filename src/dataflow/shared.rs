@@ -24,21 +24,36 @@ impl Failure {
     /// A failure of no stage in particular.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
         let (code, message) = (code.into(), message.into());
-        Failure { code, message, stage: None, option: None, help: None }
+        Failure {
+            code,
+            message,
+            stage: None,
+            option: None,
+            help: None,
+        }
     }
 
     /// What a plugin reported while it did `what`.
     pub fn of_stage(stage: &Stage, what: &str, error: segue_plugin::Error) -> Self {
         let message = format!("`{}` failed {what}: {}", stage.name, error.message);
         let stage = Some(stage.file_name.clone());
-        Failure { stage, option: error.option, ..Failure::new(error.code, message) }
+        Failure {
+            stage,
+            option: error.option,
+            ..Failure::new(error.code, message)
+        }
     }
 
     /// What went wrong with a file of a stage.
     pub fn of_file(stage: &Stage, error: crate::io::IoError) -> Self {
         let stage = Some(stage.file_name.clone());
         let option = error.option.map(str::to_owned);
-        Failure { stage, option, help: error.help, ..Failure::new(error.code, error.message) }
+        Failure {
+            stage,
+            option,
+            help: error.help,
+            ..Failure::new(error.code, error.message)
+        }
     }
 }
 
@@ -68,7 +83,10 @@ impl Shared {
     /// Ends the run; the first failure is the one that is shown.
     pub fn fail(&self, failure: Failure) {
         // A thread that panicked while it held the lock left a whole value.
-        let mut slot = self.failure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut slot = self
+            .failure
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         slot.get_or_insert(failure);
         drop(slot);
         self.stopped.store(true, Ordering::Release);
@@ -81,6 +99,9 @@ impl Shared {
 
     /// Why it ended, if it failed.
     pub fn take_failure(&self) -> Option<Failure> {
-        self.failure.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take()
+        self.failure
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .take()
     }
 }

@@ -26,14 +26,21 @@ struct Gathered {
     marks: Vec<Mark>,
 }
 
+/// What reaches a sink.
+pub struct Inputs<'scope> {
+    /// Its rows.
+    pub edges: Vec<Edge<'scope>>,
+    /// How far each source is.
+    pub marks: Vec<Marks<'scope>>,
+}
+
 /// Adds the sink that is stage number `index` of `plan`. `committer` is there only on
 /// the worker that runs it; `probe` sees every time that it has handed over.
 pub fn build<'scope>(
     scope: Scope<'scope, u64>,
     plan: &Arc<Plan>,
     index: usize,
-    edges: Vec<Edge<'scope>>,
-    marks: Vec<Marks<'scope>>,
+    inputs: Inputs<'scope>,
     committer: Option<(usize, Sender<ToCommit>)>,
     probe: &Probe<u64>,
     shared: &Arc<Shared>,
@@ -41,14 +48,14 @@ pub fn build<'scope>(
     let name = plan.graph.stages[index].name.clone();
     let mut builder = OperatorBuilder::new(name, scope);
     let mut row_inputs = Vec::new();
-    for edge in edges {
+    for edge in inputs.edges {
         let (plan, late) = (Arc::clone(plan), u64::from(edge.looped));
         let route = route_to(Arc::new(move |time| plan.worker(index, time + late)));
         row_inputs.push(builder.new_input(edge.rows, route));
     }
     let worker = plan.worker(index, 0) as u64;
     let mut mark_inputs = Vec::new();
-    for stream in marks {
+    for stream in inputs.marks {
         let route = timely::dataflow::channels::pact::Exchange::new(move |_: &Mark| worker);
         mark_inputs.push(builder.new_input(stream, route));
     }
@@ -64,7 +71,9 @@ pub fn build<'scope>(
             for (edge, input) in row_inputs.iter_mut().enumerate() {
                 input.for_each(|capability, parcel| {
                     let arrived = std::mem::take(parcel);
-                    if let (Some(capability), Some(rows)) = (capability.retain_least(0), arrived.rows) {
+                    if let (Some(capability), Some(rows)) =
+                        (capability.retain_least(0), arrived.rows)
+                    {
                         let at = gathered.entry(*capability.time()).or_default();
                         at.capability = Some(capability);
                         at.rows.push((edge, rows));
@@ -80,7 +89,9 @@ pub fn build<'scope>(
                     }
                 });
             }
-            let Some((sink, sender)) = &committer else { return };
+            let Some((sink, sender)) = &committer else {
+                return;
+            };
             if shared.stopped() {
                 gathered.clear();
                 committer = None;
@@ -110,9 +121,18 @@ fn hand_over(
 ) -> Result<(), Failure> {
     // A stable sort: within an edge the order of arrival stays.
     at.rows.sort_by_key(|(edge, _)| *edge);
-    let rows = at.rows.into_iter().map(|(_, rows)| rows).collect::<Result<Vec<_>, _>>();
+    let rows = at
+        .rows
+        .into_iter()
+        .map(|(_, rows)| rows)
+        .collect::<Result<Vec<_>, _>>();
     let rows = rows.map_err(|message| Failure::new("bad-message", message))?;
-    let message = ToCommit::Time { sink, time, rows, marks: at.marks };
+    let message = ToCommit::Time {
+        sink,
+        time,
+        rows,
+        marks: at.marks,
+    };
     // The committer ends by itself when it fails, and has then said why.
     let _ = sender.send(message);
     Ok(())

@@ -103,7 +103,10 @@ pub fn build<'scope>(
             (marks_capability, rows_capability) = (None, None);
         }
         let mut next = opening.time;
-        for capability in [&mut rows_capability, &mut marks_capability].into_iter().flatten() {
+        for capability in [&mut rows_capability, &mut marks_capability]
+            .into_iter()
+            .flatten()
+        {
             capability.downgrade(&next);
         }
         move |_frontiers| {
@@ -125,11 +128,20 @@ pub fn build<'scope>(
             };
             match item.map(|item| item.and_then(|read| prepare(&stage, &opening, next, read))) {
                 Some(Ok((mut parcel, mark))) => {
-                    shared.progress.records.store(mark.next_record, Ordering::Relaxed);
+                    shared
+                        .progress
+                        .records
+                        .store(mark.next_record, Ordering::Relaxed);
                     if let Some(parcel) = &mut parcel {
-                        rows_out.activate().session_with_builder(&*rows).give_container(parcel);
+                        rows_out
+                            .activate()
+                            .session_with_builder(&*rows)
+                            .give_container(parcel);
                     }
-                    marks_out.activate().session_with_builder(&*marks).give(mark);
+                    marks_out
+                        .activate()
+                        .session_with_builder(&*marks)
+                        .give(mark);
                     next += 1;
                     rows.downgrade(&next);
                     marks.downgrade(&next);
@@ -178,16 +190,28 @@ fn prepare(
 }
 
 fn refused(stage: &Stage, reject: &Reject) -> Failure {
-    let line = reject.line.map(|line| format!(" (line {line})")).unwrap_or_default();
-    let message = format!("record {}{line} of `{}`: {}", reject.record, stage.name, reject.reason);
+    let line = reject
+        .line
+        .map(|line| format!(" (line {line})"))
+        .unwrap_or_default();
+    let message = format!(
+        "record {}{line} of `{}`: {}",
+        reject.record, stage.name, reject.reason
+    );
     let help = "without `--strict` such records are set aside and counted".to_owned();
     let file = Some(stage.file_name.clone());
-    Failure { stage: file, help: Some(help), ..Failure::new(reject.code.clone(), message) }
+    Failure {
+        stage: file,
+        help: Some(help),
+        ..Failure::new(reject.code.clone(), message)
+    }
 }
 
 /// Microseconds of the system's clock.
 pub fn now_us() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
@@ -246,7 +270,10 @@ pub struct Wakers {
 impl Wakers {
     /// Wakes the sources that `activators` schedule.
     pub fn new(activators: Vec<Activator>) -> Self {
-        Wakers { activators, seen: RefCell::new(None) }
+        Wakers {
+            activators,
+            seen: RefCell::new(None),
+        }
     }
 
     /// To be called after each step of the worker.

@@ -149,7 +149,9 @@ impl Runner {
         let Some(time) = self.to_flush.keys().next().copied().filter(complete) else {
             return Ok(None);
         };
-        let Some(capability) = self.to_flush.remove(&time) else { return Ok(None) };
+        let Some(capability) = self.to_flush.remove(&time) else {
+            return Ok(None);
+        };
         let started = Instant::now();
         let outputs = apply::flush(&self.stage, &mut self.instance, time);
         self.tally.add_time(started.elapsed());

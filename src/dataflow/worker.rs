@@ -14,10 +14,10 @@ use super::commit::ToCommit;
 use super::journal::Entry;
 use super::metrics::StageReport;
 use super::shared::{Failure, Shared};
+use super::sink;
 use super::source::{self, Opening, Wakers};
 use super::stage::{self, Edge, Rows};
 use super::tally::Tally;
-use super::sink;
 use crate::graph::{Plan, Role};
 use crate::plugins::{Instance, Library};
 
@@ -50,8 +50,10 @@ impl Job {
     pub fn run(&self, worker: &mut Worker) -> (Vec<StageReport>, f64) {
         let index = worker.index();
         let made = self.create(index);
-        let tallies: Vec<Option<Tally>> =
-            made.iter().map(|one| one.as_ref().map(|(_, tally)| tally.clone())).collect();
+        let tallies: Vec<Option<Tally>> = made
+            .iter()
+            .map(|one| one.as_ref().map(|(_, tally)| tally.clone()))
+            .collect();
         let probe = Probe::new();
         let sources = worker.dataflow(|scope| self.build(scope, made, &probe));
         self.loaded.wait();
@@ -67,9 +69,9 @@ impl Job {
             }
         }
         let names = self.plan.graph.stages.iter().map(|stage| &stage.name);
-        let reports = names.zip(tallies).filter_map(|(name, tally)| {
-            Some(tally?.report(name, LOCAL, index))
-        });
+        let reports = names
+            .zip(tallies)
+            .filter_map(|(name, tally)| Some(tally?.report(name, LOCAL, index)));
         let reports = reports.collect();
         // The receiver waits for every worker, unless one panicked.
         let _ = self.done.send(());
@@ -84,12 +86,16 @@ impl Job {
                 if self.shared.stopped() {
                     return None;
                 }
-                let context =
-                    Context { stage: stage.name.clone(), device: LOCAL.to_owned(), worker: index };
+                let context = Context {
+                    stage: stage.name.clone(),
+                    device: LOCAL.to_owned(),
+                    worker: index,
+                };
                 match library.create(&stage.operator.manifest.name, &stage.options, &context) {
                     Ok(instance) => Some((instance, Tally::default())),
                     Err(error) => {
-                        self.shared.fail(Failure::of_stage(stage, "to start", error));
+                        self.shared
+                            .fail(Failure::of_stage(stage, "to start", error));
                         None
                     }
                 }
@@ -106,7 +112,10 @@ impl Job {
             let here = self.plan.runs_on(i, scope.index());
             let mut edges: Vec<Edge<'_>> = (stage.inputs.iter())
                 .filter_map(|&input| rows[input].clone())
-                .map(|rows| Edge { rows, looped: false })
+                .map(|rows| Edge {
+                    rows,
+                    looped: false,
+                })
                 .collect();
             for &from in &stage.loops {
                 let (handle, rows) = scope.feedback(1);
@@ -128,16 +137,16 @@ impl Job {
                     rows.push(Some(built.rows));
                 }
                 Role::Transform => {
-                    let built =
-                        stage::build(scope, &self.plan, i, edges, made, &self.shared);
+                    let built = stage::build(scope, &self.plan, i, edges, made, &self.shared);
                     rows.push(Some(built));
                 }
                 Role::Sink => {
                     let committer = here.then(|| (sinks, self.committer.clone()));
-                    let marks = marks.clone();
-                    sink::build(
-                        scope, &self.plan, i, edges, marks, committer, probe, &self.shared,
-                    );
+                    let inputs = sink::Inputs {
+                        edges,
+                        marks: marks.clone(),
+                    };
+                    sink::build(scope, &self.plan, i, inputs, committer, probe, &self.shared);
                     sinks += 1;
                     rows.push(None);
                 }
@@ -154,7 +163,9 @@ impl Job {
     fn opening(&self, source: &str) -> Opening {
         let entry = self.resume.as_ref();
         Opening {
-            skip: entry.and_then(|entry| entry.sources.get(source).copied()).unwrap_or(0),
+            skip: entry
+                .and_then(|entry| entry.sources.get(source).copied())
+                .unwrap_or(0),
             time: entry.map_or(0, |entry| entry.time + 1),
             batch: self.plan.graph.batch,
             window: self.plan.graph.window as u64,

@@ -43,14 +43,24 @@ pub struct Problem {
 impl Problem {
     /// A problem of kind `code`.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Problem { code: code.into(), message: message.into(), option: None, help: None }
+        Problem {
+            code: code.into(),
+            message: message.into(),
+            option: None,
+            help: None,
+        }
     }
 }
 
 impl From<segue_plugin::Error> for Problem {
     fn from(error: segue_plugin::Error) -> Self {
         let help = None;
-        Problem { code: error.code, message: error.message, option: error.option, help }
+        Problem {
+            code: error.code,
+            message: error.message,
+            option: error.option,
+            help,
+        }
     }
 }
 

@@ -92,13 +92,24 @@ pub fn check(
 ) -> Result<Graph, Vec<Diagnostic>> {
     let (raw, errors) = raw::read(sources, graph, sets);
     let unreadable = raw.stages.is_empty() && !errors.is_empty();
-    let mut checker = Checker { base, catalog, errors, stages: Vec::new() };
+    let mut checker = Checker {
+        base,
+        catalog,
+        errors,
+        stages: Vec::new(),
+    };
     if !unreadable {
         checker.stages(&raw.stages);
     }
-    let Checker { mut errors, stages, .. } = checker;
+    let Checker {
+        mut errors, stages, ..
+    } = checker;
     if errors.is_empty() {
-        return Ok(Graph { batch: raw.batch, window: raw.window, stages });
+        return Ok(Graph {
+            batch: raw.batch,
+            window: raw.window,
+            stages,
+        });
     }
     errors.sort_by_key(|error| error.labels.first().map(|label| label.span));
     errors.dedup();
@@ -116,8 +127,10 @@ impl Checker<'_> {
     fn stages(&mut self, raw: &[RawStage]) {
         let known: Vec<Option<(Operator, Value)>> =
             raw.iter().map(|stage| self.operator(stage)).collect();
-        let roles: Vec<Option<Role>> =
-            known.iter().map(|one| one.as_ref().map(|(operator, _)| operator.role)).collect();
+        let roles: Vec<Option<Role>> = known
+            .iter()
+            .map(|one| one.as_ref().map(|(operator, _)| operator.role))
+            .collect();
         let edges = edges::check(raw, &roles, &mut self.errors);
         // The last segment of each stage whose columns are known, by its number in the file.
         let mut ends: Vec<Option<usize>> = vec![None; raw.len()];
@@ -179,7 +192,11 @@ impl Checker<'_> {
                 1 => raw.name.value.clone(),
                 _ => format!("{}/{index}", raw.name.value),
             };
-            let part = Part { name, options, segment };
+            let part = Part {
+                name,
+                options,
+                segment,
+            };
             inputs = vec![self.segment(raw, operator, part, inputs)?];
         }
         inputs.first().copied()
@@ -192,8 +209,10 @@ impl Checker<'_> {
         part: Part,
         inputs: Vec<usize>,
     ) -> Option<usize> {
-        let available: Vec<&[Column]> =
-            inputs.iter().map(|&i| self.stages[i].available.as_slice()).collect();
+        let available: Vec<&[Column]> = inputs
+            .iter()
+            .map(|&i| self.stages[i].available.as_slice())
+            .collect();
         let input = flow::input_columns(&available);
         let columns = match self.catalog.columns(operator, &part.options, &input) {
             Ok(columns) => columns,
@@ -248,7 +267,10 @@ impl Checker<'_> {
                 None => split::ranges(asked, &units.units),
             },
         };
-        ranges.map_err(|error| self.errors.push(error)).ok().map(|ranges| (units, ranges))
+        ranges
+            .map_err(|error| self.errors.push(error))
+            .ok()
+            .map(|ranges| (units, ranges))
     }
 
     fn replicable(&mut self, raw: &RawStage, operator: &Operator) {
@@ -265,7 +287,10 @@ impl Checker<'_> {
     fn problem(&mut self, raw: &RawStage, problem: Problem) {
         let option = problem.option.as_ref();
         let given = option.and_then(|name| raw.options.iter().find(|o| o.name.value == *name));
-        let plugin = raw.plugin.as_ref().map_or(raw.name.span, |plugin| plugin.span);
+        let plugin = raw
+            .plugin
+            .as_ref()
+            .map_or(raw.name.span, |plugin| plugin.span);
         let span = given.map_or(plugin, |option| option.node.span);
         let error = Diagnostic::new(problem.code, problem.message).at(span);
         self.errors.push(error.help_some(problem.help));
@@ -273,7 +298,10 @@ impl Checker<'_> {
 
     fn close_loops(&mut self, raw: &[RawStage], loops: &[Vec<usize>], ends: &[Option<usize>]) {
         for (i, edges) in loops.iter().enumerate() {
-            let first = self.stages.iter().position(|s| s.file_name == raw[i].name.value);
+            let first = self
+                .stages
+                .iter()
+                .position(|s| s.file_name == raw[i].name.value);
             if let Some(first) = first {
                 self.stages[first].loops = edges.iter().filter_map(|&from| ends[from]).collect();
             }
@@ -284,9 +312,20 @@ impl Checker<'_> {
     fn outputs_differ(&mut self) {
         let mut seen: BTreeMap<String, Span> = BTreeMap::new();
         let mut errors = Vec::new();
-        for stage in self.stages.iter().filter(|stage| stage.operator.role == Role::Sink) {
-            let Some(path) = stage.options["path"].as_str() else { continue };
-            let span = stage.spans.options.get("path").copied().unwrap_or(stage.spans.name);
+        for stage in self
+            .stages
+            .iter()
+            .filter(|stage| stage.operator.role == Role::Sink)
+        {
+            let Some(path) = stage.options["path"].as_str() else {
+                continue;
+            };
+            let span = stage
+                .spans
+                .options
+                .get("path")
+                .copied()
+                .unwrap_or(stage.spans.name);
             if let Some(other) = seen.insert(path.to_owned(), span) {
                 let message = format!("`{}` writes a file that another stage writes", stage.name);
                 let error = Diagnostic::new("duplicate", message).at(span);
@@ -304,14 +343,29 @@ struct Part {
     segment: Option<Segment>,
 }
 
-fn segment_of(units: &Option<Units>, range: Range<usize>, index: usize, count: usize) -> Option<Segment> {
+fn segment_of(
+    units: &Option<Units>,
+    range: Range<usize>,
+    index: usize,
+    count: usize,
+) -> Option<Segment> {
     let units = units.as_ref()?.units.get(range.clone())?.to_vec();
-    Some(Segment { index, count, range, units })
+    Some(Segment {
+        index,
+        count,
+        range,
+        units,
+    })
 }
 
 fn both(asked: &At<raw::RawSplit>, units: &Units, option: Span) -> Diagnostic {
-    let message = format!("`split` and `with.{}` say the same thing twice", units.option);
-    let error = Diagnostic::new("bad-split", message).at(asked.span).label(option, "");
+    let message = format!(
+        "`split` and `with.{}` say the same thing twice",
+        units.option
+    );
+    let error = Diagnostic::new("bad-split", message)
+        .at(asked.span)
+        .label(option, "");
     error.help("keep one of them")
 }
 
@@ -321,6 +375,10 @@ fn spans(raw: &RawStage) -> Spans {
         name,
         plugin: raw.plugin.as_ref().map_or(name, |plugin| plugin.span),
         from: raw.from.first().map_or(name, |from| from.span),
-        options: raw.options.iter().map(|o| (o.name.value.clone(), o.node.span)).collect(),
+        options: raw
+            .options
+            .iter()
+            .map(|o| (o.name.value.clone(), o.node.span))
+            .collect(),
     }
 }

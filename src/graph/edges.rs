@@ -18,16 +18,18 @@ pub struct Edges {
 
 /// Resolves `from` and `loop`, and reports what cannot flow. `roles[i]` is `None`
 /// for a stage whose operator is unknown.
-pub fn check(
-    stages: &[RawStage],
-    roles: &[Option<Role>],
-    errors: &mut Vec<Diagnostic>,
-) -> Edges {
+pub fn check(stages: &[RawStage], roles: &[Option<Role>], errors: &mut Vec<Diagnostic>) -> Edges {
     let mut resolve = |names: &[At<String>]| -> Vec<usize> {
-        names.iter().filter_map(|name| resolve(stages, roles, name, errors)).collect()
+        names
+            .iter()
+            .filter_map(|name| resolve(stages, roles, name, errors))
+            .collect()
     };
     let inputs: Vec<Vec<usize>> = stages.iter().map(|stage| resolve(&stage.from)).collect();
-    let loops: Vec<Vec<usize>> = stages.iter().map(|stage| resolve(&stage.loop_from)).collect();
+    let loops: Vec<Vec<usize>> = stages
+        .iter()
+        .map(|stage| resolve(&stage.loop_from))
+        .collect();
     for (stage, role) in stages.iter().zip(roles) {
         errors.extend(role.and_then(|role| misplaced(stage, role)));
     }
@@ -35,7 +37,11 @@ pub fn check(
     errors.extend(cycles(stages, &inputs, &order));
     errors.extend(unread(stages, roles, &inputs, &loops));
     errors.extend(ends(stages, roles));
-    Edges { inputs, loops, order }
+    Edges {
+        inputs,
+        loops,
+        order,
+    }
 }
 
 fn resolve(
@@ -44,13 +50,17 @@ fn resolve(
     name: &At<String>,
     errors: &mut Vec<Diagnostic>,
 ) -> Option<usize> {
-    let found = stages.iter().position(|stage| stage.name.value == name.value);
+    let found = stages
+        .iter()
+        .position(|stage| stage.name.value == name.value);
     let error = match found {
         None => {
             let names = stages.iter().map(|stage| stage.name.value.as_str());
             let help = did_you_mean(&name.value, "stages", names);
             let message = format!("there is no stage `{}`", name.value);
-            Diagnostic::new("unknown-stage", message).at(name.span).help_some(help)
+            Diagnostic::new("unknown-stage", message)
+                .at(name.span)
+                .help_some(help)
         }
         Some(i) if roles[i] == Some(Role::Sink) => {
             let message = format!("`{}` gives nothing to read: it is a sink", name.value);
@@ -107,7 +117,11 @@ fn cycles(stages: &[RawStage], inputs: &[Vec<usize>], order: &[usize]) -> Vec<Di
                 None => break,
             }
         }
-        if let Some(first) = path.iter().position(|&i| i == at).filter(|_| path.len() > 1 || inputs[start].contains(&start)) {
+        if let Some(first) = path
+            .iter()
+            .position(|&i| i == at)
+            .filter(|_| path.len() > 1 || inputs[start].contains(&start))
+        {
             errors.push(cycle(stages, &path[first..]));
         }
     }
@@ -116,12 +130,21 @@ fn cycles(stages: &[RawStage], inputs: &[Vec<usize>], order: &[usize]) -> Vec<Di
 
 fn cycle(stages: &[RawStage], path: &[usize]) -> Diagnostic {
     let name = |i: usize| format!("`{}`", stages[i].name.value);
-    let others: Vec<String> = path[1..].iter().chain(&path[..1]).map(|&i| name(i)).collect();
+    let others: Vec<String> = path[1..]
+        .iter()
+        .chain(&path[..1])
+        .map(|&i| name(i))
+        .collect();
     let message = format!("{} reads {}", name(path[0]), others.join(", which reads "));
     let next = path.get(1).unwrap_or(&path[0]);
-    let edge = stages[path[0]].from.iter().find(|from| from.value == stages[*next].name.value);
+    let edge = stages[path[0]]
+        .from
+        .iter()
+        .find(|from| from.value == stages[*next].name.value);
     let help = "write one of these edges as `loop = \"STAGE\"`: it carries to the next generation";
-    Diagnostic::new("cycle", message).at_some(edge.map(|from| from.span)).help(help)
+    Diagnostic::new("cycle", message)
+        .at_some(edge.map(|from| from.span))
+        .help(help)
 }
 
 fn unread(
@@ -157,5 +180,9 @@ fn ends(stages: &[RawStage], roles: &[Option<Role>]) -> Option<Diagnostic> {
     };
     let help = format!("add a stage with `plugin` {}", list(&missing));
     let at = rest.map(|stage| stage.name.span);
-    Some(Diagnostic::new("incomplete-graph", message).at_some(at).help(help))
+    Some(
+        Diagnostic::new("incomplete-graph", message)
+            .at_some(at)
+            .help(help),
+    )
 }

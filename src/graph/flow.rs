@@ -8,8 +8,14 @@ use crate::diagnostic::Diagnostic;
 
 /// The columns that reach a stage: those that all its inputs have, of one type.
 pub fn input_columns(inputs: &[&[Column]]) -> Vec<Column> {
-    let Some((first, rest)) = inputs.split_first() else { return Vec::new() };
-    first.iter().filter(|column| rest.iter().all(|other| other.contains(column))).cloned().collect()
+    let Some((first, rest)) = inputs.split_first() else {
+        return Vec::new();
+    };
+    first
+        .iter()
+        .filter(|column| rest.iter().all(|other| other.contains(column)))
+        .cloned()
+        .collect()
 }
 
 /// The columns there are after a stage that reads `input`.
@@ -17,9 +23,17 @@ pub fn output_columns(input: &[Column], columns: &Columns) -> Vec<Column> {
     let passes = |column: &&Column| {
         columns.rows != Rows::New
             && !columns.drops.contains(&column.name)
-            && !columns.writes.iter().any(|written| written.name == column.name)
+            && !columns
+                .writes
+                .iter()
+                .any(|written| written.name == column.name)
     };
-    input.iter().filter(passes).chain(&columns.writes).cloned().collect()
+    input
+        .iter()
+        .filter(passes)
+        .chain(&columns.writes)
+        .cloned()
+        .collect()
 }
 
 /// Reports each column that `stage` reads and `input` does not have, or has with
@@ -57,9 +71,16 @@ fn mismatch(stage: &Stage, producer: &Stage, wanted: &Column, found: &Column) ->
         Some(model) => error.label(*model, format!("gives `{}` its width", stage.name)),
         None => error,
     };
-    match (stage.spans.options.get("model"), producer.spans.options.get("model")) {
-        (Some(_), Some(other)) => (error.label(*other, format!("gives `{}` its width", producer.name)))
-            .help(format!("give `{}` and `{}` the same `with.model`", producer.name, stage.name)),
+    match (
+        stage.spans.options.get("model"),
+        producer.spans.options.get("model"),
+    ) {
+        (Some(_), Some(other)) => {
+            (error.label(*other, format!("gives `{}` its width", producer.name))).help(format!(
+                "give `{}` and `{}` the same `with.model`",
+                producer.name, stage.name
+            ))
+        }
         _ => error,
     }
 }
@@ -74,7 +95,9 @@ fn missing(stage: &Stage, wanted: &Column, input: &[Column]) -> Diagnostic {
         Some(name) => format!("did you mean `{name}`?"),
         None => format!("the columns that reach it: {}", list(&names)),
     };
-    Diagnostic::new("missing-column", message).at(stage.spans.from).help(help)
+    Diagnostic::new("missing-column", message)
+        .at(stage.spans.from)
+        .help(help)
 }
 
 /// Fills in what each stage sends: what is read anywhere downstream, and no more.
@@ -85,8 +108,11 @@ pub fn drop_unread(stages: &mut [Stage], errors: &mut Vec<Diagnostic>) {
         for i in (0..stages.len()).rev() {
             let wanted = wanted_input(&stages[i], &needed[i]);
             for &input in stages[i].inputs.iter().chain(&stages[i].loops) {
-                let new: Vec<_> =
-                    wanted.iter().filter(|name| !needed[input].contains(name)).cloned().collect();
+                let new: Vec<_> = wanted
+                    .iter()
+                    .filter(|name| !needed[input].contains(name))
+                    .cloned()
+                    .collect();
                 needed[input].extend(new);
             }
         }
@@ -107,8 +133,16 @@ pub fn drop_unread(stages: &mut [Stage], errors: &mut Vec<Diagnostic>) {
 
 /// What `stage` must be given so that it can send `needed`.
 fn wanted_input(stage: &Stage, needed: &[String]) -> Vec<String> {
-    let written = |name: &String| stage.columns.writes.iter().any(|column| column.name == *name);
-    let passing = needed.iter().filter(|name| stage.columns.rows != Rows::New && !written(name));
+    let written = |name: &String| {
+        stage
+            .columns
+            .writes
+            .iter()
+            .any(|column| column.name == *name)
+    };
+    let passing = needed
+        .iter()
+        .filter(|name| stage.columns.rows != Rows::New && !written(name));
     let reads = stage.columns.reads.iter().map(|column| column.name.clone());
     reads.chain(passing.cloned()).collect()
 }

@@ -55,9 +55,10 @@ impl Node {
         match &self.kind {
             Kind::Plain(value) => value.clone(),
             Kind::Array(items) => items.iter().map(Node::to_json).collect(),
-            Kind::Table(entries) => {
-                entries.iter().map(|e| (e.key.clone(), e.node.to_json())).collect()
-            }
+            Kind::Table(entries) => entries
+                .iter()
+                .map(|e| (e.key.clone(), e.node.to_json()))
+                .collect(),
         }
     }
 }
@@ -71,18 +72,36 @@ pub fn parse_file(text: &str, source: usize) -> (Vec<Entry>, Vec<Diagnostic>) {
 
 /// Parses one value, as `--set` has it; what is no TOML value is text as it stands.
 pub fn parse_value(text: &str, source: usize, offset: usize) -> Node {
-    let span = Span { source, start: offset, end: offset + text.len() };
+    let span = Span {
+        source,
+        start: offset,
+        end: offset + text.len(),
+    };
     match DeValue::parse(text) {
-        Ok(value) => Node { span, ..node(value, source, offset) },
-        Err(_) => Node { span, kind: Kind::Plain(Value::String(text.to_owned())) },
+        Ok(value) => Node {
+            span,
+            ..node(value, source, offset)
+        },
+        Err(_) => Node {
+            span,
+            kind: Kind::Plain(Value::String(text.to_owned())),
+        },
     }
 }
 
 fn syntax_error(error: &toml::de::Error, source: usize) -> Diagnostic {
     let span = error.span().unwrap_or(0..0);
-    let span = Span { source, start: span.start, end: span.end };
+    let span = Span {
+        source,
+        start: span.start,
+        end: span.end,
+    };
     let message = error.message().replace('\n', ", ");
-    let code = if message.contains("duplicate") { "duplicate" } else { "syntax" };
+    let code = if message.contains("duplicate") {
+        "duplicate"
+    } else {
+        "syntax"
+    };
     Diagnostic::new(code, message).at(span)
 }
 
@@ -90,9 +109,17 @@ fn entries(table: DeTable<'_>, source: usize, offset: usize) -> Vec<Entry> {
     let mut all: Vec<Entry> = (table.into_iter())
         .map(|(key, value)| {
             let at = key.span();
-            let key_span = Span { source, start: at.start + offset, end: at.end + offset };
+            let key_span = Span {
+                source,
+                start: at.start + offset,
+                end: at.end + offset,
+            };
             let key = key.into_inner().into_owned();
-            Entry { key, key_span, node: node(value, source, offset) }
+            Entry {
+                key,
+                key_span,
+                node: node(value, source, offset),
+            }
         })
         .collect();
     all.sort_by_key(|entry| entry.key_span.start);
@@ -101,7 +128,11 @@ fn entries(table: DeTable<'_>, source: usize, offset: usize) -> Vec<Entry> {
 
 fn node(value: Spanned<DeValue<'_>>, source: usize, offset: usize) -> Node {
     let at = value.span();
-    let span = Span { source, start: at.start + offset, end: at.end + offset };
+    let span = Span {
+        source,
+        start: at.start + offset,
+        end: at.end + offset,
+    };
     let kind = match value.into_inner() {
         DeValue::String(text) => Kind::Plain(Value::String(text.into_owned())),
         DeValue::Integer(number) => {
@@ -117,9 +148,12 @@ fn node(value: Spanned<DeValue<'_>>, source: usize, offset: usize) -> Node {
         },
         DeValue::Boolean(truth) => Kind::Plain(truth.into()),
         DeValue::Datetime(time) => Kind::Plain(time.to_string().into()),
-        DeValue::Array(items) => {
-            Kind::Array(items.into_iter().map(|item| node(item, source, offset)).collect())
-        }
+        DeValue::Array(items) => Kind::Array(
+            items
+                .into_iter()
+                .map(|item| node(item, source, offset))
+                .collect(),
+        ),
         DeValue::Table(table) => Kind::Table(entries(table, source, offset)),
     };
     Node { span, kind }

@@ -27,7 +27,11 @@ pub fn check(
         }
     }
     for raw in &stage.options {
-        match manifest.options.iter().find(|known| known.name == raw.name.value) {
+        match manifest
+            .options
+            .iter()
+            .find(|known| known.name == raw.name.value)
+        {
             Some(known) => match value(raw, known, base, catalog) {
                 Ok(value) => {
                     values.insert(known.name.clone(), value);
@@ -38,7 +42,11 @@ pub fn check(
         }
     }
     for option in manifest.options.iter().filter(|option| option.required) {
-        if !stage.options.iter().any(|raw| raw.name.value == option.name) {
+        if !stage
+            .options
+            .iter()
+            .any(|raw| raw.name.value == option.name)
+        {
             errors.push(missing(stage, operator, option));
         }
     }
@@ -50,14 +58,21 @@ fn unknown(raw: &RawOption, operator: &Operator) -> Diagnostic {
     let known = manifest.options.iter().map(|option| option.name.as_str());
     let help = did_you_mean(name, &format!("options of `{}`", manifest.name), known);
     let message = format!("`{}` has no option `{name}`", manifest.name);
-    Diagnostic::new("unknown-option", message).at(raw.name.span).help_some(help)
+    Diagnostic::new("unknown-option", message)
+        .at(raw.name.span)
+        .help_some(help)
 }
 
 fn missing(stage: &RawStage, operator: &Operator, option: &OptionManifest) -> Diagnostic {
     let message = format!("`{}` needs `with.{}`", stage.name.value, option.name);
     let doc = option.doc.trim_end_matches('.');
-    let help = format!("`{}` says of `{}`: {doc}", operator.manifest.name, option.name);
-    Diagnostic::new("missing-option", message).at(stage.name.span).help(help)
+    let help = format!(
+        "`{}` says of `{}`: {doc}",
+        operator.manifest.name, option.name
+    );
+    Diagnostic::new("missing-option", message)
+        .at(stage.name.span)
+        .help(help)
 }
 
 fn value(
@@ -80,21 +95,38 @@ fn value(
         let message = format!("`{name}` must be {wanted}, not {}", raw.node.what());
         return Err(Diagnostic::new("wrong-type", message).at(span));
     }
-    let Some(text) = raw.node.as_str() else { return Ok(json) };
+    let Some(text) = raw.node.as_str() else {
+        return Ok(json);
+    };
     if !known.choices.is_empty() && !known.choices.iter().any(|choice| choice == text) {
         let choices = known.choices.iter().map(String::as_str);
-        let help = did_you_mean(text, "choices", choices.clone())
-            .map(|help| if help.starts_with("did") { help } else { format!("choose {}", list(&known.choices)) });
+        let help = did_you_mean(text, "choices", choices.clone()).map(|help| {
+            if help.starts_with("did") {
+                help
+            } else {
+                format!("choose {}", list(&known.choices))
+            }
+        });
         let message = format!("`{name}` cannot be `{text}`");
-        return Err(Diagnostic::new("bad-value", message).at(span).help_some(help));
+        return Err(Diagnostic::new("bad-value", message)
+            .at(span)
+            .help_some(help));
     }
     if !matches!(known.option_type, OptionType::Path | OptionType::OutputPath) {
         return Ok(json);
     }
-    let path = if raw.typed { Path::new(text).to_owned() } else { base.join(text) };
+    let path = if raw.typed {
+        Path::new(text).to_owned()
+    } else {
+        base.join(text)
+    };
     if known.option_type == OptionType::Path && !catalog.exists(&path) {
         let message = format!("there is nothing at `{}`", path.display());
-        let from = if raw.typed { "the working directory" } else { "the graph file's folder" };
+        let from = if raw.typed {
+            "the working directory"
+        } else {
+            "the graph file's folder"
+        };
         let help = format!("`{name}` is taken from {from}");
         return Err(Diagnostic::new("missing-file", message).at(span).help(help));
     }

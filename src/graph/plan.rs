@@ -31,7 +31,9 @@ impl Plan {
 
     /// Whether stage `stage` runs on `worker`.
     pub fn runs_on(&self, stage: usize, worker: usize) -> bool {
-        self.replicas[stage].iter().any(|replica| replica.worker == worker)
+        self.replicas[stage]
+            .iter()
+            .any(|replica| replica.worker == worker)
     }
 }
 
@@ -52,14 +54,25 @@ pub fn plan(graph: Graph, workers: Option<usize>) -> Plan {
     let mut replicas: Vec<Vec<Replica>> = Vec::new();
     for stage in &graph.stages {
         let base = match &stage.segment {
-            Some(segment) if segment.count > 1 => group_start(segment.index, segment.count, workers),
-            _ => stage.inputs.first().map_or(0, |&input| replicas[input][0].worker),
+            Some(segment) if segment.count > 1 => {
+                group_start(segment.index, segment.count, workers)
+            }
+            _ => stage
+                .inputs
+                .first()
+                .map_or(0, |&input| replicas[input][0].worker),
         };
-        let place = |r: usize| Replica { worker: (base + r) % workers };
+        let place = |r: usize| Replica {
+            worker: (base + r) % workers,
+        };
         let count = stage.replicas.min(workers);
         replicas.push((0..count).map(place).collect());
     }
-    Plan { graph, workers, replicas }
+    Plan {
+        graph,
+        workers,
+        replicas,
+    }
 }
 
 fn group_start(index: usize, count: usize, workers: usize) -> usize {

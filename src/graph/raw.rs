@@ -74,11 +74,20 @@ struct Reader {
 
 impl Reader {
     fn file(&mut self, entries: &[Entry], graph: usize) -> RawGraph {
-        let mut raw = RawGraph { batch: 32, window: 8, stages: Vec::new() };
+        let mut raw = RawGraph {
+            batch: 32,
+            window: 8,
+            stages: Vec::new(),
+        };
         if self.errors.is_empty() && !entries.iter().any(|entry| entry.key == "format") {
-            let start = Span { source: graph, start: 0, end: 0 };
+            let start = Span {
+                source: graph,
+                start: 0,
+                end: 0,
+            };
             let missing = Diagnostic::new("missing-format", "the file does not say its format");
-            self.errors.push(missing.at(start).help("begin it with `format = 1`"));
+            self.errors
+                .push(missing.at(start).help("begin it with `format = 1`"));
         }
         for entry in entries {
             match entry.key.as_str() {
@@ -99,7 +108,8 @@ impl Reader {
     fn format(&mut self, node: &Node) {
         if node.to_json() != FORMAT {
             let message = format!("this is not format {FORMAT}, the only one known");
-            self.errors.push(Diagnostic::new("bad-format", message).at(node.span));
+            self.errors
+                .push(Diagnostic::new("bad-format", message).at(node.span));
         }
     }
 
@@ -119,7 +129,10 @@ impl Reader {
 
     fn stage(&mut self, entry: &Entry) -> RawStage {
         let mut stage = RawStage {
-            name: At { value: entry.key.clone(), span: entry.key_span },
+            name: At {
+                value: entry.key.clone(),
+                span: entry.key_span,
+            },
             plugin: None,
             from: Vec::new(),
             loop_from: Vec::new(),
@@ -133,7 +146,8 @@ impl Reader {
         }
         if stage.plugin.is_none() {
             let message = format!("`{}` does not say its `plugin`", entry.key);
-            self.errors.push(Diagnostic::new("missing-key", message).at(entry.key_span));
+            self.errors
+                .push(Diagnostic::new("missing-key", message).at(entry.key_span));
         }
         stage
     }
@@ -143,7 +157,8 @@ impl Reader {
         if name.value.is_empty() || !name.value.chars().all(fine) || name.value == "stream" {
             let message = format!("`{}` cannot be the name of a stage", name.value);
             let error = Diagnostic::new("bad-name", message).at(name.span);
-            self.errors.push(error.help("use letters, digits, `-` and `_`; `stream` is taken"));
+            self.errors
+                .push(error.help("use letters, digits, `-` and `_`; `stream` is taken"));
         }
     }
 
@@ -177,30 +192,60 @@ impl Reader {
     /// `STAGE.OPTION=VALUE`, where OPTION is an option of the stage's plugin, or one
     /// of the stage's own keys, and STAGE may be `stream`.
     fn set(&mut self, raw: &mut RawGraph, set: &str, source: usize) {
-        let whole = Span { source, start: 0, end: set.len() };
+        let whole = Span {
+            source,
+            start: 0,
+            end: set.len(),
+        };
         let parts = set.split_once('=').and_then(|(path, value)| {
             let (stage, option) = path.split_once('.')?;
-            Some((stage, option.strip_prefix("with.").unwrap_or(option), path, value))
+            Some((
+                stage,
+                option.strip_prefix("with.").unwrap_or(option),
+                path,
+                value,
+            ))
         });
         let Some((stage, option, path, value)) = parts else {
             let error = Diagnostic::new("bad-set", format!("`{set}` does not set anything"));
-            self.errors.push(error.at(whole).help("write it as `--set STAGE.OPTION=VALUE`"));
+            self.errors.push(
+                error
+                    .at(whole)
+                    .help("write it as `--set STAGE.OPTION=VALUE`"),
+            );
             return;
         };
-        let key_span = Span { source, start: path.len() - option.len(), end: path.len() };
+        let key_span = Span {
+            source,
+            start: path.len() - option.len(),
+            end: path.len(),
+        };
         let node = parse_value(value, source, path.len() + 1);
-        let entry = Entry { key: option.to_owned(), key_span, node };
+        let entry = Entry {
+            key: option.to_owned(),
+            key_span,
+            node,
+        };
         if stage == "stream" {
             return self.stream_key(raw, &entry);
         }
-        match raw.stages.iter_mut().find(|known| known.name.value == stage) {
+        match raw
+            .stages
+            .iter_mut()
+            .find(|known| known.name.value == stage)
+        {
             Some(known) if STAGE_KEYS.contains(&option) => self.stage_key(known, &entry, true),
             Some(known) => known.set_option(&entry, true),
             None => {
-                let span = Span { source, start: 0, end: stage.len() };
+                let span = Span {
+                    source,
+                    start: 0,
+                    end: stage.len(),
+                };
                 let names = raw.stages.iter().map(|known| known.name.value.as_str());
                 let help = did_you_mean(stage, "stages", names);
-                let error = Diagnostic::new("unknown-stage", format!("there is no stage `{stage}`"));
+                let error =
+                    Diagnostic::new("unknown-stage", format!("there is no stage `{stage}`"));
                 self.errors.push(error.at(span).help_some(help));
             }
         }
@@ -211,7 +256,10 @@ impl Reader {
             Kind::Array(_) => RawSplit::Ranges(self.strings(entry)),
             _ => RawSplit::Count(self.count(entry)?),
         };
-        Some(At { value, span: entry.node.span })
+        Some(At {
+            value,
+            span: entry.node.span,
+        })
     }
 
     fn table<'a>(&mut self, node: &'a Node, name: &str) -> &'a [Entry] {
@@ -219,7 +267,8 @@ impl Reader {
             Kind::Table(entries) => entries,
             _ => {
                 let message = format!("{name} must be a table, not {}", node.what());
-                self.errors.push(Diagnostic::new("wrong-type", message).at(node.span));
+                self.errors
+                    .push(Diagnostic::new("wrong-type", message).at(node.span));
                 &[]
             }
         }
@@ -227,22 +276,30 @@ impl Reader {
 
     fn wrong(&mut self, entry: &Entry, wanted: &str, node: &Node) {
         let message = format!("`{}` must be {wanted}, not {}", entry.key, node.what());
-        self.errors.push(Diagnostic::new("wrong-type", message).at(node.span));
+        self.errors
+            .push(Diagnostic::new("wrong-type", message).at(node.span));
     }
 
     fn count(&mut self, entry: &Entry) -> Option<usize> {
         let count = match &entry.node.kind {
-            Kind::Plain(Value::Number(number)) => number.as_u64().filter(|n| (1..=1 << 20).contains(n)),
+            Kind::Plain(Value::Number(number)) => {
+                number.as_u64().filter(|n| (1..=1 << 20).contains(n))
+            }
             _ => None,
         };
         if count.is_none() {
             let (message, code) = match entry.node.what() {
-                "an integer" => {
-                    (format!("`{}` must be from 1 to {}", entry.key, 1 << 20), "bad-value")
-                }
-                what => (format!("`{}` must be an integer, not {what}", entry.key), "wrong-type"),
+                "an integer" => (
+                    format!("`{}` must be from 1 to {}", entry.key, 1 << 20),
+                    "bad-value",
+                ),
+                what => (
+                    format!("`{}` must be an integer, not {what}", entry.key),
+                    "wrong-type",
+                ),
             };
-            self.errors.push(Diagnostic::new(code, message).at(entry.node.span));
+            self.errors
+                .push(Diagnostic::new(code, message).at(entry.node.span));
         }
         count.and_then(|n| usize::try_from(n).ok())
     }
@@ -252,7 +309,10 @@ impl Reader {
         if value.is_none() {
             self.wrong(entry, "a string", &entry.node);
         }
-        value.map(|value| At { value, span: entry.node.span })
+        value.map(|value| At {
+            value,
+            span: entry.node.span,
+        })
     }
 
     /// One string, or a list of them.
@@ -266,14 +326,19 @@ impl Reader {
                 None => self.wrong(entry, "a list of strings", item),
                 Some(name) if all.iter().any(|other| other.value == name) => {
                     let message = format!("`{name}` stands twice in `{}`", entry.key);
-                    self.errors.push(Diagnostic::new("duplicate", message).at(item.span));
+                    self.errors
+                        .push(Diagnostic::new("duplicate", message).at(item.span));
                 }
-                Some(name) => all.push(At { value: name.to_owned(), span: item.span }),
+                Some(name) => all.push(At {
+                    value: name.to_owned(),
+                    span: item.span,
+                }),
             }
         }
         if items.is_empty() {
             let message = format!("`{}` is an empty list", entry.key);
-            self.errors.push(Diagnostic::new("bad-value", message).at(entry.node.span));
+            self.errors
+                .push(Diagnostic::new("bad-value", message).at(entry.node.span));
         }
         all
     }
@@ -290,13 +355,23 @@ impl Reader {
 }
 
 fn is_suggestion(error: &Diagnostic) -> bool {
-    error.help.as_deref().is_some_and(|help| help.starts_with("did you mean"))
+    error
+        .help
+        .as_deref()
+        .is_some_and(|help| help.starts_with("did you mean"))
 }
 
 impl RawStage {
     fn set_option(&mut self, entry: &Entry, typed: bool) {
         self.options.retain(|known| known.name.value != entry.key);
-        let name = At { value: entry.key.clone(), span: entry.key_span };
-        self.options.push(RawOption { name, node: entry.node.clone(), typed });
+        let name = At {
+            value: entry.key.clone(),
+            span: entry.key_span,
+        };
+        self.options.push(RawOption {
+            name,
+            node: entry.node.clone(),
+            typed,
+        });
     }
 }

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use segue_plugin::arrow_array::{Float32Array, StringArray};
-use segue_plugin::{
-    Batch, Column, Columns, Error, Example, Result, Rows, Stage, Type, fixed_f32,
-};
+use segue_plugin::{Batch, Column, Columns, Error, Example, Result, Rows, Stage, Type, fixed_f32};
 
 /// Turns logits into a label and a score; a review of several windows gets one verdict.
 ///
@@ -55,7 +53,11 @@ impl Stage for Aggregator {
             .writes("score", "f32")
             .drops("logits")
             .rows(Rows::Mapped);
-        if self.keep_text { columns } else { columns.drops("text") }
+        if self.keep_text {
+            columns
+        } else {
+            columns.drops("text")
+        }
     }
 
     fn columns_for(&self, input: &[Column]) -> Result<Columns> {
@@ -130,7 +132,10 @@ pub fn pool(logits: &[f32], width: usize, pool: Pool) -> Vec<f32> {
 pub fn verdict(logits: &[f32]) -> (usize, f32) {
     let best = (0..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best });
     let largest = logits.get(best).copied().unwrap_or(0.0);
-    let sum: f64 = logits.iter().map(|logit| f64::from(logit - largest).exp()).sum();
+    let sum: f64 = logits
+        .iter()
+        .map(|logit| f64::from(logit - largest).exp())
+        .sum();
     (best, (1.0 / sum.max(1.0)) as f32)
 }
 

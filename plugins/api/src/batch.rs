@@ -62,7 +62,9 @@ impl Batch {
     /// `missing-column`, `column-mismatch`
     pub fn text(&self, name: &str) -> Result<&StringArray> {
         let column = self.column(name)?;
-        column.as_string_opt().ok_or_else(|| mismatch(name, "utf8", column))
+        column
+            .as_string_opt()
+            .ok_or_else(|| mismatch(name, "utf8", column))
     }
 
     /// The column `name` as `u64`.
@@ -71,7 +73,9 @@ impl Batch {
     /// `missing-column`, `column-mismatch`
     pub fn u64(&self, name: &str) -> Result<&arrow_array::UInt64Array> {
         let column = self.column(name)?;
-        column.as_primitive_opt().ok_or_else(|| mismatch(name, "u64", column))
+        column
+            .as_primitive_opt()
+            .ok_or_else(|| mismatch(name, "u64", column))
     }
 
     /// Row by row, the integers of the column `name`, which is `list u32`.
@@ -80,10 +84,17 @@ impl Batch {
     /// `missing-column`, `column-mismatch`
     pub fn lists_u32(&self, name: &str) -> Result<impl Iterator<Item = &[u32]>> {
         let column = self.column(name)?;
-        let list = column.as_list_opt::<i32>().ok_or_else(|| mismatch(name, "list u32", column))?;
+        let list = column
+            .as_list_opt::<i32>()
+            .ok_or_else(|| mismatch(name, "list u32", column))?;
         let values = list.values().as_primitive_opt::<UInt32Type>();
-        let values = values.ok_or_else(|| mismatch(name, "list u32", column))?.values();
-        Ok(list.value_offsets().windows(2).map(|w| &values[w[0] as usize..w[1] as usize]))
+        let values = values
+            .ok_or_else(|| mismatch(name, "list u32", column))?
+            .values();
+        Ok(list
+            .value_offsets()
+            .windows(2)
+            .map(|w| &values[w[0] as usize..w[1] as usize]))
     }
 
     /// Row by row, the vectors of the column `name`, which is `ragged f32[width]`:
@@ -99,9 +110,16 @@ impl Batch {
         if vectors.value_length() as usize != width {
             return Err(wrong());
         }
-        let values = vectors.values().as_primitive_opt::<Float32Type>().ok_or_else(wrong)?.values();
+        let values = vectors
+            .values()
+            .as_primitive_opt::<Float32Type>()
+            .ok_or_else(wrong)?
+            .values();
         let at = move |offset: i32| offset as usize * width;
-        Ok(list.value_offsets().windows(2).map(move |w| &values[at(w[0])..at(w[1])]))
+        Ok(list
+            .value_offsets()
+            .windows(2)
+            .map(move |w| &values[at(w[0])..at(w[1])]))
     }
 
     /// The vectors of the column `name`, which is `fixed f32[width]`: row-major,
@@ -113,7 +131,11 @@ impl Batch {
         let column = self.column(name)?;
         let wrong = || mismatch(name, "fixed f32[..]", column);
         let vectors = column.as_fixed_size_list_opt().ok_or_else(wrong)?;
-        let values = vectors.values().as_primitive_opt::<Float32Type>().ok_or_else(wrong)?.values();
+        let values = vectors
+            .values()
+            .as_primitive_opt::<Float32Type>()
+            .ok_or_else(wrong)?
+            .values();
         Ok((vectors.value_length() as usize, values))
     }
 
@@ -132,7 +154,10 @@ impl Batch {
     pub fn with_array(self, name: &str, column: ArrayRef) -> Result<Self> {
         let rows = self.rows();
         if column.len() != rows && self.columns.num_columns() > 0 {
-            let message = format!("column `{name}` has {} rows, the batch has {rows}", column.len());
+            let message = format!(
+                "column `{name}` has {} rows, the batch has {rows}",
+                column.len()
+            );
             return Err(Error::new("row-count", message));
         }
         let mut all: Vec<(String, ArrayRef)> = (self.columns.schema().fields().iter())
@@ -163,7 +188,10 @@ impl Batch {
     /// # Errors
     /// None with ascending rows; the host refuses others
     pub fn mapped(time: u64, rows: Vec<u32>) -> Result<Self> {
-        Batch::from_arrays(time, vec![("row".to_owned(), Arc::new(UInt32Array::from(rows)))])
+        Batch::from_arrays(
+            time,
+            vec![("row".to_owned(), Arc::new(UInt32Array::from(rows)))],
+        )
     }
 }
 
@@ -198,7 +226,12 @@ pub fn fixed_f32_array(values: Vec<f32>, width: usize) -> Result<FixedSizeListAr
     let item = Arc::new(Field::new("item", DataType::Float32, false));
     let size = i32::try_from(width).map_err(|_| Error::new("arrow", "a vector is too wide"))?;
     let values = Float32Array::new(ScalarBuffer::from(values), None);
-    Ok(FixedSizeListArray::try_new(item, size, Arc::new(values), None)?)
+    Ok(FixedSizeListArray::try_new(
+        item,
+        size,
+        Arc::new(values),
+        None,
+    )?)
 }
 
 fn mismatch(name: &str, wanted: &str, found: &ArrayRef) -> Error {
@@ -206,5 +239,8 @@ fn mismatch(name: &str, wanted: &str, found: &ArrayRef) -> Error {
         Some(column_type) => column_type.to_string(),
         None => found.data_type().to_string(),
     };
-    Error::new("column-mismatch", format!("column `{name}` is `{found}`, not `{wanted}`"))
+    Error::new(
+        "column-mismatch",
+        format!("column `{name}` is `{found}`, not `{wanted}`"),
+    )
 }

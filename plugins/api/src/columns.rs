@@ -53,11 +53,17 @@ const SCALARS: [(Scalar, &str, DataType); 12] = [
 
 impl Scalar {
     fn row(self) -> &'static (Scalar, &'static str, DataType) {
-        SCALARS.iter().find(|row| row.0 == self).unwrap_or(&SCALARS[0])
+        SCALARS
+            .iter()
+            .find(|row| row.0 == self)
+            .unwrap_or(&SCALARS[0])
     }
 
     fn from_arrow(data_type: &DataType) -> Option<Self> {
-        SCALARS.iter().find(|row| row.2 == *data_type).map(|row| row.0)
+        SCALARS
+            .iter()
+            .find(|row| row.2 == *data_type)
+            .map(|row| row.0)
     }
 
     /// Bytes of one element; `None` for text.
@@ -107,7 +113,10 @@ impl Type {
     pub fn to_arrow(self) -> DataType {
         let item = |data_type| Arc::new(Field::new("item", data_type, false));
         let fixed = |s: Scalar, n: usize| {
-            DataType::FixedSizeList(item(s.row().2.clone()), i32::try_from(n).unwrap_or(i32::MAX))
+            DataType::FixedSizeList(
+                item(s.row().2.clone()),
+                i32::try_from(n).unwrap_or(i32::MAX),
+            )
         };
         match self {
             Type::Scalar(s) => s.row().2.clone(),
@@ -121,14 +130,16 @@ impl Type {
     pub fn from_arrow(data_type: &DataType) -> Option<Self> {
         match data_type {
             DataType::List(item) => match item.data_type() {
-                DataType::FixedSizeList(inner, n) => {
-                    Some(Type::Ragged(Scalar::from_arrow(inner.data_type())?, usize::try_from(*n).ok()?))
-                }
+                DataType::FixedSizeList(inner, n) => Some(Type::Ragged(
+                    Scalar::from_arrow(inner.data_type())?,
+                    usize::try_from(*n).ok()?,
+                )),
                 other => Some(Type::List(Scalar::from_arrow(other)?)),
             },
-            DataType::FixedSizeList(item, n) => {
-                Some(Type::Fixed(Scalar::from_arrow(item.data_type())?, usize::try_from(*n).ok()?))
-            }
+            DataType::FixedSizeList(item, n) => Some(Type::Fixed(
+                Scalar::from_arrow(item.data_type())?,
+                usize::try_from(*n).ok()?,
+            )),
             other => Some(Type::Scalar(Scalar::from_arrow(other)?)),
         }
     }
@@ -162,7 +173,13 @@ fn parse(text: &str) -> Option<Type> {
     let scalar = |name: &str| SCALARS.iter().find(|row| row.1 == name).map(|row| row.0);
     let vector = |text: &str| {
         let (name, width) = text.strip_suffix(']')?.split_once('[')?;
-        Some((scalar(name)?, width.parse::<usize>().ok().filter(|n| *n > 0 && *n <= i32::MAX as usize)?))
+        Some((
+            scalar(name)?,
+            width
+                .parse::<usize>()
+                .ok()
+                .filter(|n| *n > 0 && *n <= i32::MAX as usize)?,
+        ))
     };
     match text.split_once(' ') {
         None => scalar(text).map(Type::Scalar),
@@ -213,7 +230,10 @@ pub struct Column {
 impl Column {
     /// The column `name` of type `column_type`.
     pub fn new(name: impl Into<String>, column_type: impl Into<Type>) -> Self {
-        Column { name: name.into(), column_type: column_type.into() }
+        Column {
+            name: name.into(),
+            column_type: column_type.into(),
+        }
     }
 }
 
@@ -281,7 +301,14 @@ mod tests {
 
     #[test]
     fn types_survive_text_and_arrow() {
-        for text in ["utf8", "bool", "i64", "list u32", "fixed f32[2]", "ragged f32[384]"] {
+        for text in [
+            "utf8",
+            "bool",
+            "i64",
+            "list u32",
+            "fixed f32[2]",
+            "ragged f32[384]",
+        ] {
             let column_type: Type = text.parse().unwrap();
             assert_eq!(column_type.to_string(), text);
             assert_eq!(Type::from_arrow(&column_type.to_arrow()), Some(column_type));
@@ -290,7 +317,17 @@ mod tests {
 
     #[test]
     fn nonsense_is_no_type() {
-        for text in ["", "text", "list", "list ", "fixed f32", "fixed f32[]", "fixed f32[0]", "ragged f32[-1]", "fixed f32[9999999999]"] {
+        for text in [
+            "",
+            "text",
+            "list",
+            "list ",
+            "fixed f32",
+            "fixed f32[]",
+            "fixed f32[0]",
+            "ragged f32[-1]",
+            "fixed f32[9999999999]",
+        ] {
             assert!(text.parse::<Type>().is_err(), "{text}");
         }
     }

@@ -19,7 +19,11 @@ pub struct Error {
 impl Error {
     /// A failure of kind `code`.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Error { code: code.into(), message: message.into(), option: None }
+        Error {
+            code: code.into(),
+            message: message.into(),
+            option: None,
+        }
     }
 
     /// The same failure, blamed on the option `name`.

@@ -18,6 +18,10 @@ pub struct Example {
 impl Example {
     /// An example from JSON values, such as `json!` makes.
     pub fn new(options: Value, input: Vec<Value>, output: Vec<Value>) -> Self {
-        Example { options, input, output }
+        Example {
+            options,
+            input,
+            output,
+        }
     }
 }

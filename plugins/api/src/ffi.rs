@@ -33,7 +33,10 @@ pub struct Text {
 impl Text {
     /// Borrows `text`, for the length of one call.
     pub fn new(text: &str) -> Self {
-        Text { data: text.as_ptr(), length: text.len() }
+        Text {
+            data: text.as_ptr(),
+            length: text.len(),
+        }
     }
 
     /// The text, with anything that is not UTF-8 replaced.
@@ -164,11 +167,17 @@ impl<S: Stage> Erased for S {
 fn parse<S: Stage>(options: &str) -> Result<S> {
     let mut json = serde_json::Deserializer::from_str(options);
     serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let option = error.path().iter().next().map(|segment| segment.to_string());
+        let option = error
+            .path()
+            .iter()
+            .next()
+            .map(|segment| segment.to_string());
         let reason = error.inner().to_string();
         let reason = reason.split(" at line ").next().unwrap_or_default();
         let error = Error::new("bad-option", reason);
-        option.into_iter().fold(error, |error, name| error.option(name))
+        option
+            .into_iter()
+            .fold(error, |error, name| error.option(name))
     })
 }
 
@@ -196,14 +205,20 @@ impl Table {
 }
 
 fn operator<L: Library>(name: &str) -> Result<&'static Operator> {
-    (L::OPERATORS.iter().find(|one| one.name == name))
-        .ok_or_else(|| Error::new("unknown-operator", format!("there is no operator `{name}` here")))
+    (L::OPERATORS.iter().find(|one| one.name == name)).ok_or_else(|| {
+        Error::new(
+            "unknown-operator",
+            format!("there is no operator `{name}` here"),
+        )
+    })
 }
 
 unsafe extern "C" fn manifest<L: Library>(reply: *const Reply) -> i32 {
     let work = || {
         let of = |one: &Operator| (one.manifest)(one.name, one.version);
-        json(&Manifest { operators: L::OPERATORS.iter().map(of).collect() })
+        json(&Manifest {
+            operators: L::OPERATORS.iter().map(of).collect(),
+        })
     };
     // SAFETY: the host passes a valid reply, for this call.
     unsafe { answer(reply, work) }
@@ -286,7 +301,10 @@ unsafe extern "C" fn process(
     // structs are the host's batch, which now is ours.
     let (stage, array, schema, reply) = unsafe {
         let stage = &mut *stage.cast::<Box<dyn Erased>>();
-        let (array, schema) = (FFI_ArrowArray::from_raw(array), FFI_ArrowSchema::from_raw(schema));
+        let (array, schema) = (
+            FFI_ArrowArray::from_raw(array),
+            FFI_ArrowSchema::from_raw(schema),
+        );
         (stage, array, schema, &*reply)
     };
     let work = || {
@@ -318,7 +336,9 @@ fn collect(work: impl FnOnce(&mut dyn FnMut(Batch)) -> Result<()>) -> Result<Vec
 
 fn give(reply: &Reply, batches: Result<Vec<Batch>>) -> i32 {
     let exported = batches.and_then(|all| {
-        all.into_iter().map(|one| export_batch(one.into_columns())).collect::<Result<Vec<_>>>()
+        all.into_iter()
+            .map(|one| export_batch(one.into_columns()))
+            .collect::<Result<Vec<_>>>()
     });
     match exported {
         Ok(all) => {
@@ -334,7 +354,11 @@ fn give(reply: &Reply, batches: Result<Vec<Batch>>) -> i32 {
 
 fn fail(reply: &Reply, error: &Error) -> i32 {
     let option = error.option.as_deref().unwrap_or_default();
-    let texts = (Text::new(&error.code), Text::new(&error.message), Text::new(option));
+    let texts = (
+        Text::new(&error.code),
+        Text::new(&error.message),
+        Text::new(option),
+    );
     // SAFETY: the texts outlive the call.
     unsafe { (reply.fail)(reply.host, texts.0, texts.1, texts.2) };
     1
@@ -352,8 +376,14 @@ fn guard<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     let result = catch_unwind(AssertUnwindSafe(work));
     GUARDED.set(before);
     result.unwrap_or_else(|payload| {
-        let place = PANIC_PLACE.take().map(|place| format!(" at {place}")).unwrap_or_default();
-        Err(Error::new("plugin-panic", format!("the plugin panicked{place}: {}", words(&*payload))))
+        let place = PANIC_PLACE
+            .take()
+            .map(|place| format!(" at {place}"))
+            .unwrap_or_default();
+        Err(Error::new(
+            "plugin-panic",
+            format!("the plugin panicked{place}: {}", words(&*payload)),
+        ))
     })
 }
 
@@ -364,7 +394,10 @@ fn remember_panic_places() {
         let other = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             if GUARDED.with_borrow(|guarded| *guarded) {
-                PANIC_PLACE.set(info.location().map(|at| format!("{}:{}", at.file(), at.line())));
+                PANIC_PLACE.set(
+                    info.location()
+                        .map(|at| format!("{}:{}", at.file(), at.line())),
+                );
             } else {
                 other(info);
             }
@@ -373,8 +406,11 @@ fn remember_panic_places() {
 }
 
 fn words(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".into())
 }
 
 /// Makes a shared library of these operators: `export!("upper" => Upper, "lower" => Lower);`

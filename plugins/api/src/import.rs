@@ -34,7 +34,10 @@ pub unsafe fn import_batch(array: FFI_ArrowArray, schema: &FFI_ArrowSchema) -> R
     data.align_buffers();
     data.validate_full().map_err(|e| bad(e.to_string()))?;
     if !matches!(data.data_type(), arrow_schema::DataType::Struct(_)) {
-        return Err(bad(format!("a batch must be a struct array, not {}", data.data_type())));
+        return Err(bad(format!(
+            "a batch must be a struct array, not {}",
+            data.data_type()
+        )));
     }
     let columns = StructArray::from(data);
     if columns.null_count() > 0 {

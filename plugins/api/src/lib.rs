@@ -57,5 +57,5 @@ pub use columns::{Column, Columns, Rows, Scalar, Type, fixed_f32, list_u32, ragg
 pub use error::{Error, Result};
 pub use example::Example;
 pub use import::{export_batch, import_batch};
-pub use manifest::{Manifest, OperatorManifest, OptionManifest, OptionType, Units, Unit};
+pub use manifest::{Manifest, OperatorManifest, OptionManifest, OptionType, Unit, Units};
 pub use stage::{Context, ModelPath, Stage};

@@ -114,9 +114,13 @@ impl OperatorManifest {
 
 fn options(schema: &Value) -> Vec<OptionManifest> {
     let required = |name: &str| {
-        schema["required"].as_array().is_some_and(|all| all.iter().any(|one| one == name))
+        schema["required"]
+            .as_array()
+            .is_some_and(|all| all.iter().any(|one| one == name))
     };
-    let Some(properties) = schema["properties"].as_object() else { return Vec::new() };
+    let Some(properties) = schema["properties"].as_object() else {
+        return Vec::new();
+    };
     (properties.iter())
         .map(|(name, property)| OptionManifest {
             name: name.clone(),
@@ -152,11 +156,26 @@ fn option_type(property: &Value) -> OptionType {
 /// The names of an enum's variants: `enum` where none is documented, else `oneOf`.
 fn choices(property: &Value) -> Vec<String> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
-    let plain = property["enum"].as_array().into_iter().flatten().filter_map(text);
-    let documented = property["oneOf"].as_array().into_iter().flatten().flat_map(|one| {
-        let several = one["enum"].as_array().into_iter().flatten().filter_map(text);
-        text(&one["const"]).into_iter().chain(several).collect::<Vec<_>>()
-    });
+    let plain = property["enum"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(text);
+    let documented = property["oneOf"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .flat_map(|one| {
+            let several = one["enum"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(text);
+            text(&one["const"])
+                .into_iter()
+                .chain(several)
+                .collect::<Vec<_>>()
+        });
     plain.chain(documented).collect()
 }
 
@@ -214,7 +233,14 @@ mod tests {
         let manifest = OperatorManifest::of::<Sample>("sample", "1.2.3");
         assert_eq!(manifest.doc, "Does something.");
         let seen: Vec<_> = (manifest.options.iter())
-            .map(|o| (o.name.as_str(), o.option_type, o.required, o.choices.join(" ")))
+            .map(|o| {
+                (
+                    o.name.as_str(),
+                    o.option_type,
+                    o.required,
+                    o.choices.join(" "),
+                )
+            })
             .collect();
         assert_eq!(
             seen,
@@ -222,7 +248,12 @@ mod tests {
                 ("max-tokens", OptionType::Integer, false, String::new()),
                 ("model", OptionType::Path, true, String::new()),
                 ("names", OptionType::Strings, false, String::new()),
-                ("side", OptionType::String, false, "head head-and-tail".to_owned()),
+                (
+                    "side",
+                    OptionType::String,
+                    false,
+                    "head head-and-tail".to_owned()
+                ),
             ]
         );
         assert_eq!(manifest.options[3].default, "head");

@@ -114,6 +114,11 @@ fn run(segment: &mut Segment, batch: &Batch) -> Result<(Vec<f32>, Vec<usize>)> {
     let mut values = Vec::new();
     let mut lengths = Vec::with_capacity(batch.rows());
     if segment.takes_tokens() {
+        if !segment.gives_logits() {
+            // One allocation for the whole batch, instead of growth by copying.
+            let tokens: usize = batch.lists_u32("tokens")?.map(<[u32]>::len).sum();
+            values.reserve(tokens * hidden_size);
+        }
         for (row, tokens) in batch.lists_u32("tokens")?.enumerate() {
             let result = segment.run_tokens(tokens, &mut values);
             result.map_err(|e| in_row(row, e))?;

@@ -64,7 +64,15 @@ mod tests {
     #[test]
     fn windows_cover_everything() {
         check(Cut::Windows { room: 3, step: 3 }, 4, &[&[0, 1, 2], &[3]]);
-        check(Cut::Windows { room: 3, step: 3 }, 6, &[&[0, 1, 2], &[3, 4, 5]]);
-        check(Cut::Windows { room: 3, step: 2 }, 6, &[&[0, 1, 2], &[2, 3, 4], &[4, 5]]);
+        check(
+            Cut::Windows { room: 3, step: 3 },
+            6,
+            &[&[0, 1, 2], &[3, 4, 5]],
+        );
+        check(
+            Cut::Windows { room: 3, step: 2 },
+            6,
+            &[&[0, 1, 2], &[2, 3, 4], &[4, 5]],
+        );
     }
 }

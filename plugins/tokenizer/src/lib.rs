@@ -65,30 +65,53 @@ impl Tokenizer {
     /// How a text's own tokens are cut, when `special` places go to special tokens.
     fn cut(&self, special: usize) -> Result<Cut> {
         let bad = |name: &str, message: String| Err(Error::new("bad-option", message).option(name));
-        let Some(room) = self.max_tokens.checked_sub(special).filter(|room| *room > 0) else {
+        let Some(room) = self
+            .max_tokens
+            .checked_sub(special)
+            .filter(|room| *room > 0)
+        else {
             let message = format!("`max-tokens` must be over {special}, the special tokens");
             return bad("max-tokens", message);
         };
         let head = self.head_tokens.unwrap_or(room * 3 / 8);
         if head > room {
-            return bad("head-tokens", format!("`head-tokens` must not be over {room}"));
+            return bad(
+                "head-tokens",
+                format!("`head-tokens` must not be over {room}"),
+            );
         }
         if self.overlap >= room {
             return bad("overlap", format!("`overlap` must be under {room}"));
         }
         Ok(match self.truncation {
-            Truncation::Head => Cut::Keep { head: room, tail: 0 },
-            Truncation::Tail => Cut::Keep { head: 0, tail: room },
-            Truncation::HeadTail => Cut::Keep { head, tail: room - head },
-            Truncation::Windows => Cut::Windows { room, step: room - self.overlap },
+            Truncation::Head => Cut::Keep {
+                head: room,
+                tail: 0,
+            },
+            Truncation::Tail => Cut::Keep {
+                head: 0,
+                tail: room,
+            },
+            Truncation::HeadTail => Cut::Keep {
+                head,
+                tail: room - head,
+            },
+            Truncation::Windows => Cut::Windows {
+                room,
+                step: room - self.overlap,
+            },
         })
     }
 
     /// What can be known without loading the vocabulary.
     fn check(&self) -> Result<()> {
         model::files(&self.model)?;
-        if let Some(limit) = model::positions(&self.model).filter(|limit| self.max_tokens > *limit) {
-            let message = format!("`max-tokens` is {}, the model has {limit} positions", self.max_tokens);
+        if let Some(limit) = model::positions(&self.model).filter(|limit| self.max_tokens > *limit)
+        {
+            let message = format!(
+                "`max-tokens` is {}, the model has {limit} positions",
+                self.max_tokens
+            );
             return Err(Error::new("bad-option", message).option("max-tokens"));
         }
         self.cut(2).map(|_| ())
@@ -97,7 +120,9 @@ impl Tokenizer {
 
 impl Stage for Tokenizer {
     fn columns(&self) -> Columns {
-        let columns = Columns::new().reads("text", "utf8").writes("tokens", list_u32());
+        let columns = Columns::new()
+            .reads("text", "utf8")
+            .writes("tokens", list_u32());
         match self.truncation {
             Truncation::Windows => columns.rows(Rows::Mapped),
             _ => columns,

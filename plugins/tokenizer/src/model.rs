@@ -39,7 +39,10 @@ pub fn files(model: &Path) -> Result<Files> {
     } else if words.is_file() {
         Ok(Files::Vocabulary(words))
     } else {
-        let message = format!("`{}` has neither `tokenizer.json` nor `vocab.txt`", model.display());
+        let message = format!(
+            "`{}` has neither `tokenizer.json` nor `vocab.txt`",
+            model.display()
+        );
         Err(Error::new("model-missing", message).option("model"))
     }
 }
@@ -69,7 +72,11 @@ impl Model {
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|e| bad(model, e))?;
         let (before, after) = around(&tokenizer).map_err(|e| bad(model, e))?;
-        Ok(Model { tokenizer, before, after })
+        Ok(Model {
+            tokenizer,
+            before,
+            after,
+        })
     }
 
     /// How many special tokens surround a text.
@@ -122,11 +129,14 @@ fn from_words(path: &Path, lower_case: bool) -> Result<Tokenizer> {
     let mut tokenizer = Tokenizer::new(words);
     let special = |token: &str| {
         let id = tokenizer.token_to_id(token);
-        id.map(|id| (token.to_owned(), id)).ok_or_else(|| bad(path, format!("it lacks `{token}`")))
+        id.map(|id| (token.to_owned(), id))
+            .ok_or_else(|| bad(path, format!("it lacks `{token}`")))
     };
     let around = BertProcessing::new(special("[SEP]")?, special("[CLS]")?);
     let normalizer = BertNormalizer::new(true, true, None, lower_case);
-    tokenizer.with_normalizer(Some(normalizer)).map_err(|e| bad(path, e))?;
+    tokenizer
+        .with_normalizer(Some(normalizer))
+        .map_err(|e| bad(path, e))?;
     tokenizer.with_pre_tokenizer(Some(BertPreTokenizer));
     tokenizer.with_post_processor(Some(around));
     Ok(tokenizer)
