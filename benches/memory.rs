@@ -7,7 +7,7 @@ mod common;
 
 use std::sync::atomic::Ordering;
 
-use common::{plan, reviews, show};
+use common::{plan, show};
 use segue::dataflow::{self, RunOptions};
 use segue::operators::Operators;
 use segue_bert::{Layers, Segment};
@@ -24,18 +24,13 @@ fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     segments();
     let operators = Operators::default();
-    let plan = plan(
-        &operators,
-        &["encoder.split=2"],
-        2,
-        &folder.path().join("out.jsonl"),
-    );
+    let plan = plan(&operators, &["encoder.split=2"], 2, folder.path());
     let mut samples: Vec<(u64, f64)> = Vec::new();
     let report = dataflow::run(plan, &operators, &RunOptions::default(), &mut |progress| {
         samples.push((progress.committed.load(Ordering::Relaxed), resident()));
     });
     let report = report.unwrap_or_else(|failure| panic!("{failure:?}"));
-    println!("{} reviews of {}", report.reviews, reviews().display());
+    println!("{} reviews", report.reviews);
     let warm = samples
         .iter()
         .filter(|(done, _)| *done >= 1000)

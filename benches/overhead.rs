@@ -98,14 +98,7 @@ impl Bare {
 fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let operators = Operators::default();
-    let make = || {
-        plan(
-            &operators,
-            &["encoder.split=1"],
-            1,
-            &folder.path().join("out.jsonl"),
-        )
-    };
+    let make = || plan(&operators, &["encoder.split=1"], 1, folder.path());
     let mut bare = Bare::new(&operators, &make());
     let rows = bare.tokenize();
     let tokens: usize = rows.iter().map(Vec::len).sum();

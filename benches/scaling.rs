@@ -24,7 +24,7 @@ fn main() {
     let mut reviews = 0;
     for _ in 0..rounds() {
         for ((_, sets, workers), seconds) in arrangements.iter().zip(&mut seconds) {
-            let plan = plan(&operators, sets, *workers, &folder.path().join("out.jsonl"));
+            let plan = plan(&operators, sets, *workers, folder.path());
             let report = run(&operators, plan);
             reviews = report.reviews;
             seconds.push(report.seconds);

@@ -1,7 +1,7 @@
 //! Every operator a graph can name: `read` and `write`, which are built in, and
 //! those of the plugins.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use segue_plugin::{Column, Columns, Manifest, OperatorManifest, Rows, Type, Units};
 use serde_json::Value;
@@ -102,6 +102,18 @@ impl Catalog for Operators {
 
     fn exists(&self, path: &Path) -> bool {
         path.exists()
+    }
+
+    fn resolved(&self, path: &Path) -> PathBuf {
+        let whole = || {
+            let folder = path.parent().filter(|folder| *folder != Path::new(""));
+            let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok()?;
+            Some(folder.join(path.file_name()?))
+        };
+        path.canonicalize()
+            .ok()
+            .or_else(whole)
+            .unwrap_or_else(|| path.to_owned())
     }
 }
 

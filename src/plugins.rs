@@ -40,9 +40,11 @@ pub struct Library {
 pub fn load(path: &Path) -> Result<Library, Problem> {
     let bad =
         |message: String| Problem::new("bad-plugin", format!("`{}` {message}", path.display()));
+    // A bare file name would be looked for on the system's library path.
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     // SAFETY: loading runs the library's initialisers; it was probed in a child
     // process first, and the user named its folder.
-    let library = unsafe { libloading::Library::new(path) }.map_err(|e| {
+    let library = unsafe { libloading::Library::new(&whole) }.map_err(|e| {
         bad(format!(
             "is not a library this system can load: {}",
             reason(&e)

@@ -19,10 +19,23 @@ pub fn sentiment() -> PathBuf {
     root().join("graphs/sentiment.toml")
 }
 
-/// The file of reviews: `SEGUE_BENCH_REVIEWS`, or else the reviews of the repository.
-pub fn reviews() -> PathBuf {
-    let named = std::env::var_os("SEGUE_BENCH_REVIEWS").map(PathBuf::from);
-    named.unwrap_or_else(|| root().join("graphs/reviews.csv"))
+/// Copies of the repository's reviews in the file that is measured: enough batches for
+/// a pipeline to fill.
+const COPIES: usize = 12;
+
+/// The file of reviews: `SEGUE_BENCH_REVIEWS`, or else the repository's own, repeated,
+/// in `folder`.
+pub fn reviews(folder: &Path) -> PathBuf {
+    if let Some(named) = std::env::var_os("SEGUE_BENCH_REVIEWS") {
+        return named.into();
+    }
+    let path = folder.join("reviews.csv");
+    let own = root().join("graphs/reviews.csv");
+    let text = std::fs::read_to_string(own).expect("the reviews are in the repository");
+    let (header, rows) = text.split_once('\n').expect("they have a header");
+    let repeated = format!("{header}\n{}", rows.repeat(COPIES));
+    std::fs::write(&path, repeated).expect("the folder can be written");
+    path
 }
 
 /// How often each side is measured: `SEGUE_BENCH_ROUNDS`, or else 7.
@@ -33,15 +46,16 @@ pub fn rounds() -> usize {
     rounds.unwrap_or(7)
 }
 
-/// Plans `path` with `sets` on `workers`, reading [`reviews`] and writing to `out`.
-pub fn plan(operators: &Operators, sets: &[&str], workers: usize, out: &Path) -> Plan {
+/// Plans [`sentiment`] with `sets` on `workers`, reading [`reviews`] and writing, both in
+/// `folder`.
+pub fn plan(operators: &Operators, sets: &[&str], workers: usize, folder: &Path) -> Plan {
     let path = sentiment();
     let mut sources = Sources::new();
     let text = std::fs::read_to_string(&path).expect("the graph is in the repository");
     let number = sources.add(path.to_string_lossy(), text);
     let mut all: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
-    all.push(format!("reviews.path={}", reviews().display()));
-    all.push(format!("out.path={}", out.display()));
+    all.push(format!("reviews.path={}", reviews(folder).display()));
+    all.push(format!("out.path={}", folder.join("out.jsonl").display()));
     let base = root().join("graphs");
     let graph =
         graph::check(&mut sources, number, &all, &base, operators).unwrap_or_else(|errors| {

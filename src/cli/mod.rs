@@ -51,7 +51,7 @@ pub struct GraphArgs {
     /// Set an option of a stage, or one of `stream`; may be repeated
     #[arg(long, value_name = "STAGE.OPTION=VALUE")]
     pub set: Vec<String>,
-    /// Worker threads; left out, as many as the graph can keep busy
+    /// Worker threads; left out, as many as the graph's segments and replicas ask for
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
 }

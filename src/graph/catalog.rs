@@ -91,4 +91,7 @@ pub trait Catalog {
 
     /// Whether there is a file or folder at `path`.
     fn exists(&self, path: &Path) -> bool;
+
+    /// One path for all the ways to name the file at `path`, which need not exist.
+    fn resolved(&self, path: &Path) -> PathBuf;
 }

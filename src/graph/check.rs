@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use segue_plugin::{Column, Columns, Unit, Units};
 use serde_json::Value;
@@ -40,8 +40,8 @@ pub struct Stage {
     pub loops: Vec<usize>,
     /// Which part of the stage this is; `None` for a whole one.
     pub segment: Option<Segment>,
-    /// On how many workers its batches are spread.
-    pub replicas: usize,
+    /// On how many workers its batches are spread, if the file says so.
+    pub replicas: Option<usize>,
     /// What it reads and writes.
     pub columns: Columns,
     /// Every column there is after it.
@@ -136,7 +136,8 @@ impl Checker<'_> {
         let mut ends: Vec<Option<usize>> = vec![None; raw.len()];
         for &i in &edges.order {
             let inputs: Option<Vec<usize>> = edges.inputs[i].iter().map(|&at| ends[at]).collect();
-            let lost = raw[i].from.len() != edges.inputs[i].len();
+            let reads_none = raw[i].from.is_empty() && roles[i] != Some(Role::Source);
+            let lost = reads_none || raw[i].from.len() != edges.inputs[i].len();
             if let (Some((operator, options)), Some(inputs), false) = (&known[i], inputs, lost) {
                 ends[i] = self.stage(&raw[i], operator, options, inputs);
             }
@@ -229,7 +230,7 @@ impl Checker<'_> {
             inputs,
             loops: Vec::new(),
             segment: part.segment,
-            replicas: raw.replicas.as_ref().map_or(1, |replicas| replicas.value),
+            replicas: raw.replicas.as_ref().map(|replicas| replicas.value),
             available: flow::output_columns(&input, &columns),
             columns,
             sends: Vec::new(),
@@ -308,29 +309,27 @@ impl Checker<'_> {
         }
     }
 
-    /// Two sinks must not write one file.
+    /// A sink must not write the file of another sink, or one that a source reads.
     fn outputs_differ(&mut self) {
-        let mut seen: BTreeMap<String, Span> = BTreeMap::new();
+        let mut seen: BTreeMap<PathBuf, (Span, &str)> = BTreeMap::new();
         let mut errors = Vec::new();
-        for stage in self
-            .stages
-            .iter()
-            .filter(|stage| stage.operator.role == Role::Sink)
-        {
+        let of = |role: Role| self.stages.iter().filter(move |s| s.operator.role == role);
+        for stage in of(Role::Source).chain(of(Role::Sink)) {
             let Some(path) = stage.options["path"].as_str() else {
                 continue;
             };
-            let span = stage
-                .spans
-                .options
-                .get("path")
-                .copied()
-                .unwrap_or(stage.spans.name);
-            if let Some(other) = seen.insert(path.to_owned(), span) {
-                let message = format!("`{}` writes a file that another stage writes", stage.name);
-                let error = Diagnostic::new("duplicate", message).at(span);
-                errors.push(error.label(other, "the other"));
-            }
+            let span = stage.spans.options.get("path").copied();
+            let span = span.unwrap_or(stage.spans.name);
+            let is_source = stage.operator.role == Role::Source;
+            let does = if is_source { "reads" } else { "writes" };
+            let resolved = self.catalog.resolved(Path::new(path));
+            let Some((other, did)) = seen.insert(resolved, (span, does)).filter(|_| !is_source)
+            else {
+                continue;
+            };
+            let message = format!("`{}` writes a file that another stage {did}", stage.name);
+            let error = Diagnostic::new("duplicate", message).at(span);
+            errors.push(error.label(other, "the other"));
         }
         self.errors.extend(errors);
     }

@@ -35,7 +35,11 @@ pub fn check(stages: &[RawStage], roles: &[Option<Role>], errors: &mut Vec<Diagn
     }
     let order = order(&inputs);
     errors.extend(cycles(stages, &inputs, &order));
-    errors.extend(unread(stages, roles, &inputs, &loops));
+    let resolved = |(stage, inputs): (&RawStage, &Vec<usize>)| stage.from.len() == inputs.len();
+    // A name that is no stage may be the one that seems unread.
+    if stages.iter().zip(&inputs).all(resolved) {
+        errors.extend(unread(stages, roles, &inputs, &loops));
+    }
     errors.extend(ends(stages, roles));
     Edges {
         inputs,

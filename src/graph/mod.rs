@@ -14,5 +14,5 @@ mod suggest;
 
 pub use catalog::{Catalog, Operator, Problem, Role};
 pub use check::{Graph, Stage, check};
-pub use plan::{Plan, Replica, plan, useful_workers};
+pub use plan::{Plan, Replica, asked_workers, plan};
 pub use suggest::did_you_mean;

@@ -66,8 +66,28 @@ impl Node {
 /// Parses a whole file: its top-level entries in file order, and every syntax error.
 pub fn parse_file(text: &str, source: usize) -> (Vec<Entry>, Vec<Diagnostic>) {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let errors = errors.iter().map(|e| syntax_error(e, source)).collect();
-    (entries(table.into_inner(), source, 0), errors)
+    let mut found = Vec::new();
+    let mut again = 0..0;
+    for error in errors {
+        let start = error.span().map_or(0, |span| span.start);
+        // What stands under a header that came before repeats it, and says nothing new.
+        if again.contains(&start) {
+            continue;
+        }
+        found.push(syntax_error(&error, text, source));
+        let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
+        if found.last().is_some_and(is_duplicate) && text[line..].starts_with('[') {
+            again = start
+                ..text[start..]
+                    .find("\n[")
+                    .map_or(text.len(), |end| start + end);
+        }
+    }
+    (entries(table.into_inner(), source, 0), found)
+}
+
+fn is_duplicate(error: &Diagnostic) -> bool {
+    error.code == "duplicate"
 }
 
 /// Parses one value, as `--set` has it; what is no TOML value is text as it stands.
@@ -89,20 +109,20 @@ pub fn parse_value(text: &str, source: usize, offset: usize) -> Node {
     }
 }
 
-fn syntax_error(error: &toml::de::Error, source: usize) -> Diagnostic {
+fn syntax_error(error: &toml::de::Error, text: &str, source: usize) -> Diagnostic {
     let span = error.span().unwrap_or(0..0);
+    let key = text.get(span.clone()).unwrap_or_default();
     let span = Span {
         source,
         start: span.start,
         end: span.end,
     };
     let message = error.message().replace('\n', ", ");
-    let code = if message.contains("duplicate") {
-        "duplicate"
-    } else {
-        "syntax"
+    let error = match message.contains("duplicate") {
+        true => Diagnostic::new("duplicate", format!("`{key}` stands here twice")),
+        false => Diagnostic::new("syntax", message),
     };
-    Diagnostic::new(code, message).at(span)
+    error.at(span)
 }
 
 fn entries(table: DeTable<'_>, source: usize, offset: usize) -> Vec<Entry> {

@@ -92,7 +92,11 @@ fn value(
     let (name, span) = (&known.name, raw.node.span);
     if !fits {
         let wanted = words(known.option_type);
-        let message = format!("`{name}` must be {wanted}, not {}", raw.node.what());
+        let (what, span) = match odd_item(&raw.node, known) {
+            Some(item) => (format!("a list with {}", item.what()), item.span),
+            None => (raw.node.what().to_owned(), span),
+        };
+        let message = format!("`{name}` must be {wanted}, not {what}");
         return Err(Diagnostic::new("wrong-type", message).at(span));
     }
     let Some(text) = raw.node.as_str() else {
@@ -131,6 +135,16 @@ fn value(
         return Err(Diagnostic::new("missing-file", message).at(span).help(help));
     }
     Ok(Value::String(path.to_string_lossy().into_owned()))
+}
+
+/// The first item of a list of strings that is none.
+fn odd_item<'a>(node: &'a Node, known: &OptionManifest) -> Option<&'a Node> {
+    match &node.kind {
+        Kind::Array(items) if known.option_type == OptionType::Strings => {
+            items.iter().find(|item| item.as_str().is_none())
+        }
+        _ => None,
+    }
 }
 
 fn is_strings(node: &Node) -> bool {

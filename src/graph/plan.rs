@@ -37,35 +37,39 @@ impl Plan {
     }
 }
 
-/// As many workers as can be busy at once: the segments of the most divided stage,
-/// times its replicas.
-pub fn useful_workers(graph: &Graph) -> usize {
-    let width = |stage: &Stage| stage.replicas * stage.segment.as_ref().map_or(1, |s| s.count);
+/// As many workers as the file asks to be busy at once: the segments of the most divided
+/// stage, times its replicas.
+pub fn asked_workers(graph: &Graph) -> usize {
+    let width =
+        |stage: &Stage| stage.replicas.unwrap_or(1) * stage.segment.as_ref().map_or(1, |s| s.count);
     graph.stages.iter().map(width).max().unwrap_or(1)
 }
 
-/// Places every stage of `graph` on one of `workers` threads.
+/// Places every stage of `graph` on one of `workers` threads; left out, on as many as
+/// [`asked_workers`].
 ///
-/// Segment s of S goes to the s-th of S equal groups of workers, and replica r to
-/// the r-th worker of that group; both wrap around where workers are fewer. Every
-/// other stage stays with what it reads, so that its batches move nowhere.
+/// Segment s of S gets the s-th of S equal groups of workers, and a replica on each
+/// worker of its group, unless the file says how many; replicas beyond the group, and
+/// segments beyond the workers, wrap around. Every other stage stays with what it reads,
+/// so that its batches move nowhere.
 pub fn plan(graph: Graph, workers: Option<usize>) -> Plan {
-    let workers = workers.unwrap_or_else(|| useful_workers(&graph)).max(1);
+    let workers = workers.unwrap_or_else(|| asked_workers(&graph)).max(1);
     let mut replicas: Vec<Vec<Replica>> = Vec::new();
     for stage in &graph.stages {
-        let base = match &stage.segment {
-            Some(segment) if segment.count > 1 => {
-                group_start(segment.index, segment.count, workers)
-            }
-            _ => stage
-                .inputs
-                .first()
-                .map_or(0, |&input| replicas[input][0].worker),
+        let (first, width) = match &stage.segment {
+            Some(segment) => group(segment.index, segment.count, workers),
+            None => (
+                stage
+                    .inputs
+                    .first()
+                    .map_or(0, |&input| replicas[input][0].worker),
+                1,
+            ),
         };
         let place = |r: usize| Replica {
-            worker: (base + r) % workers,
+            worker: (first + r) % workers,
         };
-        let count = stage.replicas.min(workers);
+        let count = stage.replicas.unwrap_or(width).min(workers);
         replicas.push((0..count).map(place).collect());
     }
     Plan {
@@ -75,6 +79,24 @@ pub fn plan(graph: Graph, workers: Option<usize>) -> Plan {
     }
 }
 
-fn group_start(index: usize, count: usize, workers: usize) -> usize {
-    index * workers / count
+/// The first worker of a segment's group, and how many there are; at least one.
+fn group(index: usize, count: usize, workers: usize) -> (usize, usize) {
+    let start = index * workers / count;
+    (start, ((index + 1) * workers / count - start).max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::group;
+
+    #[test]
+    fn groups_share_all_workers() {
+        assert_eq!([group(0, 1, 1), group(0, 1, 3)], [(0, 1), (0, 3)]);
+        assert_eq!([group(0, 2, 2), group(1, 2, 2)], [(0, 1), (1, 1)]);
+        assert_eq!([group(0, 2, 5), group(1, 2, 5)], [(0, 2), (2, 3)]);
+        assert_eq!(
+            [group(0, 3, 2), group(1, 3, 2), group(2, 3, 2)],
+            [(0, 1), (0, 1), (1, 1)]
+        );
+    }
 }

@@ -141,10 +141,11 @@ impl Reader {
             options: Vec::new(),
         };
         self.stage_name(&stage.name);
-        for key in self.table(&entry.node, &format!("`stage.{}`", entry.key)) {
+        let keys = self.table(&entry.node, &format!("`stage.{}`", entry.key));
+        for key in keys {
             self.stage_key(&mut stage, key, false);
         }
-        if stage.plugin.is_none() {
+        if !keys.iter().any(|key| key.key == "plugin") {
             let message = format!("`{}` does not say its `plugin`", entry.key);
             self.errors
                 .push(Diagnostic::new("missing-key", message).at(entry.key_span));

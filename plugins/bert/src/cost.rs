@@ -23,10 +23,10 @@ pub fn layer_cost(config: &ModelConfig, tokens: usize) -> LayerCost {
     }
 }
 
-/// Parameters of the embeddings in bytes (f32).
-pub fn embedding_bytes(config: &ModelConfig) -> u64 {
-    let rows = config.vocab_size + config.max_position_embeddings + config.type_vocab_size + 2;
-    4 * rows as u64 * config.hidden_size as u64
+/// Parameters of the embeddings in bytes, with a word table of `word_bytes`, the rest f32.
+pub fn embedding_bytes(config: &ModelConfig, word_bytes: u64) -> u64 {
+    let rows = config.max_position_embeddings + config.type_vocab_size + 2;
+    word_bytes + 4 * rows as u64 * config.hidden_size as u64
 }
 
 /// Parameters of pooler and classifier in bytes (f32).

@@ -60,6 +60,15 @@ impl<'a> Source<'a> {
         self.has_head && self.layers.reaches_head(self.config.num_hidden_layers)
     }
 
+    /// Bytes of the word table in memory: it stays as the file stores it.
+    ///
+    /// # Errors
+    /// See [`crate::Segment::load`].
+    pub fn word_bytes(&self) -> Result<u64, ModelError> {
+        let [words, ..] = self.names().embeddings();
+        self.file.stored_bytes(&words)
+    }
+
     /// Reads the weights of the range and wires the model: tokens (n) or hidden states (n, H) to
     /// hidden states (n, H) or logits.
     ///

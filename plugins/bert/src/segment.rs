@@ -42,6 +42,8 @@ pub struct Checked {
     pub config: ModelConfig,
     /// Whether it gives logits (else hidden states).
     pub gives_logits: bool,
+    /// Bytes that the word table takes in memory, if the range has the embeddings.
+    pub word_bytes: u64,
 }
 
 /// Checks that the model in `dir` has all tensors of `layers`; no weights are read.
@@ -53,13 +55,25 @@ pub struct Checked {
 pub fn check(dir: &Path, layers: Layers) -> Result<Checked, ModelError> {
     let config = ModelConfig::read(dir)?;
     layers.check(config.num_hidden_layers)?;
-    let gives_logits = match onnx::find(dir) {
-        Some(path) => onnx::has_head(&path)? && layers.reaches_head(config.num_hidden_layers),
-        None => Source::open(dir, &config, layers)?.ends_in_logits(),
+    let (gives_logits, word_bytes) = match onnx::find(dir) {
+        Some(path) => {
+            let last = layers.reaches_head(config.num_hidden_layers);
+            let words = config.vocab_size as u64 * config.hidden_size as u64;
+            (last && onnx::has_head(&path)?, 4 * words)
+        }
+        None => {
+            let source = Source::open(dir, &config, layers)?;
+            let words = match layers.has_embeddings() {
+                true => source.word_bytes()?,
+                false => 0,
+            };
+            (source.ends_in_logits(), words)
+        }
     };
     Ok(Checked {
         config,
         gives_logits,
+        word_bytes,
     })
 }
 

@@ -63,6 +63,7 @@ impl Stage for Bert {
         let Checked {
             config,
             gives_logits,
+            ..
         } = checked;
         let hidden = ragged_f32(config.hidden_size);
         let columns = match layers.has_embeddings() {
@@ -82,9 +83,14 @@ impl Stage for Bert {
         if self.range()? != Layers::all(count) {
             return Ok(None);
         }
+        let words = check(&self.model, Layers::all(count))
+            .map_err(blamed)?
+            .word_bytes;
         Ok(Some(Units {
             option: "layers".into(),
-            units: (0..count).map(|layer| unit(&config, layer)).collect(),
+            units: (0..count)
+                .map(|layer| unit(&config, layer, words))
+                .collect(),
         }))
     }
 
@@ -134,14 +140,14 @@ fn run(segment: &mut Segment, batch: &Batch) -> Result<(Vec<f32>, Vec<usize>)> {
     Ok((values, lengths))
 }
 
-fn unit(config: &ModelConfig, layer: usize) -> Unit {
+fn unit(config: &ModelConfig, layer: usize, word_bytes: u64) -> Unit {
     let one = Layers {
         start: layer,
         end: layer + 1,
     };
     let mut bytes = layer_cost(config, TYPICAL_TOKENS).parameter_bytes;
     if one.has_embeddings() {
-        bytes += embedding_bytes(config);
+        bytes += embedding_bytes(config, word_bytes);
     }
     if one.reaches_head(config.num_hidden_layers) {
         bytes += head_bytes(config);

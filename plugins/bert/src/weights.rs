@@ -130,6 +130,14 @@ impl WeightFile {
         })
     }
 
+    /// Bytes of `spec` as the file stores it.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn stored_bytes(&self, spec: &TensorSpec) -> Result<u64, ModelError> {
+        self.locate(spec).map(|(_, _, bytes)| bytes as u64)
+    }
+
     /// Type, first byte in the file, and length in bytes of a checked tensor.
     fn locate(&self, spec: &TensorSpec) -> Result<(Dtype, u64, usize), ModelError> {
         let TensorSpec { name, shape } = spec;
