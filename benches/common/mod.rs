@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use segue::dataflow::{self, Report, RunOptions};
 use segue::diagnostic::Sources;
-use segue::graph::{self, Plan};
+use segue::graph::{self, Layout, Plan};
 use segue::operators::Operators;
 
 /// The root of the repository.
@@ -62,7 +62,7 @@ pub fn plan(operators: &Operators, sets: &[&str], workers: usize, folder: &Path)
             let texts: Vec<String> = errors.iter().map(|error| error.render(&sources)).collect();
             panic!("{}", texts.join("\n"))
         });
-    graph::plan(graph, Some(workers))
+    graph::plan(graph, Layout::local(workers))
 }
 
 /// Runs a plan.

@@ -45,16 +45,35 @@ pub fn explain(arguments: &ExplainArgs) -> Outcome {
     })
 }
 
-/// The workers of stage number `i`: `worker 0`, or `workers 0, 1`.
+/// Where stage number `i` runs: `worker 0`, `workers 0, 1`, or, with several devices,
+/// `kitchen 0, hall 0`.
 pub fn place(plan: &Plan, i: usize) -> String {
-    let workers: Vec<String> = plan.replicas[i]
-        .iter()
-        .map(|r| r.worker.to_string())
-        .collect();
-    match workers.as_slice() {
-        [one] => format!("worker {one}"),
-        several => format!("workers {}", several.join(", ")),
+    let layout = &plan.layout;
+    let several = layout.devices.len() > 1;
+    let name = |worker: usize| match several {
+        true => format!(
+            "{} {}",
+            layout.devices[layout.device(worker)].0,
+            worker % layout.threads
+        ),
+        false => worker.to_string(),
+    };
+    let workers: Vec<String> = plan.replicas[i].iter().map(|r| name(r.worker)).collect();
+    match (several, workers.len()) {
+        (true, _) => workers.join(", "),
+        (false, 1) => format!("worker {}", workers[0]),
+        (false, _) => format!("workers {}", workers.join(", ")),
     }
+}
+
+/// Whether what stage `from` sends may reach stage `to` on another device.
+fn crosses(plan: &Plan, from: usize, to: usize) -> bool {
+    let devices = |i: usize| {
+        plan.replicas[i]
+            .iter()
+            .map(|r| plan.layout.device(r.worker))
+    };
+    devices(from).any(|a| devices(to).any(|b| a != b))
 }
 
 /// What a stage's units are, if it is a segment.
@@ -68,6 +87,22 @@ pub fn units(stage: &Stage) -> Option<String> {
     };
     let mib = segment.units.iter().map(|unit| unit.bytes).sum::<u64>() as f64 / f64::from(1 << 20);
     Some(format!("{names}, {mib:.1} MiB"))
+}
+
+/// Bytes that columns take on an edge, for people: `16 B a row, 1536 B a vector of hidden`.
+fn edge_bytes(columns: &[Column]) -> String {
+    let fixed = |column: &Column| match column.column_type {
+        Type::Scalar(scalar) => scalar.bytes(),
+        Type::Fixed(scalar, n) => scalar.bytes().map(|bytes| bytes * n),
+        Type::List(_) | Type::Ragged(..) => None,
+    };
+    let sum: usize = columns.iter().filter_map(fixed).sum();
+    let others = columns.iter().filter(|column| fixed(column).is_none());
+    let others = others.map(|column| format!("`{}` {}", column.name, bytes(column)));
+    std::iter::once(format!("{sum} B a row"))
+        .chain(others)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Bytes that one column takes on an edge, for people.
@@ -86,9 +121,9 @@ pub fn bytes(column: &Column) -> String {
 fn text(plan: &Plan) -> String {
     let graph = &plan.graph;
     let mut text = format!(
-        "{} stages on {} workers; batches of {}, {} in flight\n",
+        "{} stages on {}; batches of {}, {} in flight\n",
         graph.stages.len(),
-        plan.workers,
+        whole(plan),
         graph.batch,
         graph.window
     );
@@ -109,6 +144,18 @@ fn text(plan: &Plan) -> String {
         if !from.is_empty() {
             let _ = writeln!(text, "  from  {}", from.join(", "));
         }
+        let far = stage
+            .inputs
+            .iter()
+            .chain(&stage.loops)
+            .filter(|&&from| crosses(plan, from, i));
+        for &from in far {
+            let _ = writeln!(
+                text,
+                "  over the network: {}",
+                edge_bytes(&graph.stages[from].sends)
+            );
+        }
         for column in &stage.columns.reads {
             let _ = writeln!(text, "  reads {}: {}", column.name, column.column_type);
         }
@@ -123,6 +170,24 @@ fn text(plan: &Plan) -> String {
         }
     }
     text
+}
+
+/// All that the plan runs on: `2 workers`, or the devices with what they hold.
+fn whole(plan: &Plan) -> String {
+    let devices = &plan.layout.devices;
+    if let [(_, workers)] = devices.as_slice() {
+        return format!("{workers} workers");
+    }
+    let mib = |i| super::cluster::weights(plan, i) as f64 / f64::from(1 << 20);
+    let device = |(i, (name, _)): (usize, &(String, usize))| {
+        format!("{name} (weights of {:.1} MiB)", mib(i))
+    };
+    devices
+        .iter()
+        .enumerate()
+        .map(device)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn dot(plan: &Plan) -> String {
@@ -166,6 +231,9 @@ fn json(plan: &Plan) -> Value {
             "from": stage.inputs.iter().map(name).collect::<Vec<_>>(),
             "loop": stage.loops.iter().map(name).collect::<Vec<_>>(),
             "workers": plan.replicas[i].iter().map(|r| r.worker).collect::<Vec<_>>(),
+            "devices": plan.replicas[i].iter()
+                .map(|r| &plan.layout.devices[plan.layout.device(r.worker)].0)
+                .collect::<Vec<_>>(),
             "units": segment.map(|s| json!([s.range.start, s.range.end])),
             "bytes": segment.map(|s| s.units.iter().map(|unit| unit.bytes).sum::<u64>()),
             "reads": stage.columns.reads,
@@ -174,7 +242,7 @@ fn json(plan: &Plan) -> Value {
         })
     });
     json!({
-        "workers": plan.workers,
+        "workers": plan.threads(),
         "batch": plan.graph.batch,
         "window": plan.graph.window,
         "stages": stages.collect::<Vec<_>>(),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::cluster::{Target, check_memory, target};
 use super::{Failed, GraphArgs};
 use crate::dataflow::Failure;
 use crate::diagnostic::{Diagnostic, Sources};
@@ -11,19 +12,29 @@ use crate::operators::Operators;
 /// A plan, and what its messages point into.
 pub struct Loaded {
     pub plan: Plan,
+    pub target: Target,
     pub sources: Sources,
     pub operators: Operators,
 }
 
-/// Reads, checks and plans a graph.
+/// Reads, checks and plans a graph, for the devices it is to run on.
 ///
 /// # Errors
-/// [`Failed::Wrong`] with every error of the file
+/// [`Failed::Wrong`] with every error of the graph, or of the cluster
 pub fn load(arguments: &GraphArgs) -> Result<Loaded, Failed> {
     let operators = Operators::default();
-    let (graph, sources) = checked(arguments, &operators)?;
+    let (graph, mut sources) = checked(arguments, &operators)?;
+    let target = target(arguments, &graph, &mut sources)?;
+    let plan = graph::plan(graph, target.layout.clone());
+    if let (Some(cluster), Some(path)) = (&target.cluster, &arguments.cluster) {
+        let errors = check_memory(&plan, cluster);
+        if !errors.is_empty() {
+            return Err(render_all(&errors, &sources, path));
+        }
+    }
     Ok(Loaded {
-        plan: graph::plan(graph, arguments.workers.map(usize::from)),
+        plan,
+        target,
         sources,
         operators,
     })
@@ -32,24 +43,28 @@ pub fn load(arguments: &GraphArgs) -> Result<Loaded, Failed> {
 fn checked(arguments: &GraphArgs, operators: &Operators) -> Result<(Graph, Sources), Failed> {
     let path = &arguments.graph;
     let mut sources = Sources::new();
-    let text = read(path).map_err(|error| Failed::Wrong(error.render(&sources)))?;
+    let text = read_text(path).map_err(|error| Failed::Wrong(error.render(&sources)))?;
     let number = sources.add(path.to_string_lossy(), text);
     let base = path.parent().unwrap_or(Path::new(""));
     match graph::check(&mut sources, number, &arguments.set, base, operators) {
         Ok(graph) => Ok((graph, sources)),
-        Err(errors) => Err(Failed::Wrong(render_all(&errors, &sources, path))),
+        Err(errors) => Err(render_all(&errors, &sources, path)),
     }
 }
 
-fn read(path: &Path) -> Result<String, Diagnostic> {
+/// The text of a graph or cluster file.
+///
+/// # Errors
+/// `missing-file`, `is-directory`, `unreadable`, `invalid-utf8`
+pub fn read_text(path: &Path) -> Result<String, Diagnostic> {
     let shown = path.display();
     let bytes = std::fs::read(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
-            Diagnostic::new("missing-file", format!("there is no graph file `{shown}`"))
+            Diagnostic::new("missing-file", format!("there is no file `{shown}`"))
         }
         std::io::ErrorKind::IsADirectory => {
             let error = Diagnostic::new("is-directory", format!("`{shown}` is a folder"));
-            error.help("name a graph file in it")
+            error.help("name a file in it")
         }
         _ => Diagnostic::new("unreadable", format!("cannot read `{shown}`: {error}")),
     })?;
@@ -64,13 +79,18 @@ fn read(path: &Path) -> Result<String, Diagnostic> {
     })
 }
 
-fn render_all(errors: &[Diagnostic], sources: &Sources, path: &Path) -> String {
+/// All errors of the file at `path`.
+pub fn render_all(errors: &[Diagnostic], sources: &Sources, path: &Path) -> Failed {
     let texts: Vec<String> = errors.iter().map(|error| error.render(sources)).collect();
     let count = match errors.len() {
         1 => "1 error".to_owned(),
         n => format!("{n} errors"),
     };
-    format!("{}\n{}: {count}\n", texts.join("\n"), path.display())
+    Failed::Wrong(format!(
+        "{}\n{}: {count}\n",
+        texts.join("\n"),
+        path.display()
+    ))
 }
 
 /// A failure of a run as text, pointing at the stage or option it blames.

@@ -2,7 +2,9 @@
 
 mod bench;
 mod check;
+mod cluster;
 mod explain;
+mod identity;
 mod load;
 mod new_stage;
 mod progress;
@@ -39,6 +41,8 @@ enum Command {
     Stages(stages::StagesArgs),
     /// Make a project for a plugin of your own
     NewStage(new_stage::NewStageArgs),
+    /// Make the identity of a device
+    Identity(identity::IdentityArgs),
     /// Measure a graph on one worker, split and replicated, side by side
     Bench(bench::BenchArgs),
 }
@@ -54,6 +58,15 @@ pub struct GraphArgs {
     /// Worker threads; left out, as many as the graph's segments and replicas ask for
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
+    /// Run on N local processes that stand for devices, each with `--workers` threads or one
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64), conflicts_with_all = ["cluster", "device"])]
+    pub devices: Option<u16>,
+    /// The cluster file: the devices to run on
+    #[arg(long, value_name = "FILE", conflicts_with = "workers")]
+    pub cluster: Option<PathBuf>,
+    /// Which device of the cluster file this is
+    #[arg(long, value_name = "NAME", requires = "cluster")]
+    pub device: Option<String>,
 }
 
 /// What can go wrong in a command.
@@ -89,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Stages(arguments) => stages::stages(&arguments),
         Command::NewStage(arguments) => new_stage::new_stage(&arguments),
+        Command::Identity(arguments) => identity::identity(&arguments),
         Command::Bench(arguments) => bench::bench(&arguments),
     };
     match outcome {

@@ -1,14 +1,16 @@
 //! `segue run`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::load::{load, render_failure};
+use super::cluster::{join, run_local_devices};
+use super::load::{Loaded, load, render_failure};
 use super::progress::Display;
 use super::{Failed, GraphArgs, Outcome};
-use crate::dataflow::{self, Report, RunOptions};
-use crate::graph::{Plan, Role};
+use crate::dataflow::{self, Progress, Report, RunOptions};
+use crate::diagnostic::Diagnostic;
+use crate::graph::{Catalog, Plan, Role, Stage};
 
 /// `segue run`
 #[derive(Args)]
@@ -35,6 +37,22 @@ pub struct RunArgs {
 /// Runs the graph, then writes report and summary.
 pub fn run(arguments: &RunArgs) -> Outcome {
     let loaded = load(&arguments.graph)?;
+    own_files(arguments, &loaded)?;
+    if arguments.graph.devices.is_some_and(|devices| devices > 1) {
+        return run_local_devices(&loaded.plan, &own_arguments());
+    }
+    let cluster = arguments.graph.cluster.as_deref();
+    if cluster.is_some() && arguments.graph.device.is_none() {
+        let error = Diagnostic::new("missing-device", "which device of the cluster is this?");
+        let error = error.help("add `--device NAME`").render(&loaded.sources);
+        return Err(Failed::Wrong(error));
+    }
+    let here = join(
+        &loaded.target,
+        &loaded.plan,
+        cluster.unwrap_or(Path::new("")),
+    )
+    .map_err(|error| Failed::Running(error.render(&loaded.sources)))?;
     let options = RunOptions {
         resume: arguments.resume,
         strict: arguments.strict,
@@ -42,13 +60,16 @@ pub fn run(arguments: &RunArgs) -> Outcome {
     };
     let mut display = Display::new(arguments.quiet);
     let plan = loaded.plan.clone();
-    let result = dataflow::run(plan, &loaded.operators, &options, &mut |progress| {
-        display.update(progress)
-    });
+    let watch = &mut |progress: &Progress| display.update(progress);
+    let result = dataflow::run_here(plan, &loaded.operators, &options, here, watch);
     display.clear();
-    let mut report = result.map_err(|failure| {
+    let report = result.map_err(|failure| {
         Failed::Running(render_failure(failure, &loaded.plan, &loaded.sources))
     })?;
+    // Another device commits, and reports.
+    let Some(mut report) = report else {
+        return Ok(());
+    };
     report.graph = arguments.graph.graph.to_string_lossy().into_owned();
     if let Some(path) = &arguments.report {
         write_report(path, &report)?;
@@ -57,6 +78,44 @@ pub fn run(arguments: &RunArgs) -> Outcome {
         eprint!("{}", summary(&report, &loaded.plan));
     }
     Ok(())
+}
+
+/// `--rejects` and `--report` must not name a file of the graph: it would be lost.
+fn own_files(arguments: &RunArgs, loaded: &Loaded) -> Outcome {
+    let flags = [
+        ("--rejects", &arguments.rejects),
+        ("--report", &arguments.report),
+    ];
+    for (flag, path) in flags {
+        let Some(path) = path else { continue };
+        let is_it = |stage: &&Stage| {
+            let of_stage = stage.options["path"].as_str().map(Path::new);
+            stage.operator.role != Role::Transform
+                && of_stage.is_some_and(|of_stage| {
+                    loaded.operators.resolved(of_stage) == loaded.operators.resolved(path)
+                })
+        };
+        if let Some(stage) = loaded.plan.graph.stages.iter().find(is_it) {
+            let message = format!("`{flag}` names the file of `{}`", stage.name);
+            let error = Diagnostic::new("duplicate", message).at(stage.spans.name);
+            return Err(Failed::Wrong(error.render(&loaded.sources)));
+        }
+    }
+    Ok(())
+}
+
+/// The arguments of this process, but for those that `--devices` is about.
+fn own_arguments() -> Vec<String> {
+    let mut arguments = std::env::args().skip(1);
+    let mut kept = Vec::new();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--devices" | "--workers" => drop(arguments.next()),
+            other if other.starts_with("--devices=") || other.starts_with("--workers=") => {}
+            _ => kept.push(argument),
+        }
+    }
+    kept
 }
 
 fn write_report(path: &PathBuf, report: &Report) -> Outcome {

@@ -12,8 +12,14 @@ pub fn check_address(text: &str) -> Result<(), &'static str> {
         Ok(1..) if port.bytes().all(|b| b.is_ascii_digit()) => {}
         _ => return Err("its port is no number from 1 to 65535"),
     }
-    if let Some(inner) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-        return inner.parse::<Ipv6Addr>().map(drop).map_err(|_| "it has no IPv6 address in its brackets");
+    if let Some(inner) = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+    {
+        return inner
+            .parse::<Ipv6Addr>()
+            .map(drop)
+            .map_err(|_| "it has no IPv6 address in its brackets");
     }
     if host.contains(':') {
         return Err("an IPv6 address has to stand in brackets");
@@ -28,7 +34,8 @@ pub fn check_address(text: &str) -> Result<(), &'static str> {
 
 fn is_host_name(host: &str) -> bool {
     let fine = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-    host.split('.').all(|part| (1..64).contains(&part.len()) && part.bytes().all(fine))
+    host.split('.')
+        .all(|part| (1..64).contains(&part.len()) && part.bytes().all(fine))
 }
 
 #[cfg(test)]
@@ -37,12 +44,18 @@ mod tests {
 
     #[test]
     fn hosts_and_ports() {
-        for fine in ["192.168.1.10:7400", "kitchen.local:1", "[::1]:65535", "a:7400"] {
+        for fine in [
+            "192.168.1.10:7400",
+            "kitchen.local:1",
+            "[::1]:65535",
+            "a:7400",
+        ] {
             assert_eq!(check_address(fine), Ok(()), "{fine}");
         }
-        for wrong in
-            ["", "kitchen", ":7400", "a:0", "a:65536", "a:+7", "::1:7400", "[::1]", "[x]:1", "1.2.3:7", "a b:7", "a..b:7"]
-        {
+        for wrong in [
+            "", "kitchen", ":7400", "a:0", "a:65536", "a:+7", "::1:7400", "[::1]", "[x]:1",
+            "1.2.3:7", "a b:7", "a..b:7",
+        ] {
             assert!(check_address(wrong).is_err(), "{wrong}");
         }
     }

@@ -87,7 +87,10 @@ pub struct Place {
 
 impl Default for Patience {
     fn default() -> Self {
-        Patience { connect: Duration::from_secs(60), failure: Duration::from_secs(5) }
+        Patience {
+            connect: Duration::from_secs(60),
+            failure: Duration::from_secs(5),
+        }
     }
 }
 
@@ -104,18 +107,44 @@ impl Cluster {
 /// Every error there is, in the order of the file
 pub fn check(sources: &Sources, source: usize) -> Result<Cluster, Vec<Diagnostic>> {
     let (raw, mut errors) = raw::read(sources.text(source), source);
-    same(&raw.devices, "address", |device| device.address.as_ref(), &mut errors);
-    same(&raw.devices, "identity", |device| device.identity.as_ref(), &mut errors);
-    let names: Vec<&str> = raw.devices.iter().map(|device| device.name.value.as_str()).collect();
-    let place = raw.place.iter().map(|place| placed(place, &names, &mut errors)).collect();
+    same(
+        &raw.devices,
+        "address",
+        |device| device.address.as_ref(),
+        &mut errors,
+    );
+    same(
+        &raw.devices,
+        "identity",
+        |device| device.identity.as_ref(),
+        &mut errors,
+    );
+    let names: Vec<&str> = raw
+        .devices
+        .iter()
+        .map(|device| device.name.value.as_str())
+        .collect();
+    let place = raw
+        .place
+        .iter()
+        .map(|place| placed(place, &names, &mut errors))
+        .collect();
     if errors.is_empty() && names.is_empty() {
-        let start = Span { source, start: 0, end: 0 };
+        let start = Span {
+            source,
+            start: 0,
+            end: 0,
+        };
         let error = Diagnostic::new("no-devices", "the file has no devices").at(start);
         errors.push(error.help("name each in a table of its own: `[device.kitchen]`"));
     }
     let devices = raw.devices.into_iter().filter_map(device).collect();
     if errors.is_empty() {
-        return Ok(Cluster { mesh: raw.mesh, devices, place });
+        return Ok(Cluster {
+            mesh: raw.mesh,
+            devices,
+            place,
+        });
     }
     errors.sort_by_key(|error| error.labels.first().map(|label| label.span));
     Err(errors)
@@ -150,7 +179,9 @@ fn same<T: PartialEq>(
     for (i, device) in devices.iter().enumerate() {
         let Some(this) = of(device) else { continue };
         let earlier = devices[..i].iter().find_map(|earlier| {
-            of(earlier).filter(|other| other.value == this.value).map(|other| (earlier, other))
+            of(earlier)
+                .filter(|other| other.value == this.value)
+                .map(|other| (earlier, other))
         });
         if let Some((earlier, other)) = earlier {
             let names = (&device.name.value, &earlier.name.value);
@@ -178,5 +209,9 @@ fn placed(raw: &RawPlace, names: &[&str], errors: &mut Vec<Diagnostic>) -> Place
             }
         }
     }
-    Place { stage: raw.stage.value.clone(), stage_span: raw.stage.span, devices }
+    Place {
+        stage: raw.stage.value.clone(),
+        stage_span: raw.stage.span,
+        devices,
+    }
 }

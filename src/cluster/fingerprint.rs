@@ -28,6 +28,11 @@ impl Fingerprint {
         bytes.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, der).as_ref());
         Fingerprint(bytes)
     }
+
+    /// The hash itself.
+    pub fn bytes(self) -> [u8; 32] {
+        self.0
+    }
 }
 
 impl fmt::Display for Fingerprint {

@@ -54,7 +54,9 @@ pub enum HelloError {
     #[error("its hello has bits set that mean nothing")]
     Reserved,
     /// No such device can be.
-    #[error("its hello counts {devices} devices and {workers} workers, and is from number {device}")]
+    #[error(
+        "its hello counts {devices} devices and {workers} workers, and is from number {device}"
+    )]
     Counts {
         /// The sender's index.
         device: u32,
@@ -65,17 +67,18 @@ pub enum HelloError {
     },
 }
 
-/// Why a device is not let into the mesh: the answer that it gets.
+/// Why a device is not let into the mesh: the answer that it gets. The texts are
+/// those for the one who refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Refusal {
     /// Protocols differ.
     #[error("it speaks another version of the protocol")]
     Version,
     /// The caller is of an earlier generation of the run.
-    #[error("it is at a later generation of the run")]
+    #[error("it is at an earlier generation of the run")]
     Older,
     /// The caller is of a later generation of the run.
-    #[error("it is still at an earlier generation of the run")]
+    #[error("it is at a later generation of the run")]
     Newer,
     /// The caller's certificate is another device's than its hello says, or the
     /// cluster files list devices in another order.
@@ -91,10 +94,10 @@ pub enum Refusal {
     #[error("it runs a different graph or plan")]
     Plan,
     /// The hello could not be read.
-    #[error("it could not read the hello")]
+    #[error("its hello cannot be read")]
     Malformed,
     /// Of a reason that this version does not know.
-    #[error("it gives a reason that this version does not know: {0}")]
+    #[error("the reason has a number that this version does not know: {0}")]
     Other(u16),
 }
 
@@ -147,8 +150,9 @@ pub fn parse_hello(bytes: &[u8]) -> Result<Hello, HelloError> {
         }
         _ => {}
     }
-    let bytes: &[u8; HELLO_BYTES] =
-        bytes.try_into().map_err(|_| HelloError::Length(bytes.len()))?;
+    let bytes: &[u8; HELLO_BYTES] = bytes
+        .try_into()
+        .map_err(|_| HelloError::Length(bytes.len()))?;
     if bytes[10..12] != [0, 0] {
         return Err(HelloError::Reserved);
     }
@@ -159,9 +163,18 @@ pub fn parse_hello(bytes: &[u8]) -> Result<Hello, HelloError> {
         generation: u64::from_be_bytes(part(bytes, 24)),
         plan_hash: part(bytes, 32),
     };
-    let Hello { device, devices, workers, .. } = hello;
+    let Hello {
+        device,
+        devices,
+        workers,
+        ..
+    } = hello;
     if device >= devices || workers == 0 {
-        return Err(HelloError::Counts { device, devices, workers });
+        return Err(HelloError::Counts {
+            device,
+            devices,
+            workers,
+        });
     }
     Ok(hello)
 }
@@ -200,6 +213,15 @@ impl Refusal {
         Refusal::Plan,
         Refusal::Malformed,
     ];
+
+    /// The same seen from the one who is refused, where that differs.
+    pub fn mirrored(self) -> Self {
+        match self {
+            Refusal::Older => Refusal::Newer,
+            Refusal::Newer => Refusal::Older,
+            same => same,
+        }
+    }
 
     fn code(self) -> u16 {
         match self {
@@ -241,13 +263,22 @@ fn part<const N: usize>(bytes: &[u8; HELLO_BYTES], at: usize) -> [u8; N] {
 mod tests {
     use super::*;
 
-    const HELLO: Hello =
-        Hello { device: 2, devices: 3, workers: 4, generation: 5, plan_hash: [6; 32] };
+    const HELLO: Hello = Hello {
+        device: 2,
+        devices: 3,
+        workers: 4,
+        generation: 5,
+        plan_hash: [6; 32],
+    };
 
     #[test]
     fn bytes_and_back() {
         assert_eq!(parse_hello(&HELLO.to_bytes()), Ok(HELLO));
-        for verdict in Refusal::ALL.map(Err).into_iter().chain([Ok(()), Err(Refusal::Other(999))]) {
+        for verdict in Refusal::ALL
+            .map(Err)
+            .into_iter()
+            .chain([Ok(()), Err(Refusal::Other(999))])
+        {
             assert_eq!(parse_answer(&answer(verdict, &HELLO)), Ok((verdict, HELLO)));
         }
     }
@@ -262,9 +293,16 @@ mod tests {
         assert_eq!(broken(0, b'S'), HelloError::Magic);
         assert_eq!(broken(9, 7), HelloError::Version(7));
         assert_eq!(broken(10, 1), HelloError::Reserved);
-        let counts = HelloError::Counts { device: 3, devices: 3, workers: 4 };
+        let counts = HelloError::Counts {
+            device: 3,
+            devices: 3,
+            workers: 4,
+        };
         assert_eq!(broken(15, 3), counts);
-        assert_eq!(parse_hello(&HELLO.to_bytes()[..63]), Err(HelloError::Length(63)));
+        assert_eq!(
+            parse_hello(&HELLO.to_bytes()[..63]),
+            Err(HelloError::Length(63))
+        );
         let mut longer = HELLO.to_bytes().to_vec();
         longer.push(0);
         assert_eq!(parse_hello(&longer), Err(HelloError::Length(65)));
@@ -280,11 +318,34 @@ mod tests {
         assert_eq!(check(HELLO), Err(Refusal::Device));
         assert_eq!(check(Hello { devices: 4, ..same }), Err(Refusal::Devices));
         assert_eq!(check(Hello { workers: 1, ..same }), Err(Refusal::Workers));
-        assert_eq!(check(Hello { plan_hash: [0; 32], ..same }), Err(Refusal::Plan));
-        assert_eq!(check(Hello { generation: 4, ..same }), Err(Refusal::Older));
-        assert_eq!(check(Hello { generation: 6, ..same }), Err(Refusal::Newer));
+        assert_eq!(
+            check(Hello {
+                plan_hash: [0; 32],
+                ..same
+            }),
+            Err(Refusal::Plan)
+        );
+        assert_eq!(
+            check(Hello {
+                generation: 4,
+                ..same
+            }),
+            Err(Refusal::Older)
+        );
+        assert_eq!(
+            check(Hello {
+                generation: 6,
+                ..same
+            }),
+            Err(Refusal::Newer)
+        );
         // An older generation may have had another plan: its age is what counts.
-        let old = Hello { generation: 4, plan_hash: [0; 32], devices: 9, ..same };
+        let old = Hello {
+            generation: 4,
+            plan_hash: [0; 32],
+            devices: 9,
+            ..same
+        };
         assert_eq!(check(old), Err(Refusal::Older));
     }
 

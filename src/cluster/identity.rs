@@ -50,7 +50,7 @@ pub enum IdentityError {
         error: std::io::Error,
     },
     /// Others could take the key.
-    #[error("others may read {0}: say `chmod 600 {0}`", .0.display())]
+    #[error("others may read {path}: say `chmod 600 {path}`", path = .0.display())]
     Open(PathBuf),
     /// A file with something else in it.
     #[error("{} holds no {what} in PEM: {error}", .path.display())]
@@ -147,11 +147,13 @@ impl Identity {
         key_pem: String,
         stem: &Path,
     ) -> Result<Self, IdentityError> {
-        let (key_path, certificate_path) =
-            (stem.with_extension("key"), stem.with_extension("crt"));
-        let not_pem = |path: &Path, what, error: rustls::pki_types::pem::Error| {
-            IdentityError::NotPem { path: path.to_owned(), what, error: error.to_string() }
-        };
+        let (key_path, certificate_path) = (stem.with_extension("key"), stem.with_extension("crt"));
+        let not_pem =
+            |path: &Path, what, error: rustls::pki_types::pem::Error| IdentityError::NotPem {
+                path: path.to_owned(),
+                what,
+                error: error.to_string(),
+            };
         let certificate = CertificateDer::from_pem_slice(certificate_pem.as_bytes())
             .map_err(|error| not_pem(&certificate_path, "certificate", error))?;
         let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes())
@@ -165,9 +167,10 @@ impl Identity {
                     path: certificate_path.clone(),
                     error: format!("{error:?}"),
                 },
-                error => {
-                    IdentityError::Unusable { path: key_path.clone(), error: error.to_string() }
-                }
+                error => IdentityError::Unusable {
+                    path: key_path.clone(),
+                    error: error.to_string(),
+                },
             })?;
         Ok(Identity {
             name: name.to_owned(),
@@ -198,23 +201,32 @@ fn check_name(name: &str) -> Result<(), IdentityError> {
 }
 
 fn paths(folder: &Path, name: &str) -> [PathBuf; 2] {
-    [folder.join(format!("{name}.key")), folder.join(format!("{name}.crt"))]
+    [
+        folder.join(format!("{name}.key")),
+        folder.join(format!("{name}.crt")),
+    ]
 }
 
 fn read(path: &Path, name: &str) -> Result<String, IdentityError> {
     fs::read_to_string(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            IdentityError::Missing { path: path.to_owned(), name: name.to_owned() }
-        }
-        _ => IdentityError::Io { path: path.to_owned(), error },
+        std::io::ErrorKind::NotFound => IdentityError::Missing {
+            path: path.to_owned(),
+            name: name.to_owned(),
+        },
+        _ => IdentityError::Io {
+            path: path.to_owned(),
+            error,
+        },
     })
 }
 
 #[cfg(unix)]
 fn check_private(key: &Path) -> Result<(), IdentityError> {
     use std::os::unix::fs::PermissionsExt;
-    let about =
-        fs::metadata(key).map_err(|error| IdentityError::Io { path: key.to_owned(), error })?;
+    let about = fs::metadata(key).map_err(|error| IdentityError::Io {
+        path: key.to_owned(),
+        error,
+    })?;
     match about.permissions().mode() & 0o077 {
         0 => Ok(()),
         _ => Err(IdentityError::Open(key.to_owned())),
@@ -233,12 +245,16 @@ fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), IdentityError> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
     #[cfg(not(unix))]
     let _ = mode;
-    let written = options
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
+    let written = options.open(path).and_then(|mut file| {
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+    });
     written.map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => IdentityError::Exists(path.to_owned()),
-        _ => IdentityError::Io { path: path.to_owned(), error },
+        _ => IdentityError::Io {
+            path: path.to_owned(),
+            error,
+        },
     })
 }
 
@@ -266,15 +282,25 @@ mod tests {
         let (folder, identity) = saved("kitchen");
         let again = Identity::generate("kitchen").unwrap();
         assert_ne!(again.fingerprint, identity.fingerprint);
-        assert_eq!(again.save(folder.path()).unwrap_err().code(), "identity-exists");
+        assert_eq!(
+            again.save(folder.path()).unwrap_err().code(),
+            "identity-exists"
+        );
         fs::remove_file(folder.path().join("kitchen.crt")).unwrap();
-        assert_eq!(again.save(folder.path()).unwrap_err().code(), "identity-exists");
+        assert_eq!(
+            again.save(folder.path()).unwrap_err().code(),
+            "identity-exists"
+        );
     }
 
     #[test]
     fn a_name_is_no_path() {
         for name in ["", "../up", "a/b", "a b", "é"] {
-            assert_eq!(Identity::generate(name).unwrap_err().code(), "bad-name", "{name}");
+            assert_eq!(
+                Identity::generate(name).unwrap_err().code(),
+                "bad-name",
+                "{name}"
+            );
             let loaded = Identity::load(Path::new("."), name);
             assert_eq!(loaded.unwrap_err().code(), "bad-name", "{name}");
         }
@@ -288,9 +314,16 @@ mod tests {
 
         let missing = load("hall");
         assert_eq!(missing.code(), "missing-identity");
-        assert!(missing.to_string().ends_with("make one with `segue identity new hall`"));
+        assert!(
+            missing
+                .to_string()
+                .ends_with("make one with `segue identity new hall`")
+        );
 
-        Identity::generate("hall").unwrap().save(folder.path()).unwrap();
+        Identity::generate("hall")
+            .unwrap()
+            .save(folder.path())
+            .unwrap();
         fs::copy(file("kitchen.crt"), file("hall.crt")).unwrap();
         assert_eq!(load("hall").code(), "key-mismatch");
 
@@ -317,6 +350,10 @@ mod tests {
         fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
         let error = Identity::load(folder.path(), "kitchen").unwrap_err();
         assert_eq!(error.code(), "key-open");
-        assert!(error.to_string().contains(&format!("say `chmod 600 {}`", key.display())));
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("say `chmod 600 {}`", key.display()))
+        );
     }
 }

@@ -84,7 +84,10 @@ fn provider() -> Arc<CryptoProvider> {
     if !aes_is_fast() {
         suites.reverse();
     }
-    Arc::new(CryptoProvider { cipher_suites: suites, ..ring::default_provider() })
+    Arc::new(CryptoProvider {
+        cipher_suites: suites,
+        ..ring::default_provider()
+    })
 }
 
 fn aes_is_fast() -> bool {
@@ -99,7 +102,10 @@ fn aes_is_fast() -> bool {
 impl Pins {
     fn new(accepted: Vec<Fingerprint>) -> Self {
         let algorithms = ring::default_provider().signature_verification_algorithms;
-        Pins { accepted, algorithms }
+        Pins {
+            accepted,
+            algorithms,
+        }
     }
 
     fn check(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
@@ -127,7 +133,8 @@ impl ServerCertVerifier for Pins {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.check(end_entity).map(|()| ServerCertVerified::assertion())
+        self.check(end_entity)
+            .map(|()| ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -136,7 +143,9 @@ impl ServerCertVerifier for Pins {
         _cert: &CertificateDer<'_>,
         _dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::PeerIncompatible(PeerIncompatible::Tls13RequiredForQuic))
+        Err(Error::PeerIncompatible(
+            PeerIncompatible::Tls13RequiredForQuic,
+        ))
     }
 
     fn verify_tls13_signature(
@@ -164,7 +173,8 @@ impl ClientCertVerifier for Pins {
         _intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.check(end_entity).map(|()| ClientCertVerified::assertion())
+        self.check(end_entity)
+            .map(|()| ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -173,7 +183,9 @@ impl ClientCertVerifier for Pins {
         _cert: &CertificateDer<'_>,
         _dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::PeerIncompatible(PeerIncompatible::Tls13RequiredForQuic))
+        Err(Error::PeerIncompatible(
+            PeerIncompatible::Tls13RequiredForQuic,
+        ))
     }
 
     fn verify_tls13_signature(

@@ -69,9 +69,14 @@ impl Reader {
     fn file(&mut self, entries: &[Entry], source: usize) -> RawCluster {
         let mut raw = RawCluster::default();
         if self.errors.is_empty() && !entries.iter().any(|entry| entry.key == "format") {
-            let start = Span { source, start: 0, end: 0 };
+            let start = Span {
+                source,
+                start: 0,
+                end: 0,
+            };
             let missing = Diagnostic::new("missing-format", "the file does not say its format");
-            self.errors.push(missing.at(start).help("begin it with `format = 1`"));
+            self.errors
+                .push(missing.at(start).help("begin it with `format = 1`"));
         }
         for entry in entries {
             match entry.key.as_str() {
@@ -94,7 +99,8 @@ impl Reader {
     fn format(&mut self, node: &Node) {
         if node.to_json() != FORMAT {
             let message = format!("this is not format {FORMAT}, the only one known");
-            self.errors.push(Diagnostic::new("bad-format", message).at(node.span));
+            self.errors
+                .push(Diagnostic::new("bad-format", message).at(node.span));
         }
     }
 
@@ -114,7 +120,10 @@ impl Reader {
 
     fn device(&mut self, entry: &Entry) -> RawDevice {
         let mut device = RawDevice {
-            name: At { value: entry.key.clone(), span: entry.key_span },
+            name: At {
+                value: entry.key.clone(),
+                span: entry.key_span,
+            },
             address: None,
             workers: None,
             memory: None,
@@ -123,7 +132,8 @@ impl Reader {
         if !is_name(&entry.key) {
             let message = format!("`{}` cannot be the name of a device", entry.key);
             let error = Diagnostic::new("bad-name", message).at(entry.key_span);
-            self.errors.push(error.help("use letters, digits, `-` and `_`, at most 64"));
+            self.errors
+                .push(error.help("use letters, digits, `-` and `_`, at most 64"));
         }
         let keys = self.table(&entry.node, &format!("`device.{}`", entry.key));
         for key in keys {
@@ -136,8 +146,14 @@ impl Reader {
             }
         }
         for (key, help) in [
-            ("address", "where the others reach it, such as `address = \"192.168.1.10:7400\"`"),
-            ("identity", "`segue identity new NAME` on the device makes one and tells it"),
+            (
+                "address",
+                "where the others reach it, such as `address = \"192.168.1.10:7400\"`",
+            ),
+            (
+                "identity",
+                "`segue identity new NAME` on the device makes one and tells it",
+            ),
         ] {
             if matches!(entry.node.kind, Kind::Table(_)) && !keys.iter().any(|k| k.key == key) {
                 let message = format!("`{}` does not say its `{key}`", entry.key);
@@ -153,7 +169,8 @@ impl Reader {
         if let Err(problem) = check_address(&text.value) {
             let message = format!("`{}` is no address: {problem}", text.value);
             let error = Diagnostic::new("bad-address", message).at(text.span);
-            self.errors.push(error.help("write host and port, such as `192.168.1.10:7400`"));
+            self.errors
+                .push(error.help("write host and port, such as `192.168.1.10:7400`"));
         }
         Some(text)
     }
@@ -164,14 +181,18 @@ impl Reader {
             return None;
         };
         match number.as_u64().filter(|n| (1..=WORKERS_MAX).contains(n)) {
-            Some(n) => Some(At { value: usize::try_from(n).ok()?, span: entry.node.span }),
+            Some(n) => Some(At {
+                value: usize::try_from(n).ok()?,
+                span: entry.node.span,
+            }),
             None if number.is_f64() => {
                 self.wrong(entry, "an integer", &entry.node);
                 None
             }
             None => {
                 let message = format!("`workers` must be from 1 to {WORKERS_MAX}");
-                self.errors.push(Diagnostic::new("bad-value", message).at(entry.node.span));
+                self.errors
+                    .push(Diagnostic::new("bad-value", message).at(entry.node.span));
                 None
             }
         }
@@ -183,34 +204,47 @@ impl Reader {
         if value.is_none() {
             let message = format!("`{}` is no size", text.value);
             let error = Diagnostic::new("bad-size", message).at(text.span);
-            self.errors.push(error.help("write a number and a unit, such as `512 MiB`"));
+            self.errors
+                .push(error.help("write a number and a unit, such as `512 MiB`"));
         }
-        value.map(|value| At { value, span: text.span })
+        value.map(|value| At {
+            value,
+            span: text.span,
+        })
     }
 
     fn identity(&mut self, entry: &Entry) -> Option<At<Fingerprint>> {
         let text = self.string(entry)?;
         match text.value.parse() {
-            Ok(value) => Some(At { value, span: text.span }),
+            Ok(value) => Some(At {
+                value,
+                span: text.span,
+            }),
             Err(problem) => {
                 let message = format!("this is no fingerprint: {problem}");
-                self.errors.push(Diagnostic::new("bad-identity", message).at(text.span));
+                self.errors
+                    .push(Diagnostic::new("bad-identity", message).at(text.span));
                 None
             }
         }
     }
 
     fn place(&mut self, entry: &Entry) -> RawPlace {
-        let stage = At { value: entry.key.clone(), span: entry.key_span };
+        let stage = At {
+            value: entry.key.clone(),
+            span: entry.key_span,
+        };
         let devices = match &entry.node.kind {
             Kind::Array(items) if items.is_empty() => {
                 let message = format!("`{}` is placed on no device", entry.key);
-                self.errors.push(Diagnostic::new("bad-value", message).at(entry.node.span));
+                self.errors
+                    .push(Diagnostic::new("bad-value", message).at(entry.node.span));
                 Vec::new()
             }
-            Kind::Array(items) => {
-                items.iter().filter_map(|item| self.device_name(entry, item)).collect()
-            }
+            Kind::Array(items) => items
+                .iter()
+                .filter_map(|item| self.device_name(entry, item))
+                .collect(),
             _ => self.device_name(entry, &entry.node).into_iter().collect(),
         };
         RawPlace { stage, devices }
@@ -221,7 +255,10 @@ impl Reader {
         if name.is_none() {
             self.wrong(entry, "the name of a device, or a list of them", node);
         }
-        name.map(|name| At { value: name.to_owned(), span: node.span })
+        name.map(|name| At {
+            value: name.to_owned(),
+            span: node.span,
+        })
     }
 
     fn seconds(&mut self, entry: &Entry, least: f64) -> Option<Duration> {
@@ -235,7 +272,8 @@ impl Reader {
         };
         if !(least..=86_400.0).contains(&number) {
             let message = format!("`{}` must be from {least} to 86400", entry.key);
-            self.errors.push(Diagnostic::new("bad-value", message).at(entry.node.span));
+            self.errors
+                .push(Diagnostic::new("bad-value", message).at(entry.node.span));
             return None;
         }
         Some(Duration::from_secs_f64(number))
@@ -246,7 +284,8 @@ impl Reader {
             Kind::Table(entries) => entries,
             _ => {
                 let message = format!("{name} must be a table, not {}", node.what());
-                self.errors.push(Diagnostic::new("wrong-type", message).at(node.span));
+                self.errors
+                    .push(Diagnostic::new("wrong-type", message).at(node.span));
                 &[]
             }
         }
@@ -257,17 +296,21 @@ impl Reader {
         if value.is_none() {
             self.wrong(entry, "a string", &entry.node);
         }
-        value.map(|value| At { value, span: entry.node.span })
+        value.map(|value| At {
+            value,
+            span: entry.node.span,
+        })
     }
 
     fn wrong(&mut self, entry: &Entry, wanted: &str, node: &Node) {
         let message = format!("`{}` must be {wanted}, not {}", entry.key, node.what());
-        self.errors.push(Diagnostic::new("wrong-type", message).at(node.span));
+        self.errors
+            .push(Diagnostic::new("wrong-type", message).at(node.span));
     }
 
     fn unknown(&mut self, entry: &Entry, of: &str, known: &[&str]) {
-        let message = format!("{of} has no key `{}`", entry.key);
-        let help = did_you_mean(&entry.key, "keys", known.iter().copied());
-        self.errors.push(Diagnostic::new("unknown-key", message).at(entry.key_span).help_some(help));
+        let help = did_you_mean(&entry.key, &format!("keys of {of}"), known.iter().copied());
+        let error = Diagnostic::new("unknown-key", format!("unknown key `{}`", entry.key));
+        self.errors.push(error.at(entry.key_span).help_some(help));
     }
 }

@@ -20,7 +20,9 @@ pub fn parse_size(text: &str) -> Option<u64> {
     let (_, bytes) = UNITS.iter().find(|(name, _)| *name == unit.trim())?;
     let size = number.parse::<f64>().ok()? * bytes;
     // Between 1 and 2^60 the conversion is exact enough, and cannot fail.
-    (1.0..=(1u64 << 60) as f64).contains(&size).then_some(size as u64)
+    (1.0..=(1u64 << 60) as f64)
+        .contains(&size)
+        .then_some(size as u64)
 }
 
 #[cfg(test)]
@@ -32,7 +34,18 @@ mod tests {
         assert_eq!(parse_size("512 MiB"), Some(512 << 20));
         assert_eq!(parse_size("1.5GiB"), Some(3 << 29));
         assert_eq!(parse_size("2 GB"), Some(2_000_000_000));
-        for none in ["", "512", "MiB", "-1 MiB", "1 mib", "1 MiB x", "0 B", "9e9 TiB", "9999999 TiB", "1..2 B"] {
+        for none in [
+            "",
+            "512",
+            "MiB",
+            "-1 MiB",
+            "1 mib",
+            "1 MiB x",
+            "0 B",
+            "9e9 TiB",
+            "9999999 TiB",
+            "1..2 B",
+        ] {
             assert_eq!(parse_size(none), None, "{none}");
         }
     }

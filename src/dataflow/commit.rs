@@ -340,6 +340,17 @@ impl Rejects {
             let _ = std::fs::remove_file(&rejects.path);
             return Ok(rejects);
         }
+        let have = std::fs::metadata(&rejects.path).map_or(0, |found| found.len());
+        if have < position {
+            let path = rejects.path.display();
+            let message =
+                format!("`{path}` has {have} bytes, fewer than the {position} to resume at");
+            let help = Some("name the rejects file that the run began with".to_owned());
+            return Err(Failure {
+                help,
+                ..Failure::new("bad-resume", message)
+            });
+        }
         let file = rejects
             .create(position)
             .map_err(|e| failed(&rejects.path, &e))?;

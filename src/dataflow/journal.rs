@@ -35,6 +35,18 @@ pub struct Entry {
     pub done: bool,
 }
 
+impl Entry {
+    /// The first time that is not committed.
+    pub fn next_time(&self) -> u64 {
+        // An entry without sources is of a run that has committed nothing.
+        if self.sources.is_empty() {
+            0
+        } else {
+            self.time + 1
+        }
+    }
+}
+
 /// Sums over all commits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {

@@ -1,6 +1,6 @@
 //! What a run measured: the report.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What `--report` writes.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -39,7 +39,7 @@ pub struct Latency {
 }
 
 /// The work of one stage on one worker.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct StageReport {
     /// `encoder/0`
     pub name: String,
@@ -56,7 +56,7 @@ pub struct StageReport {
 }
 
 /// What one device used.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct DeviceReport {
     /// The device.
     pub name: String,

@@ -6,8 +6,10 @@
 
 mod apply;
 mod commit;
+mod gather;
 mod journal;
 mod metrics;
+mod network;
 mod parcel;
 mod shared;
 mod sink;
@@ -21,17 +23,19 @@ use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, bounded};
-use timely::{CommunicationConfig, Config, WorkerConfig};
 
 use crate::graph::Plan;
 use crate::operators::Operators;
 use crate::plugins::Library;
 use commit::{Committed, Committer, QUEUE, Start};
 use journal::{Entry, Journal};
+use network::Leave;
 use shared::Shared;
-use worker::Job;
+use timely::worker::Worker;
+use worker::{Job, Measured};
 
 pub use metrics::{DeviceReport, Latency, Report, StageReport};
+pub use network::Network;
 pub use shared::{Failure, Progress};
 
 /// How often a run that waits tells how far it is.
@@ -48,7 +52,15 @@ pub struct RunOptions {
     pub rejects: Option<PathBuf>,
 }
 
-/// Runs `plan` on this device. `watch` is called now and then with the progress.
+/// Which device of the plan this process is, and how it reaches the others.
+pub struct Here {
+    /// Its number in the plan's layout.
+    pub device: usize,
+    /// The connections; `None` when there is one device.
+    pub network: Option<Network>,
+}
+
+/// Runs `plan`, which has one device. `watch` is called now and then with the progress.
 ///
 /// # Errors
 /// The first failure of any stage or file; what was committed before it stays
@@ -58,55 +70,76 @@ pub fn run(
     options: &RunOptions,
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<Report, Failure> {
+    let here = Here {
+        device: 0,
+        network: None,
+    };
+    let report = run_here(plan, operators, options, here, watch)?;
+    report.ok_or_else(|| Failure::new("internal", "the one device has no sink"))
+}
+
+/// Runs this device's part of `plan`. The report is given where results are committed.
+///
+/// # Errors
+/// The first failure of any stage or file, or of another device
+pub fn run_here(
+    plan: Plan,
+    operators: &Operators,
+    options: &RunOptions,
+    here: Here,
+    watch: &mut dyn FnMut(&Progress),
+) -> Result<Option<Report>, Failure> {
     let started = Instant::now();
     let shared = Arc::new(Shared::default());
-    let (start, committed_before) = start(&plan, options)?;
-    let Some(start) = start else {
-        return Ok(report(
-            &plan,
-            &committed_before,
-            Committed::default(),
-            Vec::new(),
-            0.0,
-        ));
+    let commits = plan.sink_device() == here.device;
+    let (start, before) = match commits {
+        true => start(&plan, options)?,
+        false => (None, Entry::default()),
     };
-    let resume = start.entry.clone();
-    let libraries = libraries(&plan, operators)?;
-    let committer = Committer::open(&plan.graph, start, Arc::clone(&shared))?;
+    let alone = here.network.is_none();
+    if alone && before.done {
+        return Ok(Some(report(
+            &plan,
+            &before,
+            Committed::default(),
+            Measured::default(),
+        )));
+    }
+    let libraries = libraries(&plan, operators, here.device)?;
     let (to_committer, messages) = bounded(QUEUE);
-    let committing = {
-        let shared = Arc::clone(&shared);
-        std::thread::spawn(move || {
-            let result = committer.run(&messages);
-            result
-                .map_err(|failure| shared.fail(failure))
-                .ok()
-                .flatten()
-        })
+    let committing = match start {
+        None => None,
+        Some(start) => {
+            let committer = Committer::open(&plan.graph, start, Arc::clone(&shared))?;
+            let shared = Arc::clone(&shared);
+            Some(std::thread::spawn(move || {
+                let result = committer.run(&messages);
+                result
+                    .map_err(|failure| shared.fail(failure))
+                    .ok()
+                    .flatten()
+            }))
+        }
     };
     let plan = Arc::new(plan);
-    let (done, all_done) = bounded(plan.workers);
+    let threads = plan.layout.threads;
+    let (done, all_done) = bounded(threads);
     let job = Job {
         plan: Arc::clone(&plan),
         libraries,
-        resume,
+        start: commits.then(|| before.clone()),
+        alone,
+        device: here.device,
         strict: options.strict,
         shared: Arc::clone(&shared),
         committer: to_committer,
-        loaded: Arc::new(Barrier::new(plan.workers)),
+        loaded: Arc::new(Barrier::new(threads)),
         started,
         done,
     };
-    let config = Config {
-        communication: match plan.workers {
-            1 => CommunicationConfig::Thread,
-            n => CommunicationConfig::Process(n),
-        },
-        worker: WorkerConfig::default(),
-    };
-    let guards = timely::execute(config, move |worker| job.run(worker))
-        .map_err(|message| Failure::new("internal", message))?;
-    let mut left = plan.workers;
+    let work = move |worker: &mut Worker, leave: Option<&Leave>| job.run(worker, leave);
+    let guards = network::launch(here.network, here.device, threads, &shared, work)?;
+    let mut left = threads;
     while left > 0 {
         match all_done.recv_timeout(TICK) {
             Ok(()) => left -= 1,
@@ -115,25 +148,18 @@ pub fn run(
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
-    let mut stages = Vec::new();
-    let mut load_seconds: f64 = 0.0;
+    let mut measured = Measured::default();
     for result in guards.join() {
-        let (reports, seconds) = result.map_err(|message| Failure::new("internal", message))?;
-        stages.extend(reports);
-        load_seconds = load_seconds.max(seconds);
+        measured.add(result.map_err(|message| Failure::new("internal", message))?);
     }
-    let committed = committing.join().unwrap_or_default();
+    let committed = committing.map(|thread| thread.join().unwrap_or_default());
     watch(&shared.progress);
     match (shared.take_failure(), committed) {
         (Some(failure), _) => Err(failure),
-        (None, None) => Err(Failure::new("internal", "the committer ended early")),
-        (None, Some(committed)) => Ok(report(
-            &plan,
-            &committed_before,
-            committed,
-            stages,
-            load_seconds,
-        )),
+        (None, Some(None)) => Err(Failure::new("internal", "the committer ended early")),
+        (None, None) if commits => Ok(Some(report(&plan, &before, Committed::default(), measured))),
+        (None, None) => Ok(None),
+        (None, Some(Some(committed))) => Ok(Some(report(&plan, &before, committed, measured))),
     }
 }
 
@@ -155,6 +181,20 @@ fn start(plan: &Plan, options: &RunOptions) -> Result<(Option<Start>, Entry), Fa
     };
     match resumed {
         Some((_, entry)) if entry.done => Ok((None, entry)),
+        Some(_)
+            if plan
+                .graph
+                .stages
+                .iter()
+                .any(|stage| !stage.loops.is_empty()) =>
+        {
+            let message = "a graph with a `loop` cannot go on: rows that were going round are lost";
+            let help = Some("leave out `--resume` to start afresh".to_owned());
+            Err(Failure {
+                help,
+                ..Failure::new("cannot-resume", message)
+            })
+        }
         Some((journal, entry)) => {
             let start = Start {
                 entry: Some(entry.clone()),
@@ -177,23 +217,33 @@ fn start(plan: &Plan, options: &RunOptions) -> Result<(Option<Start>, Entry), Fa
     }
 }
 
-fn libraries(plan: &Plan, operators: &Operators) -> Result<Vec<Option<Library>>, Failure> {
+/// The libraries of the stages that run on `device`.
+fn libraries(
+    plan: &Plan,
+    operators: &Operators,
+    device: usize,
+) -> Result<Vec<Option<Library>>, Failure> {
     let load = |path: &PathBuf| {
         let problem = |p: crate::graph::Problem| Failure::new(p.code, p.message);
         operators.plugins.library(path).map_err(problem)
     };
-    (plan.graph.stages.iter())
-        .map(|stage| stage.operator.library.as_ref().map(load).transpose())
+    (plan.graph.stages.iter().zip(&plan.replicas))
+        .map(|(stage, replicas)| {
+            let here = replicas
+                .iter()
+                .any(|one| plan.layout.device(one.worker) == device);
+            stage
+                .operator
+                .library
+                .as_ref()
+                .filter(|_| here)
+                .map(load)
+                .transpose()
+        })
         .collect()
 }
 
-fn report(
-    plan: &Plan,
-    before: &Entry,
-    committed: Committed,
-    stages: Vec<StageReport>,
-    load_seconds: f64,
-) -> Report {
+fn report(plan: &Plan, before: &Entry, committed: Committed, measured: Measured) -> Report {
     let counts = if before.done {
         before.counts
     } else {
@@ -205,19 +255,25 @@ fn report(
     } else {
         0.0
     };
-    let device = DeviceReport {
-        name: worker::LOCAL.to_owned(),
-        peak_rss_bytes: metrics::peak_rss_bytes(),
-        ..DeviceReport::default()
-    };
-    let mut stages = stages;
+    let Measured {
+        mut stages,
+        mut devices,
+        load_seconds,
+    } = measured;
     let order = |name: &str| {
         plan.graph
             .stages
             .iter()
             .position(|stage| stage.name == name)
     };
-    stages.sort_by_key(|stage| (order(&stage.name), stage.worker));
+    let device = |name: &str| {
+        plan.layout
+            .devices
+            .iter()
+            .position(|(known, _)| known == name)
+    };
+    stages.sort_by_key(|stage| (order(&stage.name), device(&stage.device), stage.worker));
+    devices.sort_by_key(|one| device(&one.name));
     Report {
         graph: String::new(),
         reviews: counts.reviews,
@@ -229,6 +285,6 @@ fn report(
         accuracy: (counts.judged > 0).then(|| counts.correct as f64 / counts.judged as f64),
         latency_ms: committed.latency,
         stages,
-        devices: vec![device],
+        devices,
     }
 }

@@ -1,11 +1,14 @@
 //! What travels along an edge: one micro-batch, or part of one.
 
 use std::io::Write;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
 
 use arrow_array::RecordBatch;
-use arrow_ipc::reader::StreamReader;
-use arrow_ipc::writer::StreamWriter;
+use arrow_buffer::Buffer;
+use arrow_ipc::reader::StreamDecoder;
+use arrow_ipc::writer::StreamEncoder;
+use arrow_schema::ArrowError;
 use timely::Accountable;
 use timely::bytes::arc::Bytes;
 use timely::communication::Push;
@@ -22,6 +25,8 @@ pub struct Parcel {
     pub time: u64,
     /// The rows, or why they could not be read off the wire.
     pub rows: Option<Result<RecordBatch, String>>,
+    /// What goes on the wire, made when it is first asked for.
+    encoded: OnceLock<Vec<Buffer>>,
 }
 
 impl Parcel {
@@ -30,6 +35,7 @@ impl Parcel {
         Parcel {
             time,
             rows: Some(Ok(rows)),
+            encoded: OnceLock::new(),
         }
     }
 }
@@ -40,53 +46,86 @@ impl Accountable for Parcel {
     }
 }
 
+/// The time, then an Arrow IPC stream of one batch, then zeros up to a multiple of 8.
 impl ContainerBytes for Parcel {
     fn from_bytes(bytes: Bytes) -> Self {
-        let (time, rows) = match bytes.split_first_chunk::<8>() {
-            Some((time, rest)) => (u64::from_le_bytes(*time), decode(rest)),
+        let (time, rows) = match bytes.split_first_chunk::<TIME_BYTES>() {
+            Some((time, _)) => (u64::from_le_bytes(*time), decode(bytes)),
             None => (0, Err("a message of less than 8 bytes".to_owned())),
         };
         Parcel {
             time,
             rows: Some(rows),
+            encoded: OnceLock::new(),
         }
     }
 
     fn length_in_bytes(&self) -> usize {
-        // A multiple of 8, as timely lays messages side by side.
-        self.encode().len().next_multiple_of(8)
+        let length: usize = self.encoded().iter().map(Buffer::len).sum();
+        (TIME_BYTES + length).next_multiple_of(8)
     }
 
     fn into_bytes<W: Write>(&self, writer: &mut W) {
-        let mut bytes = self.encode();
-        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        let length: usize = self.encoded().iter().map(Buffer::len).sum();
+        let padding = [0; 8];
+        let padding = &padding[..(TIME_BYTES + length).next_multiple_of(8) - TIME_BYTES - length];
         // The writer is timely's buffer of `length_in_bytes`: it does not fail, and
         // this signature could not say so.
-        let _ = writer.write_all(&bytes);
+        let _ = writer.write_all(&self.time.to_le_bytes());
+        for part in self.encoded() {
+            let _ = writer.write_all(part);
+        }
+        let _ = writer.write_all(padding);
     }
 }
+
+const TIME_BYTES: usize = size_of::<u64>();
 
 impl Parcel {
-    fn encode(&self) -> Vec<u8> {
-        let mut bytes = self.time.to_le_bytes().to_vec();
-        if let Some(Ok(rows)) = &self.rows {
-            let written = StreamWriter::try_new(&mut bytes, &rows.schema())
-                .and_then(|mut writer| writer.write(rows).and_then(|()| writer.finish()));
-            if written.is_err() {
-                // What is cut off is refused at the other end.
-                bytes.truncate(8);
-            }
-        }
-        bytes
+    /// The rows as parts of an Arrow IPC stream, which share memory with the rows. None
+    /// where they cannot be encoded: the other end refuses that.
+    fn encoded(&self) -> &[Buffer] {
+        let encode = |rows: &RecordBatch| {
+            let mut encoder = StreamEncoder::try_new(&rows.schema())?;
+            let mut parts = encoder.encode(rows)?;
+            parts.extend(encoder.finish()?);
+            Ok::<_, ArrowError>(parts)
+        };
+        self.encoded.get_or_init(|| match &self.rows {
+            Some(Ok(rows)) => encode(rows).unwrap_or_default(),
+            _ => Vec::new(),
+        })
     }
 }
 
-fn decode(bytes: &[u8]) -> Result<RecordBatch, String> {
-    let mut reader = StreamReader::try_new(bytes, None).map_err(|e| e.to_string())?;
-    let first = reader
-        .next()
-        .ok_or_else(|| "a message without rows".to_owned())?;
-    first.map_err(|e| e.to_string())
+/// Lets Arrow arrays share timely's memory.
+struct Owner(Bytes);
+
+impl AsRef<[u8]> for Owner {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Decodes in place: the arrays point into `bytes`. Offsets, lengths and UTF-8 are
+/// validated, and what the decoder trips over is an error like any other.
+fn decode(bytes: Bytes) -> Result<RecordBatch, String> {
+    let mut buffer = Buffer::from(bytes::Bytes::from_owner(Owner(bytes))).slice(TIME_BYTES);
+    let decoded = catch_unwind(AssertUnwindSafe(|| {
+        let mut decoder = StreamDecoder::new();
+        while !buffer.is_empty() {
+            if let Some(rows) = decoder.decode(&mut buffer)? {
+                return Ok(Some(rows));
+            }
+        }
+        Ok::<_, ArrowError>(None)
+    }));
+    match decoded {
+        Ok(Ok(Some(rows))) => Ok(rows),
+        Ok(Ok(None)) => Err("a message without rows".to_owned()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("a message that is not an Arrow IPC stream".to_owned()),
+    }
 }
 
 /// Sends each parcel, whole, to the worker that `route` names for its time.

@@ -98,6 +98,14 @@ impl Shared {
     }
 
     /// Why it ended, if it failed.
+    pub fn failure(&self) -> Option<Failure> {
+        self.failure
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .clone()
+    }
+
+    /// The same, which then is no longer there.
     pub fn take_failure(&self) -> Option<Failure> {
         self.failure
             .lock()

@@ -5,14 +5,17 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use segue_plugin::Context;
+use serde::{Deserialize, Serialize};
 use timely::dataflow::Scope;
 use timely::dataflow::operators::probe::Handle as Probe;
 use timely::dataflow::operators::{ConnectLoop, Feedback};
 use timely::worker::Worker;
 
 use super::commit::ToCommit;
+use super::gather::gather;
 use super::journal::Entry;
-use super::metrics::StageReport;
+use super::metrics::{DeviceReport, StageReport, peak_rss_bytes};
+use super::network::Leave;
 use super::shared::{Failure, Shared};
 use super::sink;
 use super::source::{self, Opening, Wakers};
@@ -21,61 +24,140 @@ use super::tally::Tally;
 use crate::graph::{Plan, Role};
 use crate::plugins::{Instance, Library};
 
-/// The name of the one device of a run without a cluster.
-pub const LOCAL: &str = "local";
 /// How long a worker may sleep before it looks whether the run was stopped.
 const NAP: Duration = Duration::from_millis(50);
 
-/// A run, as each worker gets it.
+/// A run, as each worker of one device gets it.
 pub struct Job {
     pub plan: Arc<Plan>,
-    /// For each stage, its library.
+    /// For each stage that runs on this device, its library.
     pub libraries: Vec<Option<Library>>,
-    /// Where to go on.
-    pub resume: Option<Entry>,
+    /// What was committed before; only where results are committed.
+    pub start: Option<Entry>,
+    /// Whether there is no other device.
+    pub alone: bool,
+    pub device: usize,
     pub strict: bool,
     pub shared: Arc<Shared>,
     pub committer: Sender<ToCommit>,
-    /// All workers start when all have loaded.
+    /// All workers of the device start when all have loaded.
     pub loaded: Arc<Barrier>,
     pub started: Instant,
     /// Told at the end.
     pub done: Sender<()>,
 }
 
+/// What workers measured.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Measured {
+    pub stages: Vec<StageReport>,
+    pub devices: Vec<DeviceReport>,
+    /// Until all was loaded.
+    pub load_seconds: f64,
+}
+
+impl Measured {
+    /// Takes in what others measured.
+    pub fn add(&mut self, other: Self) {
+        self.stages.extend(other.stages);
+        self.devices.extend(other.devices);
+        self.load_seconds = self.load_seconds.max(other.load_seconds);
+    }
+}
+
 type Made = Vec<Option<(Instance, Tally)>>;
 
 impl Job {
-    /// Everything; gives what each stage did here, and the seconds until all was loaded.
-    pub fn run(&self, worker: &mut Worker) -> (Vec<StageReport>, f64) {
+    /// Everything a worker does. What it gives back holds, on each device's first worker
+    /// of a cluster, what all of them measured.
+    pub fn run(&self, worker: &mut Worker, leave: Option<&Leave>) -> Measured {
+        let measured = self.work(worker, leave).unwrap_or_default();
+        if self.shared.stopped() {
+            if let Some(leave) = leave {
+                leave.fail(&self.shared);
+            }
+            // Nothing that is still on its way is wanted.
+            for dataflow in worker.installed_dataflows() {
+                worker.drop_dataflow(dataflow);
+            }
+        }
+        // The receiver waits for every worker, unless one panicked.
+        let _ = self.done.send(());
+        measured
+    }
+
+    /// `None` when the run was stopped.
+    fn work(&self, worker: &mut Worker, leave: Option<&Leave>) -> Option<Measured> {
         let index = worker.index();
+        let start = self.agree(worker)?;
+        if start.done {
+            leave.inspect(|leave| leave.finish());
+            return Some(Measured::default());
+        }
         let made = self.create(index);
         let tallies: Vec<Option<Tally>> = made
             .iter()
             .map(|one| one.as_ref().map(|(_, tally)| tally.clone()))
             .collect();
         let probe = Probe::new();
-        let sources = worker.dataflow(|scope| self.build(scope, made, &probe));
-        self.loaded.wait();
+        let sources = worker.dataflow(|scope| self.build(scope, made, &probe, &start));
+        match self.alone {
+            true => drop(self.loaded.wait()),
+            false => drop(gather(worker, None, &self.shared)?),
+        }
         let load_seconds = self.started.elapsed().as_secs_f64();
         while !probe.done() && !self.shared.stopped() {
             worker.step_or_park(Some(NAP));
             sources.after_step(&probe);
         }
-        if self.shared.stopped() {
-            // Nothing that is still on its way is wanted.
-            for dataflow in worker.installed_dataflows() {
-                worker.drop_dataflow(dataflow);
-            }
+        let mut measured = Measured {
+            load_seconds,
+            ..Measured::default()
+        };
+        let threads = self.plan.layout.threads;
+        let device = &self.plan.layout.devices[self.device].0;
+        for (stage, tally) in self.plan.graph.stages.iter().zip(&tallies) {
+            let report = tally
+                .as_ref()
+                .map(|t| t.report(&stage.name, device, index % threads));
+            measured.stages.extend(report);
         }
-        let names = self.plan.graph.stages.iter().map(|stage| &stage.name);
-        let reports = names
-            .zip(tallies)
-            .filter_map(|(name, tally)| Some(tally?.report(name, LOCAL, index)));
-        let reports = reports.collect();
-        // The receiver waits for every worker, unless one panicked.
-        let _ = self.done.send(());
-        (reports, load_seconds)
+        if index % threads == 0 {
+            measured.devices.push(device_report(device, leave));
+        }
+        let Some(leave) = leave else {
+            return Some(measured);
+        };
+        let measured = self.share(worker, &measured)?;
+        leave.finish();
+        Some(measured)
+    }
+
+    /// Where the run starts, as the device that commits says.
+    fn agree(&self, worker: &mut Worker) -> Option<Entry> {
+        if let (true, Some(start)) = (self.alone, &self.start) {
+            return Some(start.clone());
+        }
+        let first = worker.index() % self.plan.layout.threads == 0;
+        let mine = self.start.as_ref().filter(|_| first);
+        let mine = mine.and_then(|start| serde_json::to_string(start).ok());
+        let words = gather(worker, mine, &self.shared)?;
+        words
+            .iter()
+            .find_map(|word| serde_json::from_str(word).ok())
+    }
+
+    /// On the first worker of each device, what all workers measured.
+    fn share(&self, worker: &mut Worker, measured: &Measured) -> Option<Measured> {
+        let words = gather(worker, serde_json::to_string(measured).ok(), &self.shared)?;
+        let mut all = Measured::default();
+        if worker.index() % self.plan.layout.threads == 0 {
+            let heard = words
+                .iter()
+                .filter_map(|word| serde_json::from_str(word).ok());
+            heard.for_each(|one| all.add(one));
+        }
+        Some(all)
     }
 
     /// The instances of this worker; none at all once anything has failed.
@@ -88,8 +170,8 @@ impl Job {
                 }
                 let context = Context {
                     stage: stage.name.clone(),
-                    device: LOCAL.to_owned(),
-                    worker: index,
+                    device: self.plan.layout.devices[self.device].0.clone(),
+                    worker: index % self.plan.layout.threads,
                 };
                 match library.create(&stage.operator.manifest.name, &stage.options, &context) {
                     Ok(instance) => Some((instance, Tally::default())),
@@ -103,7 +185,13 @@ impl Job {
             .collect()
     }
 
-    fn build(&self, scope: Scope<'_, u64>, made: Made, probe: &Probe<u64>) -> Wakers {
+    fn build(
+        &self,
+        scope: Scope<'_, u64>,
+        made: Made,
+        probe: &Probe<u64>,
+        start: &Entry,
+    ) -> Wakers {
         let stages = &self.plan.graph.stages;
         let mut rows: Vec<Option<Rows<'_>>> = Vec::new();
         let mut handles = Vec::new();
@@ -128,7 +216,7 @@ impl Job {
                         scope,
                         stage,
                         here,
-                        self.opening(&stage.name),
+                        self.opening(&stage.name, start),
                         probe.clone(),
                         &self.shared,
                     );
@@ -160,16 +248,23 @@ impl Job {
         Wakers::new(wakers)
     }
 
-    fn opening(&self, source: &str) -> Opening {
-        let entry = self.resume.as_ref();
+    fn opening(&self, source: &str, start: &Entry) -> Opening {
         Opening {
-            skip: entry
-                .and_then(|entry| entry.sources.get(source).copied())
-                .unwrap_or(0),
-            time: entry.map_or(0, |entry| entry.time + 1),
+            skip: start.sources.get(source).copied().unwrap_or(0),
+            time: start.next_time(),
             batch: self.plan.graph.batch,
             window: self.plan.graph.window as u64,
             strict: self.strict,
         }
+    }
+}
+
+fn device_report(name: &str, leave: Option<&Leave>) -> DeviceReport {
+    let (bytes_sent, bytes_received) = leave.map_or((0, 0), Leave::traffic);
+    DeviceReport {
+        name: name.to_owned(),
+        peak_rss_bytes: peak_rss_bytes(),
+        bytes_sent,
+        bytes_received,
     }
 }

@@ -5,7 +5,7 @@ mod catalog;
 mod check;
 mod edges;
 mod flow;
-mod node;
+pub(crate) mod node;
 mod options;
 mod plan;
 mod raw;
@@ -14,5 +14,5 @@ mod suggest;
 
 pub use catalog::{Catalog, Operator, Problem, Role};
 pub use check::{Graph, Stage, check};
-pub use plan::{Plan, Replica, asked_workers, plan};
+pub use plan::{LOCAL, Layout, Plan, Replica, asked_workers, plan};
 pub use suggest::did_you_mean;

@@ -1,5 +1,8 @@
-//! Graph -> plan: which worker runs each stage.
+//! Graph -> plan: which worker, on which device, runs each stage.
 
+use std::collections::BTreeMap;
+
+use super::catalog::Role;
 use super::check::{Graph, Stage};
 
 /// A graph with a place for every stage.
@@ -7,8 +10,8 @@ use super::check::{Graph, Stage};
 pub struct Plan {
     /// The graph.
     pub graph: Graph,
-    /// Worker threads, over all devices.
-    pub workers: usize,
+    /// Where it runs.
+    pub layout: Layout,
     /// For each stage of the graph, the workers that share its batches: batch `t`
     /// goes to number `t % len`.
     pub replicas: Vec<Vec<Replica>>,
@@ -19,6 +22,62 @@ pub struct Plan {
 pub struct Replica {
     /// The worker it runs on, counted over all devices.
     pub worker: usize,
+}
+
+/// Devices and their worker threads, and what is placed by hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Each device's name and how many of its workers are used.
+    pub devices: Vec<(String, usize)>,
+    /// Worker numbers from one device's first to the next one's: every device has the
+    /// same number of threads, those beyond its used ones stay idle.
+    pub threads: usize,
+    /// The devices that a stage, or one segment, must run on.
+    pub place: BTreeMap<String, Vec<usize>>,
+}
+
+/// The name of the one device of a run without a cluster.
+pub const LOCAL: &str = "local";
+
+impl Layout {
+    /// One device with `workers` threads.
+    pub fn local(workers: usize) -> Self {
+        let devices = vec![(LOCAL.to_owned(), workers.max(1))];
+        Layout {
+            devices,
+            threads: workers.max(1),
+            place: BTreeMap::new(),
+        }
+    }
+
+    /// Several devices, with how many workers each may use.
+    pub fn of_devices(devices: Vec<(String, usize)>, place: BTreeMap<String, Vec<usize>>) -> Self {
+        let threads = devices
+            .iter()
+            .map(|(_, workers)| *workers)
+            .max()
+            .unwrap_or(1)
+            .max(1);
+        Layout {
+            devices,
+            threads,
+            place,
+        }
+    }
+
+    /// The device of a worker.
+    pub fn device(&self, worker: usize) -> usize {
+        worker / self.threads
+    }
+
+    /// The workers in use on `devices`, in order.
+    fn workers(&self, devices: impl Iterator<Item = usize>) -> Vec<usize> {
+        let of = |device: usize| {
+            let used = self.devices.get(device).map_or(0, |(_, workers)| *workers);
+            (0..used).map(move |worker| device * self.threads + worker)
+        };
+        devices.flat_map(of).collect()
+    }
 }
 
 impl Plan {
@@ -35,48 +94,94 @@ impl Plan {
             .iter()
             .any(|replica| replica.worker == worker)
     }
+
+    /// The device on which results are committed.
+    pub fn sink_device(&self) -> usize {
+        let sink = self
+            .graph
+            .stages
+            .iter()
+            .position(|s| s.operator.role == Role::Sink);
+        sink.map_or(0, |sink| self.layout.device(self.worker(sink, 0)))
+    }
+
+    /// All worker threads, idle ones too.
+    pub fn threads(&self) -> usize {
+        self.layout.devices.len() * self.layout.threads
+    }
 }
 
 /// As many workers as the file asks to be busy at once: the segments of the most divided
 /// stage, times its replicas.
 pub fn asked_workers(graph: &Graph) -> usize {
-    let width =
-        |stage: &Stage| stage.replicas.unwrap_or(1) * stage.segment.as_ref().map_or(1, |s| s.count);
+    let segments = |stage: &Stage| stage.segment.as_ref().map_or(1, |s| s.count);
+    let width = |stage: &Stage| stage.replicas.unwrap_or(1) * segments(stage);
     graph.stages.iter().map(width).max().unwrap_or(1)
 }
 
-/// Places every stage of `graph` on one of `workers` threads; left out, on as many as
-/// [`asked_workers`].
+/// Gives every stage of `graph` its workers.
 ///
 /// Segment s of S gets the s-th of S equal groups of workers, and a replica on each
 /// worker of its group, unless the file says how many; replicas beyond the group, and
 /// segments beyond the workers, wrap around. Every other stage stays with what it reads,
-/// so that its batches move nowhere.
-pub fn plan(graph: Graph, workers: Option<usize>) -> Plan {
-    let workers = workers.unwrap_or_else(|| asked_workers(&graph)).max(1);
+/// so that its batches move nowhere, and all sinks are together. What the layout places
+/// by hand gets the workers of those devices.
+pub fn plan(graph: Graph, layout: Layout) -> Plan {
+    let all = layout.workers(0..layout.devices.len());
     let mut replicas: Vec<Vec<Replica>> = Vec::new();
+    let mut sink: Option<usize> = None;
     for stage in &graph.stages {
-        let (first, width) = match &stage.segment {
-            Some(segment) => group(segment.index, segment.count, workers),
-            None => (
-                stage
-                    .inputs
-                    .first()
-                    .map_or(0, |&input| replicas[input][0].worker),
-                1,
-            ),
+        let placed = layout
+            .place
+            .get(&stage.name)
+            .or(layout.place.get(&stage.file_name));
+        let with_input = stage.inputs.first().map(|&input| replicas[input][0].worker);
+        let group: Vec<usize> = match (placed, &stage.segment) {
+            (Some(devices), _) => layout.workers(devices.iter().copied()),
+            (None, Some(segment)) => {
+                let (first, width) = group(segment.index, segment.count, all.len());
+                all[first..]
+                    .iter()
+                    .chain(&all)
+                    .copied()
+                    .take(width)
+                    .collect()
+            }
+            (None, None) => vec![with_input.unwrap_or(0)],
         };
-        let place = |r: usize| Replica {
-            worker: (first + r) % workers,
+        let count = match (stage.operator.role, &stage.segment) {
+            (Role::Transform, Some(_)) => stage.replicas.unwrap_or(group.len()),
+            (Role::Transform, None) => stage.replicas.unwrap_or(1),
+            (Role::Source | Role::Sink, _) => 1,
         };
-        let count = stage.replicas.unwrap_or(width).min(workers);
-        replicas.push((0..count).map(place).collect());
+        let group = match stage.operator.role {
+            Role::Sink => vec![*sink.get_or_insert(group[0])],
+            _ => group,
+        };
+        replicas.push(spread(&group, count.min(all.len()), &all));
     }
     Plan {
         graph,
-        workers,
+        layout,
         replicas,
     }
+}
+
+/// `count` workers: those of `group`, then, where it has fewer, the ones after its last.
+fn spread(group: &[usize], count: usize, all: &[usize]) -> Vec<Replica> {
+    let last = group
+        .last()
+        .and_then(|last| all.iter().position(|worker| worker == last));
+    let after = all.iter().cycle().skip(last.map_or(0, |at| at + 1));
+    let beyond = after
+        .filter(|worker| !group.contains(worker))
+        .take(all.len());
+    group
+        .iter()
+        .chain(beyond)
+        .take(count.max(1))
+        .map(|&worker| Replica { worker })
+        .collect()
 }
 
 /// The first worker of a segment's group, and how many there are; at least one.

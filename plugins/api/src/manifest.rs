@@ -95,6 +95,13 @@ pub struct Unit {
     pub bytes: u64,
 }
 
+impl OptionType {
+    /// Whether the value names a file or folder.
+    pub fn is_path(self) -> bool {
+        matches!(self, OptionType::Path | OptionType::OutputPath)
+    }
+}
+
 impl OperatorManifest {
     /// Reads name, options and examples off the type of a stage.
     pub fn of<S: Stage>(name: &str, version: &str) -> Self {

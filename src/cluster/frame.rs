@@ -1,0 +1,137 @@
+//! What goes through TLS: frames of a kind and a length, then that many bytes.
+
+/// A frame's kind and length, in big-endian: one byte and three.
+pub const HEADER_BYTES: usize = 4;
+/// So much that frame and header fill four TLS records.
+pub const DATA_BYTES_MAX: usize = (1 << 16) - HEADER_BYTES;
+/// The longest reason that a device may give for leaving.
+pub const REASON_BYTES_MAX: usize = 1024;
+
+/// What a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Says that its sender lives.
+    Ping,
+    /// A part of timely's stream of bytes.
+    Data,
+    /// The sender is connected to all devices.
+    Ready,
+    /// The sender's run is complete, and nothing will follow.
+    End,
+    /// The sender's run is not complete, and nothing will follow. The bytes: index of
+    /// the device that is to blame, in big-endian, then the reason as UTF-8.
+    Leave,
+}
+
+/// Why bytes are no frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// Of a kind that is not known.
+    #[error("it sent a frame of unknown kind {0}")]
+    Kind(u8),
+    /// A length that frames of the kind do not have.
+    #[error("it sent a frame of kind {kind:?} with {length} bytes")]
+    Length {
+        /// The frame's kind.
+        kind: Kind,
+        /// The length it claims.
+        length: usize,
+    },
+}
+
+/// The bytes before a frame's own.
+pub fn frame_header(kind: Kind, length: usize) -> [u8; HEADER_BYTES] {
+    let kind = match kind {
+        Kind::Ping => 0,
+        Kind::Data => 1,
+        Kind::Ready => 2,
+        Kind::End => 3,
+        Kind::Leave => 4,
+    };
+    debug_assert!(length <= DATA_BYTES_MAX);
+    // No frame is longer than three bytes can say.
+    let [.., high, middle, low] = length.to_be_bytes();
+    [kind, high, middle, low]
+}
+
+/// Reads a frame's kind and length. Never panics.
+///
+/// # Errors
+/// What is wrong with the bytes
+pub fn parse_frame_header(bytes: [u8; HEADER_BYTES]) -> Result<(Kind, usize), FrameError> {
+    let [kind, high, middle, low] = bytes;
+    let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
+    let (kind, lengths) = match kind {
+        0 => (Kind::Ping, 0..=0),
+        1 => (Kind::Data, 1..=DATA_BYTES_MAX),
+        2 => (Kind::Ready, 0..=0),
+        3 => (Kind::End, 0..=0),
+        4 => (Kind::Leave, 4..=4 + REASON_BYTES_MAX),
+        unknown => return Err(FrameError::Kind(unknown)),
+    };
+    match lengths.contains(&length) {
+        true => Ok((kind, length)),
+        false => Err(FrameError::Length { kind, length }),
+    }
+}
+
+/// The bytes of a [`Kind::Leave`].
+pub fn leave_bytes(blamed: usize, reason: &str) -> Vec<u8> {
+    let end = reason.floor_char_boundary(REASON_BYTES_MAX);
+    let blamed = u32::try_from(blamed).unwrap_or(u32::MAX);
+    [&blamed.to_be_bytes(), &reason.as_bytes()[..end]].concat()
+}
+
+/// Reads the bytes of a [`Kind::Leave`]; what cannot be shown in one line is left out.
+pub fn parse_leave(bytes: &[u8]) -> (u32, String) {
+    let (blamed, reason) = match bytes.split_first_chunk() {
+        Some((blamed, reason)) => (u32::from_be_bytes(*blamed), reason),
+        None => (u32::MAX, bytes),
+    };
+    let reason = String::from_utf8_lossy(reason);
+    (blamed, reason.chars().filter(|c| !c.is_control()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_header_is_read_as_written_or_refused() {
+        let mut good = 0;
+        for first in 0..=u8::MAX {
+            for length in [
+                0,
+                1,
+                3,
+                4,
+                1028,
+                1029,
+                DATA_BYTES_MAX,
+                DATA_BYTES_MAX + 1,
+                0xff_ffff,
+            ] {
+                let [.., high, middle, low] = length.to_be_bytes();
+                let bytes = [first, high, middle, low];
+                if let Ok((kind, length)) = parse_frame_header(bytes) {
+                    assert_eq!(frame_header(kind, length), bytes);
+                    good += 1;
+                }
+            }
+        }
+        assert_eq!(good, 1 + 6 + 1 + 1 + 2);
+        assert_eq!(parse_frame_header([9, 0, 0, 0]), Err(FrameError::Kind(9)));
+    }
+
+    #[test]
+    fn a_reason_is_cut_and_cleaned() {
+        let bytes = leave_bytes(3, &"é".repeat(1000));
+        assert_eq!(bytes.len(), 4 + REASON_BYTES_MAX);
+        assert_eq!(parse_leave(&bytes), (3, "é".repeat(512)));
+        assert_eq!(
+            parse_leave(b"\0\0\0\x01a\x1b[2J\nb\xff"),
+            (1, "a[2Jb\u{fffd}".to_owned())
+        );
+        assert_eq!(parse_leave(b"ab"), (u32::MAX, "ab".to_owned()));
+    }
+}

@@ -1,0 +1,327 @@
+//! From a TCP connection to one with a device of the cluster: TLS, then hellos, all
+//! within a deadline.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
+
+use super::file::Cluster;
+use super::fingerprint::Fingerprint;
+use super::hello::{
+    ANSWER_BYTES, HELLO_BYTES, Hello, HelloError, Refusal, answer, parse_answer, parse_hello,
+};
+use super::identity::Identity;
+use super::pin::{self, NotPinned};
+
+/// How long a connection may take from its first byte until it is a device's.
+pub const GREETING_SECONDS_MAX: Duration = Duration::from_secs(3);
+/// Never resolved and never sent, but TLS wants a name.
+const NO_NAME: &str = "segue.invalid";
+
+/// What this device says and expects.
+pub struct Greeter {
+    ours: Hello,
+    peers: Vec<Peer>,
+    /// For each device.
+    calls: Vec<Arc<ClientConfig>>,
+    answers: Arc<ServerConfig>,
+}
+
+struct Peer {
+    identity: Fingerprint,
+    workers: usize,
+}
+
+/// Why a connection did not become a device's.
+#[derive(Debug, thiserror::Error)]
+pub enum GreetError {
+    /// It ended.
+    #[error("it closed the connection")]
+    Closed,
+    /// It was too slow, or said nothing.
+    #[error("it did not introduce itself within {} s", GREETING_SECONDS_MAX.as_secs())]
+    Slow,
+    /// Its certificate is not the one in the cluster file.
+    #[error("its identity {0} is not the one in the cluster file")]
+    Unknown(Fingerprint),
+    /// The certificate shown to it is not in its own cluster file.
+    #[error("it does not accept the identity of this device, {0}: its cluster file must have it")]
+    Unwelcome(Fingerprint),
+    /// It shows no certificate.
+    #[error("it has no identity")]
+    Anonymous,
+    /// It speaks no TLS, or a wrong one.
+    #[error("it does not speak this protocol: {0}")]
+    Tls(rustls::Error),
+    /// Its hello is none.
+    #[error(transparent)]
+    Hello(#[from] HelloError),
+    /// This device refuses it; with the generation it is at.
+    #[error("{0}")]
+    Refused(Refusal, u64),
+    /// It refuses this device; with the generation it is at.
+    #[error("{}", .0.mirrored())]
+    RefusedBy(Refusal, u64),
+    /// The system says no.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+impl GreetError {
+    /// What kind it is, for saying each once.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            GreetError::Closed => "closed",
+            GreetError::Slow => "slow",
+            GreetError::Unknown(_) => "unknown-identity",
+            GreetError::Unwelcome(_) => "unwelcome",
+            GreetError::Anonymous => "anonymous",
+            GreetError::Tls(_) => "not-tls",
+            GreetError::Hello(_) => "not-hello",
+            GreetError::Io(_) => "io",
+            GreetError::Refused(refusal, _) | GreetError::RefusedBy(refusal, _) => match refusal {
+                Refusal::Version => "version",
+                Refusal::Older => "older-generation",
+                Refusal::Newer => "newer-generation",
+                Refusal::Device | Refusal::Devices | Refusal::Workers => "different-cluster",
+                Refusal::Plan => "different-plan",
+                Refusal::Malformed | Refusal::Other(_) => "refused",
+            },
+        }
+    }
+}
+
+impl Greeter {
+    /// What device number `me` of `cluster` says and expects.
+    ///
+    /// # Errors
+    /// What TLS says of its own defaults
+    pub fn new(
+        cluster: &Cluster,
+        me: usize,
+        identity: &Identity,
+        plan_hash: [u8; 32],
+        generation: u64,
+    ) -> Result<Self, rustls::Error> {
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let ours = Hello {
+            device: number(me),
+            devices: number(cluster.devices.len()),
+            workers: number(cluster.devices[me].workers),
+            generation,
+            plan_hash,
+        };
+        let peers: Vec<Peer> = (cluster.devices.iter())
+            .map(|device| Peer {
+                identity: device.identity,
+                workers: device.workers,
+            })
+            .collect();
+        let call = |peer: &Peer| pin::client_config(identity, peer.identity).map(Arc::new);
+        let calls = peers.iter().map(call).collect::<Result<_, _>>()?;
+        let pinned = peers.iter().map(|peer| peer.identity).collect();
+        let answers = Arc::new(pin::server_config(identity, pinned)?);
+        Ok(Greeter {
+            ours,
+            peers,
+            calls,
+            answers,
+        })
+    }
+
+    /// Introduces this device to device number `device` over `tcp`.
+    ///
+    /// # Errors
+    /// Why the two do not come together
+    pub fn call(&self, tcp: &TcpStream, device: usize) -> Result<Box<Connection>, GreetError> {
+        let name = ServerName::try_from(NO_NAME).map_err(io::Error::other);
+        let client = ClientConnection::new(
+            Arc::clone(&self.calls[device]),
+            name.map_err(GreetError::Io)?,
+        );
+        let mut tls = Box::new(Connection::from(client.map_err(GreetError::Tls)?));
+        let mut tcp = Within::new(tcp, GREETING_SECONDS_MAX);
+        let mut bytes = [0; ANSWER_BYTES];
+        shake_hands(&mut tls, &mut tcp)
+            .and_then(|()| send(&mut tls, &mut tcp, &self.ours.to_bytes()))
+            .and_then(|()| receive(&mut tls, &mut tcp, &mut bytes))
+            .map_err(|error| self.caller_error(error))?;
+        let (verdict, theirs) = parse_answer(&bytes)?;
+        verdict.map_err(|refusal| GreetError::RefusedBy(refusal, theirs.generation))?;
+        let workers = self.peers[device].workers;
+        (self.ours.accepts(&theirs, device, workers))
+            .map_err(|refusal| GreetError::Refused(refusal, theirs.generation))?;
+        Ok(tls)
+    }
+
+    /// Lets whoever called over `tcp` introduce itself, and tells it whether it is
+    /// accepted. Gives the device's number too.
+    ///
+    /// # Errors
+    /// Why the two do not come together
+    pub fn answer(&self, tcp: &TcpStream) -> Result<(usize, Box<Connection>), GreetError> {
+        let server = ServerConnection::new(Arc::clone(&self.answers)).map_err(GreetError::Tls)?;
+        let mut tls = Box::new(Connection::from(server));
+        let mut tcp = Within::new(tcp, GREETING_SECONDS_MAX);
+        shake_hands(&mut tls, &mut tcp).map_err(greet_error)?;
+        let device = self.device_of(tls.peer_certificates())?;
+        let mut bytes = [0; HELLO_BYTES];
+        receive(&mut tls, &mut tcp, &mut bytes).map_err(greet_error)?;
+        let theirs = parse_hello(&bytes);
+        let verdict = theirs
+            .map_err(Refusal::from)
+            .and_then(|theirs| self.accepts(&theirs, device));
+        let answered = send(&mut tls, &mut tcp, &answer(verdict, &self.ours));
+        let theirs = theirs?;
+        verdict.map_err(|refusal| GreetError::Refused(refusal, theirs.generation))?;
+        answered.map_err(greet_error)?;
+        Ok((device, tls))
+    }
+
+    fn accepts(&self, theirs: &Hello, device: usize) -> Result<(), Refusal> {
+        self.ours
+            .accepts(theirs, device, self.peers[device].workers)?;
+        // Only a device further down the list calls.
+        match theirs.device > self.ours.device {
+            true => Ok(()),
+            false => Err(Refusal::Device),
+        }
+    }
+
+    fn device_of(&self, chain: Option<&[CertificateDer<'_>]>) -> Result<usize, GreetError> {
+        let certificate = chain
+            .and_then(|chain| chain.first())
+            .ok_or(GreetError::Anonymous)?;
+        let print = Fingerprint::of(certificate);
+        let device = self.peers.iter().position(|peer| peer.identity == print);
+        device.ok_or(GreetError::Unknown(print))
+    }
+
+    /// A caller learns that its certificate is not accepted after the handshake only,
+    /// by an alert.
+    fn caller_error(&self, error: io::Error) -> GreetError {
+        match greet_error(error) {
+            GreetError::Tls(rustls::Error::AlertReceived(
+                rustls::AlertDescription::CertificateUnknown
+                | rustls::AlertDescription::BadCertificate
+                | rustls::AlertDescription::AccessDenied
+                | rustls::AlertDescription::UnknownCA
+                | rustls::AlertDescription::UnsupportedCertificate
+                | rustls::AlertDescription::DecryptError,
+            )) => {
+                let me = usize::try_from(self.ours.device).unwrap_or(usize::MAX);
+                match self.peers.get(me) {
+                    Some(me) => GreetError::Unwelcome(me.identity),
+                    None => GreetError::Closed,
+                }
+            }
+            error => error,
+        }
+    }
+}
+
+fn shake_hands(tls: &mut Connection, tcp: &mut Within<'_>) -> io::Result<()> {
+    while tls.is_handshaking() {
+        tls.complete_io(tcp)?;
+    }
+    flush(tls, tcp)
+}
+
+fn send(tls: &mut Connection, tcp: &mut Within<'_>, bytes: &[u8]) -> io::Result<()> {
+    tls.writer().write_all(bytes)?;
+    flush(tls, tcp)
+}
+
+fn receive(tls: &mut Connection, tcp: &mut Within<'_>, mut bytes: &mut [u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match tls.reader().read(bytes) {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(count) => bytes = &mut bytes[count..],
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                if tls.read_tls(tcp)? == 0 {
+                    return Err(ErrorKind::UnexpectedEof.into());
+                }
+                if let Err(error) = tls.process_new_packets() {
+                    // The peer is told what was wrong, if it still listens.
+                    let _ = flush(tls, tcp);
+                    return Err(io::Error::other(error));
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn flush(tls: &mut Connection, tcp: &mut Within<'_>) -> io::Result<()> {
+    while tls.wants_write() {
+        tls.write_tls(tcp)?;
+    }
+    Ok(())
+}
+
+fn greet_error(error: io::Error) -> GreetError {
+    let tls = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match (tls, error.kind()) {
+        (Some(rustls::Error::NoCertificatesPresented), _) => GreetError::Anonymous,
+        (Some(tls), _) => match NotPinned::inside(tls) {
+            Some(NotPinned(print)) => GreetError::Unknown(*print),
+            None => GreetError::Tls(tls.clone()),
+        },
+        (None, ErrorKind::TimedOut | ErrorKind::WouldBlock) => GreetError::Slow,
+        (
+            None,
+            ErrorKind::UnexpectedEof
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::BrokenPipe,
+        ) => GreetError::Closed,
+        _ => GreetError::Io(error),
+    }
+}
+
+/// A socket whose reads and writes all together may last so long.
+struct Within<'a> {
+    tcp: &'a TcpStream,
+    until: Instant,
+}
+
+impl<'a> Within<'a> {
+    fn new(tcp: &'a TcpStream, time: Duration) -> Self {
+        Within {
+            tcp,
+            until: Instant::now() + time,
+        }
+    }
+
+    fn left(&self) -> io::Result<Option<Duration>> {
+        match self.until.saturating_duration_since(Instant::now()) {
+            Duration::ZERO => Err(ErrorKind::TimedOut.into()),
+            left => Ok(Some(left)),
+        }
+    }
+}
+
+impl Read for Within<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.tcp.set_read_timeout(self.left()?)?;
+        self.tcp.read(buffer)
+    }
+}
+
+impl Write for Within<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.tcp.set_write_timeout(self.left()?)?;
+        self.tcp.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

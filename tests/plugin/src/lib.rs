@@ -1,0 +1,24 @@
+//! Operators for the integration tests: some behave, some wait, some break the contract.
+
+mod faults;
+mod gate;
+mod rows;
+
+segue_plugin::export!(
+    "pass" => rows::Pass,
+    "hoard" => rows::Hoard,
+    "every-other" => rows::EveryOther,
+    "zero" => rows::Zero,
+    "add-one" => rows::AddOne,
+    "reached" => rows::Reached,
+    "gate" => gate::Gate,
+    "panics" => faults::Panics,
+    "loses-a-row" => faults::LosesARow,
+    "gives-text" => faults::GivesText,
+    "gives-nothing" => faults::GivesNothing,
+    "gives-twice" => faults::GivesTwice,
+    "rows-backwards" => faults::RowsBackwards,
+    "late" => faults::Late,
+    "refuses" => faults::Refuses,
+    "will-not-start" => faults::WillNotStart,
+);

@@ -1,0 +1,374 @@
+//! Files that are not what they should be: refused before anything runs, or set aside
+//! record by record.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use parquet::arrow::ArrowWriter;
+use serde_json::{Value, json};
+
+use crate::harness::{Project, reviews};
+use crate::tiny::Tiny;
+
+/// `file` through to `out.jsonl`.
+fn copy(file: &str, rest: &str) -> String {
+    format!(
+        "format = 1
+[stage.reviews]
+plugin = \"read\"
+with.path = \"{file}\"
+{rest}
+[stage.out]
+plugin = \"write\"
+from = \"reviews\"
+with.path = \"out.jsonl\"
+"
+    )
+}
+
+fn project(file: &str, content: impl AsRef<[u8]>) -> Project {
+    Project::with_graph(&copy(file, "")).file(file, content)
+}
+
+/// `check` and `run` refuse the file, at the option that names it, and write nothing.
+fn refused(project: &Project, code: &str, message: &str) {
+    for command in ["check", "run"] {
+        let ran = project.run(&[command, "graph.toml"]);
+        ran.failed_with(2, code, &[message, "--> graph.toml:4:13\n"]);
+    }
+    assert!(!project.has("out.jsonl"));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_at_all() {
+    refused(&project("a.csv", ""), "empty-file", "`a.csv` is empty");
+    let header_only = project("a.csv", "label,text\n");
+    refused(&header_only, "no-records", "`a.csv` has no records");
+    let blank = project("a.jsonl", "\n\n");
+    refused(&blank, "no-records", "`a.jsonl` has no records");
+    let folder = project("a.csv/b.csv", "text\nfine\n");
+    folder.write("graph.toml", copy("a.csv", ""));
+    refused(&folder, "is-directory", "`a.csv` is a directory");
+    let other = project("a.txt", "text\nfine\n");
+    refused(&other, "unknown-format", "`a.txt` has none of the endings");
+    let no_json = project("a.jsonl", "text\nfine\n");
+    refused(
+        &no_json,
+        "bad-file",
+        "`a.jsonl` has no JSON object in its first 2 lines",
+    );
+}
+
+#[test]
+fn a_file_without_the_text_column() {
+    let project = project("a.csv", "label,txt\n1,fine\n");
+    let message = "`a.csv` has no column `text`; its columns are `label`, `txt`";
+    for command in ["check", "run"] {
+        let ran = project.run(&[command, "graph.toml"]);
+        ran.failed_with(2, "missing-column", &[message, "did you mean `txt`?"]);
+    }
+}
+
+fn parquet(texts: &[&str]) -> Vec<u8> {
+    let column: ArrayRef = Arc::new(StringArray::from(texts.to_vec()));
+    let batch = RecordBatch::try_from_iter([("text", column)]).unwrap();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+#[test]
+fn truncated_parquet() {
+    let whole = parquet(&["fine", "dull", "a great end"]);
+    let project = project("a.parquet", &whole);
+    project.run_graph(&[]);
+    assert_eq!(project.lines("out.jsonl").len(), 3);
+    std::fs::remove_file(project.path("out.jsonl")).unwrap();
+    for length in [1, 8, whole.len() / 2, whole.len() - 1] {
+        project.write("a.parquet", &whole[..length]);
+        refused(
+            &project,
+            "bad-file",
+            "`a.parquet` is not a whole Parquet file: ",
+        );
+    }
+    // The footer is whole and the pages are not.
+    let mut damaged = whole.clone();
+    damaged[8..40].fill(0xff);
+    project.write("a.parquet", damaged);
+    let ran = project.run(&["run", "graph.toml", "--quiet"]);
+    ran.failed_with(
+        1,
+        "bad-file",
+        &["`a.parquet` is not a whole Parquet file: "],
+    );
+}
+
+/// Five good records among one of each kind of bad one.
+fn mixed() -> Vec<u8> {
+    let long = "very ".repeat(1 << 18);
+    let mut text = b"label,text\n1,fine\n0,dull,extra\n1,\n0,caf\xe9 noir\n".to_vec();
+    text.extend(format!("1,{long}\n").into_bytes());
+    text.extend(b"0,poor\n7,odd\n1,\"two\nlines\"\nshort\n0,bad\n1,   \n1,good\n0,\"open\n");
+    text
+}
+
+fn mixed_rejects() -> Vec<Value> {
+    let reject = |record: u64, line: u64, code: &str, reason: &str| json!({"source": "reviews", "record": record, "line": line, "code": code, "reason": reason});
+    vec![
+        reject(1, 3, "malformed", "the row has 3 fields, and the header 2"),
+        reject(2, 4, "no-text", "`text` is empty"),
+        reject(3, 5, "invalid-utf8", "`text` is not UTF-8 at its byte 3"),
+        reject(
+            4,
+            6,
+            "too-long",
+            "`text` has 1310720 bytes, and the limit is 262144",
+        ),
+        reject(6, 8, "bad-label", "label 7 is outside 0 to 1"),
+        reject(8, 11, "malformed", "the row has 1 fields, and the header 2"),
+        reject(10, 13, "no-text", "`text` is empty"),
+        reject(12, 15, "malformed", "a quote is never closed"),
+    ]
+}
+
+#[test]
+fn bad_records_are_set_aside_and_counted() {
+    let project = project("a.csv", mixed());
+    for (batch, workers) in [("1", "1"), ("2", "2"), ("32", "1")] {
+        let set = format!("stream.batch={batch}");
+        let ran = project.run_graph(&[
+            "--set",
+            &set,
+            "--workers",
+            workers,
+            "--report",
+            "report.json",
+        ]);
+        assert!(ran.stderr.contains(", 8 records rejected\n"), "{ran}");
+        let report = project.json("report.json");
+        assert_eq!(
+            (&report["reviews"], &report["rejected"]),
+            (&5.into(), &8.into())
+        );
+        assert_eq!(project.lines("out.jsonl.rejects.jsonl"), mixed_rejects());
+        let rows = project.lines("out.jsonl");
+        let expected = [
+            (0, "fine", "positive"),
+            (5, "poor", "negative"),
+            (7, "two\nlines", "positive"),
+            (9, "bad", "negative"),
+            (11, "good", "positive"),
+        ];
+        let expected: Vec<Value> = (expected.iter())
+            .map(|(review, text, truth)| json!({"review": review, "text": text, "truth": truth}))
+            .collect();
+        assert_eq!(rows, expected);
+    }
+}
+
+#[test]
+fn rejects_go_where_the_user_says() {
+    let project = project("a.csv", mixed());
+    project.run_graph(&["--rejects", "set-aside.jsonl"]);
+    assert_eq!(project.lines("set-aside.jsonl"), mixed_rejects());
+    assert!(!project.has("out.jsonl.rejects.jsonl"));
+    let clean = self::project("a.csv", "text\nfine\n");
+    clean.run_graph(&["--rejects", "set-aside.jsonl"]);
+    assert_eq!(clean.read("set-aside.jsonl"), "");
+    let nowhere = clean.run(&["run", "graph.toml", "--rejects", "none/set-aside.jsonl"]);
+    nowhere.failed_with(1, "write-failed", &["cannot write `none/set-aside.jsonl`"]);
+}
+
+#[test]
+fn what_the_graph_reads_or_writes_is_no_place_for_rejects_or_report() {
+    let project = project("a.csv", mixed());
+    for flag in ["--rejects", "--report"] {
+        for (file, stage) in [("./a.csv", "reviews"), ("out.jsonl", "out")] {
+            let ran = project.run(&["run", "graph.toml", flag, file]);
+            let part = format!("`{flag}` names the file of `{stage}`");
+            ran.failed_with(2, "duplicate", &[&part]);
+        }
+    }
+    assert_eq!(project.bytes("a.csv"), mixed());
+    assert!(!project.has("out.jsonl"));
+}
+
+#[test]
+fn a_rejects_file_of_an_earlier_run_does_not_stay() {
+    let project = project("a.csv", mixed());
+    project.run_graph(&[]);
+    assert!(project.has("out.jsonl.rejects.jsonl"));
+    project.write("a.csv", "text\nfine\n");
+    project.run_graph(&[]);
+    assert!(!project.has("out.jsonl.rejects.jsonl"));
+}
+
+#[test]
+fn strict_ends_at_the_first_bad_record() {
+    let project = project("a.csv", mixed());
+    for batch in ["1", "32"] {
+        let set = format!("stream.batch={batch}");
+        let ran = project.run(&["run", "graph.toml", "--strict", "--quiet", "--set", &set]);
+        let text = ran.failed(1);
+        let expected = "\
+error[malformed]: record 1 (line 3) of `reviews`: the row has 3 fields, and the header 2
+  --> graph.toml:2:8
+2 | [stage.reviews]
+  |        ^^^^^^^
+help: without `--strict` such records are set aside and counted
+";
+        assert_eq!(text, expected);
+    }
+    project.write("a.csv", "text\nfine\n");
+    project.run_graph(&["--strict"]);
+}
+
+#[test]
+fn a_file_with_no_good_record_gives_an_empty_output() {
+    let project = project("a.csv", "label,text\n1,\n0,\n");
+    let ran = project.run_graph(&["--report", "report.json"]);
+    assert!(ran.stderr.contains("2 records rejected"), "{ran}");
+    assert_eq!(project.read("out.jsonl"), "");
+    assert_eq!(project.lines("out.jsonl.rejects.jsonl").len(), 2);
+    assert_eq!(project.json("report.json")["accuracy"], Value::Null);
+}
+
+#[test]
+fn bad_lines_of_json() {
+    let lines =
+        "{\"text\": \"fine\", \"stars\": 4}\nnonsense\n{\"text\": 5}\n[1]\n{\"text\": \"dull\"}\n";
+    let project = project("a.jsonl", lines);
+    project.run_graph(&[]);
+    let rejects = project.lines("out.jsonl.rejects.jsonl");
+    let told: Vec<_> = (rejects.iter())
+        .map(|r| (r["line"].as_u64().unwrap(), r["code"].as_str().unwrap()))
+        .collect();
+    let expected = [(2, "malformed"), (3, "bad-value"), (4, "malformed")];
+    assert_eq!(told, expected);
+    assert_eq!(project.lines("out.jsonl").len(), 2);
+}
+
+const MODEL: &str = "format = 1
+[stage.reviews]
+plugin = \"read\"
+with.path = \"reviews.csv\"
+[stage.tokenize]
+plugin = \"tokenizer\"
+from = \"reviews\"
+with.model = \"words\"
+with.max-tokens = 32
+[stage.encoder]
+plugin = \"bert\"
+from = \"tokenize\"
+with.model = \"model\"
+[stage.verdict]
+plugin = \"aggregator\"
+from = \"encoder\"
+[stage.out]
+plugin = \"write\"
+from = \"verdict\"
+with.path = \"out.jsonl\"
+";
+
+fn with_model() -> Project {
+    Project::with_graph(MODEL)
+        .file("reviews.csv", reviews(4))
+        .model("words", Tiny::default())
+        .model("model", Tiny::default())
+}
+
+/// `check` refuses the model, underlined where it is named.
+fn bad_model(project: &Project, code: &str, parts: &[&str]) {
+    let parts = [parts, &["--> graph.toml:13:14\n"]].concat();
+    project
+        .run(&["check", "graph.toml"])
+        .failed_with(2, code, &parts);
+    assert!(!project.has("out.jsonl"));
+}
+
+#[test]
+fn a_model_that_is_not_whole() {
+    with_model().run_graph(&[]);
+    let project = with_model();
+    let weights = project.bytes("model/model.safetensors");
+    for length in [weights.len() - 1, weights.len() / 2] {
+        project.write("model/model.safetensors", &weights[..length]);
+        let part = format!("`model/model.safetensors` ends after {length} bytes");
+        bad_model(&project, "model-truncated", &[&part]);
+    }
+    for length in [0, 7, 100] {
+        project.write("model/model.safetensors", &weights[..length]);
+        let part = format!("`model/model.safetensors` is {length} bytes long");
+        bad_model(&project, "model-truncated", &[&part]);
+    }
+    std::fs::remove_file(project.path("model/model.safetensors")).unwrap();
+    bad_model(&project, "model-missing", &["`model/model.safetensors`"]);
+    std::fs::remove_file(project.path("model/config.json")).unwrap();
+    bad_model(&project, "model-missing", &["`model/config.json`"]);
+}
+
+#[test]
+fn a_configuration_that_disagrees_with_the_tensors() {
+    let project = with_model();
+    let config = |change: &dyn Fn(&mut Value)| {
+        let mut config = Tiny::default().config();
+        change(&mut config);
+        project.write("model/config.json", config.to_string());
+    };
+    config(&|config| config["hidden_size"] = 24.into());
+    bad_model(
+        &project,
+        "model-mismatch",
+        &["of shape [37, 16], but `config.json` asks for [37, 24]"],
+    );
+    config(&|config| config["num_hidden_layers"] = 6.into());
+    let part = "has no tensor `bert.encoder.layer.4.";
+    bad_model(&project, "model-mismatch", &[part]);
+    config(&|config| config["num_attention_heads"] = 3.into());
+    let part = "`hidden_size` 16 is no multiple of `num_attention_heads` 3";
+    bad_model(&project, "model-config", &[part]);
+    config(&|config| config["model_type"] = "roberta".into());
+    bad_model(&project, "model-config", &["`model_type` is `roberta`"]);
+    project.write("model/config.json", "{");
+    bad_model(&project, "model-config", &["`model/config.json`: "]);
+}
+
+#[test]
+fn a_tokenizer_of_another_vocabulary() {
+    let project = with_model();
+    let words = project.read("words/vocab.txt");
+    // The model has no rows for these.
+    let shifted: String = (0..40).map(|i| format!("\nextra{i}")).collect();
+    project.write(
+        "words/vocab.txt",
+        words.replace("\na\n", &format!("{shifted}\na\n")),
+    );
+    let ran = project.run(&["run", "graph.toml", "--quiet"]);
+    ran.failed_with(
+        1,
+        "bad-token",
+        &[
+            "`encoder` failed on batch 0 of 4 rows: row 0: token ",
+            "outside the model's vocabulary of 37",
+        ],
+    );
+    project.write("words/vocab.txt", words.replace("[CLS]", "CLS"));
+    let ran = project.run(&["run", "graph.toml", "--quiet"]);
+    ran.failed_with(1, "bad-model", &["it lacks `[CLS]`", "graph.toml:8:14"]);
+    std::fs::remove_file(project.path("words/vocab.txt")).unwrap();
+    let ran = project.run(&["check", "graph.toml"]);
+    let part = "`words` has neither `tokenizer.json` nor `vocab.txt`";
+    ran.failed_with(2, "model-missing", &[part, "graph.toml:8:14"]);
+}
+
+#[test]
+fn an_output_that_cannot_be_written() {
+    let project = project("a.csv", "text\nfine\n").file("out.jsonl/x", "");
+    let ran = project.run(&["run", "graph.toml"]);
+    ran.failed_with(
+        2,
+        "is-directory",
+        &["`out.jsonl` is a directory", "graph.toml:9:13"],
+    );
+}

@@ -1,0 +1,17 @@
+//! Segue as its users meet it: the real binary, in a folder of its own.
+//!
+//! `UPDATE=1 cargo test --release --test suite` rewrites the golden files.
+
+mod errors;
+mod examples;
+mod graphs;
+mod harness;
+mod input;
+mod memory;
+mod new_stage;
+mod plugins;
+mod reference;
+mod report;
+mod resume;
+mod splits;
+mod tiny;

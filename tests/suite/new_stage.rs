@@ -1,0 +1,115 @@
+//! A new plugin project builds, passes its own test, and runs as it is.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Project, beside_this};
+
+/// What `my-count` gives for the texts of its project, words of one letter left out.
+fn words() -> Vec<Value> {
+    [5, 3, 3].map(|words| json!(words)).to_vec()
+}
+
+fn counted(project: &Project) -> Vec<Value> {
+    let rows = project.lines("my-count/out.jsonl");
+    rows.iter().map(|row| row["words"].clone()).collect()
+}
+
+#[test]
+fn a_stage_in_c() {
+    let project = Project::new();
+    let ran = project.run(&["new-stage", "my-count", "--lang", "c"]).ok();
+    assert_eq!(ran.stdout, "cd my-count\nmake\nsegue run graph.toml\n");
+    let mut make = Command::new("make");
+    make.args(["-C", "my-count"]);
+    let ran = project.program(make);
+    assert!(!ran.stderr.contains("warning"), "{ran}");
+    project.run(&["check", "my-count/graph.toml"]).ok();
+    project.run(&["run", "my-count/graph.toml"]).ok();
+    assert_eq!(counted(&project), words());
+    let page = project
+        .command(&["stages", "my-count"])
+        .env("SEGUE_PLUGIN_PATH", project.path("my-count"))
+        .output()
+        .unwrap();
+    let page = String::from_utf8(page.stdout).unwrap();
+    assert!(page.starts_with("my-count 1.0.0\n"), "{page}");
+}
+
+/// A target folder within this project's own, so that a second run has little to do.
+fn target() -> PathBuf {
+    let release = beside_this("").parent().unwrap().to_owned();
+    release.ancestors().nth(1).unwrap().join("new-stage")
+}
+
+/// Cargo in the new project, without network if that is possible.
+fn cargo(project: &Project, arguments: &[&str]) {
+    let command = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO"));
+        command.args(arguments).args(more);
+        command.args(["--manifest-path", "my-count/Cargo.toml"]);
+        command.env("CARGO_TARGET_DIR", target());
+        // What cargo sets for this test must not change what is built.
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy();
+            if name.starts_with("CARGO_PKG") || name.starts_with("CARGO_MANIFEST") {
+                command.env_remove(&*name);
+            }
+        }
+        command
+    };
+    let offline = project.prepare(command(&["--offline"])).output().unwrap();
+    if !offline.status.success() {
+        project.program(command(&[]));
+    }
+}
+
+#[test]
+fn a_stage_in_rust() {
+    let project = Project::new();
+    let ran = project.run(&["new-stage", "my-count"]).ok();
+    let expected = "cd my-count\ncargo build --release\nsegue run graph.toml\n";
+    assert_eq!(ran.stdout, expected);
+    cargo(&project, &["build", "--release"]);
+    let library = "release/libsegue_my_count.so";
+    let built = std::fs::read(target().join(library)).unwrap();
+    project.write(&format!("my-count/target/{library}"), built);
+    project.run(&["run", "my-count/graph.toml"]).ok();
+    assert_eq!(counted(&project), words());
+    cargo(&project, &["test", "--release", "--quiet"]);
+}
+
+#[test]
+fn a_name_that_cannot_be_one_is_refused() {
+    for name in [
+        "My-Count",
+        "my_count",
+        "-count",
+        "my--count",
+        "7up",
+        "",
+        "a/b",
+        "..",
+        "read",
+    ] {
+        let project = Project::new();
+        let ran = project.run(&["new-stage", "--", name]);
+        let part = format!("`{name}` cannot name an operator");
+        ran.failed_with(2, "bad-name", &[&part, "help: use lower case words"]);
+        let left = std::fs::read_dir(project.path("")).unwrap().count();
+        assert_eq!(left, 0, "{name}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_there_stays_as_it_is() {
+    for existing in ["my-count/notes.txt", "my-count"] {
+        let project = Project::new().file(existing, "mine");
+        let ran = project.run(&["new-stage", "my-count", "--lang", "c"]);
+        ran.failed_with(2, "exists", &["`my-count` is there already"]);
+        assert_eq!(project.read(existing), "mine");
+        assert!(!Path::new(&project.path("my-count/Makefile")).exists());
+    }
+}

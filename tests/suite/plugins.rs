@@ -1,0 +1,431 @@
+//! Plugins: found, run, held to their examples, refused, and caught when they fail.
+
+use std::path::Path;
+
+use crate::harness::{Project, ROOT, Ran, compile, compile_word_count, reviews};
+
+/// `reviews.csv` through one stage, in batches of 4.
+fn graph(plugin: &str, rest: &str) -> String {
+    format!(
+        "format = 1
+[stream]
+batch = 4
+[stage.reviews]
+plugin = \"read\"
+with.path = \"reviews.csv\"
+[stage.odd]
+plugin = \"{plugin}\"
+from = \"reviews\"
+{rest}
+[stage.out]
+plugin = \"write\"
+from = \"odd\"
+with.path = \"out.jsonl\"
+"
+    )
+}
+
+fn project(plugin: &str, rest: &str) -> Project {
+    Project::with_graph(&graph(plugin, rest)).file("reviews.csv", reviews(40))
+}
+
+fn words(project: &Project) -> Vec<u64> {
+    let rows = project.lines("out.jsonl");
+    rows.iter()
+        .map(|row| row["words"].as_u64().unwrap())
+        .collect()
+}
+
+/// Words of each review, counted here.
+fn expected_words() -> Vec<u64> {
+    let text = reviews(40);
+    let lines = text.lines().skip(1);
+    lines.map(|line| line.split(' ').count() as u64).collect()
+}
+
+#[test]
+fn a_plugin_in_c_is_found_on_the_search_path() {
+    let project = project("word-count", "").look_in("plugins");
+    compile_word_count(&project.path("plugins"));
+    project.run_graph(&[]);
+    assert_eq!(words(&project), expected_words());
+    let list = project.run(&["stages"]).ok().stdout;
+    assert!(
+        list.contains("\nword-count  Counts the words of a text.\n"),
+        "{list}"
+    );
+    let page = project.run(&["stages", "word-count"]).ok().stdout;
+    for part in [
+        "word-count 1.0.0\n",
+        "libsegue_word_count.so",
+        "with.shortest (integer, default 1)",
+    ] {
+        assert!(page.contains(part), "{page}");
+    }
+}
+
+#[test]
+fn a_plugin_is_found_by_a_path_from_the_graph_file() {
+    for plugin in [
+        "lib/libsegue_word_count.so",
+        "./lib/libsegue_word_count.so",
+        "lib/libsegue_word_count.so#word-count",
+    ] {
+        let project = Project::new()
+            .file("graphs/graph.toml", graph(plugin, ""))
+            .file("graphs/reviews.csv", reviews(40));
+        compile_word_count(&project.path("graphs/lib"));
+        let ran = project.run(&["run", "graphs/graph.toml"]).ok();
+        assert!(ran.stderr.contains("40 reviews in "), "{ran}");
+        let rows = project.lines("graphs/out.jsonl");
+        assert_eq!(rows.len(), expected_words().len());
+    }
+}
+
+#[test]
+fn a_library_has_only_its_own_operators() {
+    let project = project("test-plugin/libtest_plugin.so#nothing", "").test_plugin();
+    project.run(&["check", "graph.toml"]).failed_with(
+        2,
+        "unknown-plugin",
+        &[
+            "`test-plugin/libtest_plugin.so` has no operator `nothing`",
+            "graph.toml:8:10",
+        ],
+    );
+}
+
+#[test]
+fn an_option_that_only_the_plugin_can_judge_is_underlined() {
+    let project = project("word-count", "with.shortest = -1").look_in("plugins");
+    compile_word_count(&project.path("plugins"));
+    let text = project.run(&["check", "graph.toml"]).failed(2);
+    let expected = "\
+error[bad-option]: `shortest` must not be negative
+  --> graph.toml:10:17
+10 | with.shortest = -1
+   |                 ^^
+
+graph.toml: 1 error
+";
+    assert_eq!(text, expected);
+}
+
+/// Compiles `plugins/table.c` with `flags`, and checks a graph that names it.
+fn refused(flags: &[&str]) -> Ran {
+    let project = project("lib/odd.so", "");
+    let source = Path::new(ROOT).join("tests/suite/plugins/table.c");
+    compile(&source, &project.path("lib/odd.so"), flags);
+    project.run(&["check", "graph.toml"])
+}
+
+#[test]
+fn a_plugin_for_another_abi_is_refused() {
+    for (flag, version) in [
+        ("-DMAJOR=2", "2.0"),
+        ("-DMAJOR=0", "0.0"),
+        ("-DMINOR=9", "1.9"),
+    ] {
+        refused(&[flag]).failed_with(
+            2,
+            "plugin-abi",
+            &[
+                &format!("`lib/odd.so` is built for plugin ABI {version}; this Segue has 1.0\n"),
+                "graph.toml:8:10",
+                "help: build it again",
+            ],
+        );
+    }
+}
+
+#[test]
+fn what_is_no_plugin_is_refused() {
+    for (flag, part) in [
+        (
+            "-DMAGIC=7",
+            "is not a Segue plugin: its table has the wrong magic",
+        ),
+        (
+            "-DSYMBOL=something",
+            "is not a Segue plugin: it has no `segue_plugin_table`",
+        ),
+        ("-DTABLE=NULL", "`segue_plugin_table` gives no table"),
+        ("-DSIZE=32", "has a table of 32 bytes, not "),
+        (
+            "-DPROCESS=NULL",
+            "lacks a function that every plugin must have",
+        ),
+        (
+            "-DMANIFEST=\"operators\"",
+            "the plugin's manifest cannot be read",
+        ),
+        ("-DMANIFEST=\"[7]\"", "the plugin's manifest cannot be read"),
+    ] {
+        refused(&[flag]).failed_with(2, "bad-plugin", &[part, "graph.toml:8:10"]);
+    }
+}
+
+#[test]
+fn a_library_that_crashes_takes_only_its_probe_down() {
+    for (flag, part) in [
+        (
+            "-DAT_LOAD=abort()",
+            "`lib/odd.so` died (signal: 6 (SIGABRT)",
+        ),
+        (
+            "-DAT_LOAD=*(volatile int*)8=1",
+            "`lib/odd.so` died (signal: 11 (SIGSEGV)",
+        ),
+        ("-DAT_LOAD=_exit(3)", "`lib/odd.so` died (exit status: 3)"),
+        ("-DAT_LOAD=_exit(0)", "`lib/odd.so` printed no manifest"),
+    ] {
+        refused(&[flag]).failed_with(2, "bad-plugin", &[part, "while it was probed"]);
+    }
+}
+
+#[test]
+fn a_library_that_hangs_is_given_up() {
+    let parts = ["`lib/odd.so` hung while it was probed"];
+    refused(&["-DAT_LOAD=for(;;)pause()"]).failed_with(2, "bad-plugin", &parts);
+}
+
+#[test]
+fn a_text_named_so_is_refused() {
+    let project = project("lib/odd.so", "").file("lib/odd.so", "not a library\n");
+    let parts = ["`lib/odd.so` is not a library this system can load: "];
+    let ran = project.run(&["check", "graph.toml"]);
+    ran.failed_with(2, "bad-plugin", &parts);
+}
+
+#[test]
+fn a_bad_library_beside_good_ones_is_listed_and_stops_nothing() {
+    let project = project("word-count", "")
+        .file("plugins/broken.so", "not a library\n")
+        .look_in("plugins");
+    compile_word_count(&project.path("plugins"));
+    let list = project.run(&["stages"]).ok().stdout;
+    assert!(list.contains("\nnot usable:\n"), "{list}");
+    assert!(
+        list.contains("plugins/broken.so` is not a library"),
+        "{list}"
+    );
+    project.run_graph(&[]);
+    assert_eq!(words(&project), expected_words());
+}
+
+#[test]
+fn a_failure_without_a_reason_is_told() {
+    let project = project("lib/odd.so", "");
+    let source = Path::new(ROOT).join("tests/suite/plugins/table.c");
+    compile(&source, &project.path("lib/odd.so"), &[]);
+    let parts =
+        ["`odd` failed on batch 0 of 4 rows: the plugin failed with status 7 and no reason"];
+    let ran = project.run(&["run", "graph.toml", "--quiet"]);
+    ran.failed_with(1, "plugin-error", &parts);
+}
+
+/// An operator that breaks the contract at batch 6, on 1 and on 2 workers: one error,
+/// and what was committed before it is the start of what a good run gives.
+fn breaks(operator: &str, code: &str, message: &str) {
+    let good = project(operator, "with.at = 99").test_plugin();
+    good.run_graph(&[]);
+    let good = good.read("out.jsonl");
+    assert!(good.lines().count() == 40, "{good}");
+    for workers in ["1", "2"] {
+        let bad = project(operator, "replicas = 2\nwith.at = 6").test_plugin();
+        let text = bad
+            .run(&["run", "graph.toml", "--workers", workers, "--quiet"])
+            .failed_with(1, code, &[message, "--> graph.toml:"]);
+        let place = if code == "bad-option" { "11:11" } else { "7:8" };
+        assert!(text.contains(&format!("graph.toml:{place}\n")), "{text}");
+        let committed = bad.read("out.jsonl");
+        assert!(good.starts_with(&committed), "{committed}");
+        let rows = bad.lines("out.jsonl").len();
+        assert!(
+            rows <= 24 && rows.is_multiple_of(4),
+            "{rows} rows are committed"
+        );
+        let journal = bad.lines("out.jsonl.journal");
+        if let Some(last) = journal.iter().skip(1).last() {
+            assert_eq!(last["sinks"]["out"], committed.len());
+            assert_eq!(last["done"], false);
+        }
+    }
+}
+
+#[test]
+fn a_panic_is_an_error_of_the_batch() {
+    breaks(
+        "panics",
+        "plugin-panic",
+        "`odd` failed on batch 6 of 4 rows: the plugin panicked at tests/plugin/src/faults.rs:",
+    );
+}
+
+#[test]
+fn too_few_rows() {
+    let message = "`odd` failed on batch 6 of 4 rows: it gave 3 rows for 4\n";
+    breaks("loses-a-row", "row-count", message);
+}
+
+#[test]
+fn two_batches_for_one() {
+    let message = "`odd` failed on batch 6 of 4 rows: it gave 2 batches for one\n";
+    breaks("gives-twice", "row-count", message);
+}
+
+#[test]
+fn a_column_of_another_type() {
+    let message = "`odd` failed on batch 6 of 4 rows: it gave `number` as `Utf8`, not as `u64`\n";
+    breaks("gives-text", "bad-output", message);
+}
+
+#[test]
+fn a_column_that_is_not_there() {
+    let message = "`odd` failed on batch 6 of 4 rows: it did not give the column `number`\n";
+    breaks("gives-nothing", "bad-output", message);
+}
+
+#[test]
+fn rows_out_of_order() {
+    let message = "`odd` failed on batch 6 of 4 rows: its column `row` does not name input rows in ascending order\n";
+    breaks("rows-backwards", "row-count", message);
+}
+
+#[test]
+fn rows_after_their_batch() {
+    let message = "`odd` failed on batch 6: it gave rows at the end of a time, but does not declare its rows as new\n";
+    breaks("late", "row-count", message);
+}
+
+#[test]
+fn a_blamed_option_is_underlined() {
+    let message = "`odd` failed on batch 6 of 4 rows: `at` must not be 6\n";
+    breaks("refuses", "bad-option", message);
+}
+
+#[test]
+fn a_stage_that_does_not_start() {
+    for workers in ["1", "2"] {
+        let rest = "replicas = 2\nwith.blamed = true";
+        let project = project("will-not-start", rest).test_plugin();
+        let parts = ["`odd` failed to start: worker ", "graph.toml:11:15"];
+        project
+            .run(&["run", "graph.toml", "--workers", workers, "--quiet"])
+            .failed_with(1, "bad-option", &parts);
+        assert_eq!(project.read("out.jsonl"), "");
+    }
+}
+
+#[test]
+fn rows_held_back_until_the_end_of_a_time() {
+    let project = project("hoard", "").test_plugin();
+    project.run_graph(&[]);
+    let rows = project.lines("out.jsonl");
+    assert_eq!(rows.len(), 10);
+    let text = reviews(40);
+    let texts: Vec<&str> = text.lines().skip(1).map(|line| &line[2..]).collect();
+    for (row, batch) in rows.iter().zip(texts.chunks(4)) {
+        assert_eq!(row["texts"], 4);
+        let longest = batch.iter().max_by_key(|text| text.len()).unwrap();
+        assert_eq!(row["longest"], *longest);
+        assert_eq!(row.as_object().unwrap().len(), 2, "{row}");
+    }
+    let alone = project.read("out.jsonl");
+    project.run_graph(&["--workers", "2", "--set", "odd.replicas=2"]);
+    assert_eq!(project.read("out.jsonl"), alone);
+}
+
+#[test]
+fn mapped_rows_keep_the_columns_of_the_rows_they_came_from() {
+    let project = project("every-other", "").test_plugin();
+    for batch in ["4", "40"] {
+        project.run_graph(&["--set", &format!("stream.batch={batch}")]);
+        let text = reviews(40);
+        let rows = project.lines("out.jsonl");
+        assert_eq!(rows.len(), 20);
+        for (row, line) in rows.iter().zip(text.lines().skip(1).step_by(2)) {
+            assert_eq!(row["text"], line[2..]);
+        }
+        let reviews = rows.iter().map(|row| row["review"].as_u64().unwrap());
+        assert_eq!(
+            reviews.collect::<Vec<_>>(),
+            (0..40).step_by(2).collect::<Vec<_>>()
+        );
+    }
+}
+
+const LOOP: &str = "format = 1
+[stream]
+batch = 4
+window = 3
+[stage.reviews]
+plugin = \"read\"
+with.path = \"reviews.csv\"
+[stage.zero]
+plugin = \"zero\"
+from = \"reviews\"
+[stage.step]
+plugin = \"add-one\"
+from = \"zero\"
+loop = \"again\"
+[stage.again]
+plugin = \"reached\"
+from = \"step\"
+with.most = 5
+with.keep = false
+[stage.done]
+plugin = \"reached\"
+from = \"step\"
+with.most = 5
+with.keep = true
+[stage.out]
+plugin = \"write\"
+from = \"done\"
+with.path = \"out.csv\"
+with.columns = [\"review\", \"trips\", \"text\"]
+";
+
+#[test]
+fn a_loop_ends_when_no_row_goes_round_again() {
+    let project = Project::with_graph(LOOP)
+        .file("reviews.csv", reviews(40))
+        .test_plugin();
+    let mut outputs = Vec::new();
+    for more in [
+        &["--workers", "1"][..],
+        &["--workers", "2"],
+        &["--workers", "2", "--set", "step.replicas=2"],
+        &["--workers", "3", "--set", "again.replicas=3"],
+    ] {
+        project.run_graph(&[more, &["--quiet"]].concat());
+        outputs.push(project.read("out.csv"));
+    }
+    let text = reviews(40);
+    let texts: Vec<&str> = text.lines().skip(1).map(|line| &line[2..]).collect();
+    let mut rows: Vec<String> = outputs[0].lines().skip(1).map(str::to_owned).collect();
+    rows.sort_by_key(|row| row.split(',').next().unwrap().parse::<usize>().unwrap());
+    let row = |(review, text): (usize, &&str)| format!("{review},{},{text}", review % 5 + 1);
+    assert_eq!(rows, texts.iter().enumerate().map(row).collect::<Vec<_>>());
+    for output in &outputs {
+        assert_eq!(output, &outputs[0], "another order");
+    }
+}
+
+#[test]
+fn segments_overlap_and_no_more_than_the_window_is_in_flight() {
+    for window in [1_u64, 3, 8] {
+        let rest = format!("with.ahead = {window}\nsplit = 2");
+        let project = project("gate", &rest).test_plugin();
+        let set = format!("stream.window={window}");
+        project.run_graph(&["--workers", "2", "--set", &set, "--quiet"]);
+        let rows = project.lines("out.jsonl");
+        assert_eq!(rows.len(), 40);
+        let most = rows.iter().map(|row| row["ahead"].as_u64().unwrap()).max();
+        assert_eq!(
+            most,
+            Some(window),
+            "batches in flight with a window of {window}"
+        );
+    }
+}
