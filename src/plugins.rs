@@ -428,8 +428,9 @@ impl Default for Plugins {
 }
 
 impl Plugins {
-    /// Looks in the folders of `SEGUE_PLUGIN_PATH`, then beside the binary, then in
-    /// `deps` beside it, where `cargo run` puts them.
+    /// Looks in the folders of `SEGUE_PLUGIN_PATH`, then in `deps` beside the binary,
+    /// where `cargo run` puts them (and leaves older ones beside the binary as they are),
+    /// then beside the binary.
     pub fn new() -> Self {
         let variable = std::env::var_os(PATH_VARIABLE).unwrap_or_default();
         let named = std::env::split_paths(&variable).filter(|p| !p.as_os_str().is_empty());
@@ -438,8 +439,8 @@ impl Plugins {
             .ok()
             .and_then(|exe| Some(exe.parent()?.to_owned()));
         if let Some(beside) = beside {
-            folders.push((beside.clone(), false));
             folders.push((beside.join("deps"), false));
+            folders.push((beside, false));
         }
         Plugins {
             folders,

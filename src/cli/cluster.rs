@@ -152,11 +152,17 @@ pub fn weights(plan: &Plan, device: usize) -> u64 {
         .sum()
 }
 
-/// Joins the other devices of the cluster.
+/// Joins the other devices of the cluster, as generation `generation` of the run or, if
+/// they are further, as theirs.
 ///
 /// # Errors
 /// What keeps them from coming together
-pub fn join(target: &Target, plan: &Plan, file: &Path) -> Result<Here, Diagnostic> {
+pub fn join(
+    target: &Target,
+    plan: &Plan,
+    file: &Path,
+    generation: u64,
+) -> Result<Here, Diagnostic> {
     let device = target.device;
     let Some(cluster) = target.cluster.as_ref().filter(|one| one.devices.len() > 1) else {
         return Ok(Here {
@@ -168,25 +174,33 @@ pub fn join(target: &Target, plan: &Plan, file: &Path) -> Result<Here, Diagnosti
     let identity = Identity::load(folder, &cluster.devices[device].name)
         .map_err(|e| Diagnostic::new(e.code(), e.to_string()))?;
     let failed = |e: MeshError| Diagnostic::new(e.code(), e.to_string());
-    let (tell, lost) = unbounded();
-    let mesh = cluster::form(Formation {
-        cluster,
-        me: device,
-        identity: &identity,
-        plan_hash: fingerprint(plan).bytes(),
-        generation: 0,
-        listener: cluster::listen(cluster, device).map_err(failed)?,
-        log: Arc::new(|line| eprintln!("{line}")),
-        // With the run over nobody listens any more.
-        on_loss: Arc::new(move |loss| drop(tell.send(loss))),
-    });
-    Ok(Here {
-        device,
-        network: Some(Network {
-            mesh: mesh.map_err(failed)?,
-            lost,
-        }),
-    })
+    let mut generation = generation;
+    loop {
+        let (tell, lost) = unbounded();
+        let formed = cluster::form(Formation {
+            cluster,
+            me: device,
+            identity: &identity,
+            plan_hash: fingerprint(plan).bytes(),
+            generation,
+            listener: cluster::listen(cluster, device).map_err(failed)?,
+            log: Arc::new(|line| eprintln!("{line}")),
+            // With the run over nobody listens any more.
+            on_loss: Arc::new(move |loss| drop(tell.send(loss))),
+        });
+        match formed {
+            Ok(mesh) => {
+                return Ok(Here {
+                    device,
+                    network: Some(Network { mesh, lost }),
+                });
+            }
+            Err(MeshError::Outdated { generation: theirs }) if theirs > generation => {
+                generation = theirs;
+            }
+            Err(error) => return Err(failed(error)),
+        }
+    }
 }
 
 /// What all devices must agree on: stages, their places and options, but for paths,

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+mod agent;
 mod bench;
 mod check;
 mod cluster;
@@ -33,6 +34,8 @@ struct Cli {
 enum Command {
     /// Run a graph
     Run(run::RunArgs),
+    /// Run this device's part of a graph, again whenever another device was lost
+    Agent(agent::AgentArgs),
     /// Find every error of a graph without running it
     Check(GraphArgs),
     /// Show the plan: which worker runs what, and which columns cross each edge
@@ -75,7 +78,13 @@ pub enum Failed {
     Wrong(String),
     /// It failed while running: exit code 1.
     Running(String),
+    /// Another device failed it, and a later generation may succeed: exit code 75, but
+    /// only under an agent.
+    Again(String),
 }
+
+/// The exit code that tells an agent to try again, as `sysexits.h` has it.
+pub const AGAIN: u8 = 75;
 
 type Outcome = Result<(), Failed>;
 
@@ -98,6 +107,7 @@ pub fn main() -> ExitCode {
     }
     let outcome = match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Agent(arguments) => agent::agent(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Stages(arguments) => stages::stages(&arguments),
@@ -109,6 +119,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed::Wrong(text)) => complain(&text, 2),
         Err(Failed::Running(text)) => complain(&text, 1),
+        Err(Failed::Again(text)) => complain(&text, AGAIN),
     }
 }
 

@@ -32,6 +32,24 @@ pub struct RunArgs {
     /// Show no progress and no summary
     #[arg(long)]
     quiet: bool,
+    /// Under an agent: how many runs there were before
+    #[arg(long, hide = true)]
+    generation: Option<u64>,
+}
+
+impl RunArgs {
+    /// The device that this is, if it is one of a cluster.
+    pub fn device(&self) -> Option<&str> {
+        self.graph.device.as_deref()
+    }
+
+    /// A failure of the mesh or of another device.
+    fn again(&self, text: String) -> Failed {
+        match self.generation {
+            Some(_) => Failed::Again(text),
+            None => Failed::Running(text),
+        }
+    }
 }
 
 /// Runs the graph, then writes report and summary.
@@ -47,12 +65,20 @@ pub fn run(arguments: &RunArgs) -> Outcome {
         let error = error.help("add `--device NAME`").render(&loaded.sources);
         return Err(Failed::Wrong(error));
     }
-    let here = join(
-        &loaded.target,
-        &loaded.plan,
-        cluster.unwrap_or(Path::new("")),
-    )
-    .map_err(|error| Failed::Running(error.render(&loaded.sources)))?;
+    if arguments.generation.is_some() {
+        std::thread::spawn(end_with_stdin);
+    }
+    let file = cluster.unwrap_or(Path::new(""));
+    let generation = arguments.generation.unwrap_or(0);
+    let here = join(&loaded.target, &loaded.plan, file, generation).map_err(|error| {
+        let again = ["missing-devices", "cannot-listen"].contains(&error.code.as_str());
+        let text = error.render(&loaded.sources);
+        if again {
+            arguments.again(text)
+        } else {
+            Failed::Running(text)
+        }
+    })?;
     let options = RunOptions {
         resume: arguments.resume,
         strict: arguments.strict,
@@ -64,7 +90,13 @@ pub fn run(arguments: &RunArgs) -> Outcome {
     let result = dataflow::run_here(plan, &loaded.operators, &options, here, watch);
     display.clear();
     let report = result.map_err(|failure| {
-        Failed::Running(render_failure(failure, &loaded.plan, &loaded.sources))
+        let lost = failure.code == "device-lost";
+        let text = render_failure(failure, &loaded.plan, &loaded.sources);
+        if lost {
+            arguments.again(text)
+        } else {
+            Failed::Running(text)
+        }
     })?;
     // Another device commits, and reports.
     let Some(mut report) = report else {
@@ -78,6 +110,13 @@ pub fn run(arguments: &RunArgs) -> Outcome {
         eprint!("{}", summary(&report, &loaded.plan));
     }
     Ok(())
+}
+
+/// An agent holds the other end of stdin: when it is gone, this process is too.
+fn end_with_stdin() {
+    // Whatever ends the reading, the agent is not there any more.
+    let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+    std::process::exit(1);
 }
 
 /// `--rejects` and `--report` must not name a file of the graph: it would be lost.

@@ -2,8 +2,9 @@
 
 /// A frame's kind and length, in big-endian: one byte and three.
 pub const HEADER_BYTES: usize = 4;
-/// So much that frame and header fill four TLS records.
-pub const DATA_BYTES_MAX: usize = (1 << 16) - HEADER_BYTES;
+/// More than timely writes at once as a rule, and little enough to be sealed while a
+/// reader waits for TLS: tens of microseconds.
+pub const DATA_BYTES_MAX: usize = 1 << 18;
 /// The longest reason that a device may give for leaving.
 pub const REASON_BYTES_MAX: usize = 1024;
 

@@ -17,6 +17,8 @@ use rustls::Connection;
 use super::frame::{self, HEADER_BYTES, Kind};
 use super::loss::LossReason;
 
+/// How long a peer that is left has to take note of it.
+const LEAVING_SECONDS_MAX: Duration = Duration::from_secs(1);
 /// Sealed bytes taken from the socket at once.
 const READ_BYTES: usize = 1 << 17;
 
@@ -31,6 +33,8 @@ pub struct Link {
     wrote: AtomicBool,
     /// Whether nothing is to be sent any more.
     ended: AtomicBool,
+    /// Whether the connection is to be cut if the peer does not do it.
+    leaving: AtomicBool,
     sent_bytes: AtomicU64,
     received_bytes: AtomicU64,
     patience: Duration,
@@ -91,6 +95,7 @@ impl Link {
             writer: Mutex::default(),
             wrote: AtomicBool::new(false),
             ended: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
             sent_bytes: AtomicU64::new(0),
             received_bytes: AtomicU64::new(0),
             patience,
@@ -140,13 +145,18 @@ impl Link {
     /// # Errors
     /// Why it could not
     pub fn send(&self, kind: Kind, bytes: &[u8]) -> Result<(), LossReason> {
-        self.write(&mut lock(&self.writer), kind, bytes)
+        let mut writer = lock(&self.writer);
+        match self.ended.load(Ordering::SeqCst) {
+            true => Err(LossReason::Closed),
+            false => self.write(&mut writer, kind, bytes),
+        }
     }
 
     /// Sends the frame after which nothing follows; of several, the first counts.
     pub fn send_last(&self, kind: Kind, bytes: &[u8]) {
         let mut writer = lock(&self.writer);
         if !self.ended.swap(true, Ordering::SeqCst) {
+            self.leaving.store(kind == Kind::Leave, Ordering::SeqCst);
             // Whether it arrives or not, this is the end.
             let _ = self.write(&mut writer, kind, bytes);
             let _ = self.tcp.shutdown(Shutdown::Write);
@@ -256,6 +266,9 @@ fn keep(link: &Weak<Link>, tick: Duration) {
     loop {
         std::thread::sleep(tick);
         let Some(link) = link.upgrade() else { return };
+        if link.ended.load(Ordering::SeqCst) {
+            break;
+        }
         if link.wrote.swap(false, Ordering::Relaxed) {
             continue;
         }
@@ -263,12 +276,18 @@ fn keep(link: &Weak<Link>, tick: Duration) {
         let Ok(mut writer) = link.writer.try_lock() else {
             continue;
         };
-        if link.ended.load(Ordering::SeqCst) {
-            return;
+        if !link.ended.load(Ordering::SeqCst) {
+            // A failure cuts the link, which its reader notices.
+            let _ = link.write(&mut writer, Kind::Ping, &[]);
+            link.wrote.store(false, Ordering::Relaxed);
         }
-        // A failure cuts the link, which its reader notices.
-        let _ = link.write(&mut writer, Kind::Ping, &[]);
-        link.wrote.store(false, Ordering::Relaxed);
+    }
+    if link
+        .upgrade()
+        .is_some_and(|link| link.leaving.load(Ordering::SeqCst))
+    {
+        std::thread::sleep(LEAVING_SECONDS_MAX);
+        link.upgrade().inspect(|link| link.cut());
     }
 }
 

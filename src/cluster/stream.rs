@@ -131,17 +131,14 @@ impl Shared {
     fn end_writing(&self) {
         let mut fate = lock(&self.fate);
         fate.writer_done = true;
-        let finished = fate.finished;
+        let (finished, over) = (fate.finished, fate.over);
         drop(fate);
         self.fate_changed.notify_all();
-        if !finished {
+        match finished {
             // No device has this number: none is to blame.
-            self.leave(self.names.len(), UNSAID);
-        }
-        match lock(&self.fate).over {
-            false => self.link.send_last(Kind::End, &[]),
-            // Wakes the reader, who may wait for a peer that hangs.
-            true => self.link.cut(),
+            false => self.leave(self.names.len(), UNSAID),
+            true if !over => self.link.send_last(Kind::End, &[]),
+            true => {}
         }
     }
 
@@ -166,6 +163,9 @@ impl Shared {
             return 0;
         }
         if over {
+            // A connection closed with bytes unread is reset, and what this device has
+            // said last might not arrive. The link is cut soon, if not by the peer.
+            while self.link.next(buffer).is_ok() {}
             return self.read_end(buffer);
         }
         match self.link.next(buffer) {
@@ -193,11 +193,12 @@ impl Shared {
         if lock(&self.fate).over {
             return;
         }
-        if let Err(reason) = self.link.send(Kind::Data, bytes) {
+        match self.link.send(Kind::Data, bytes) {
+            // The reader finds out why: there may be words of the peer's to be read yet.
+            Ok(()) | Err(LossReason::Closed | LossReason::Failed(_)) => {}
             // A device that has ended its run needs none of this.
-            if !lock(&self.fate).peer_ended {
-                self.lose(self.device, reason);
-            }
+            Err(_) if lock(&self.fate).peer_ended => {}
+            Err(reason) => self.lose(self.device, reason),
         }
     }
 }

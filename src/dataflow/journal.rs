@@ -161,7 +161,8 @@ fn failed(path: &Path, error: &dyn std::error::Error) -> Failure {
 }
 
 /// What makes two runs the same as far as their output goes: stages, options, and the
-/// size and time of the files they read. Batch size, workers and splits do not.
+/// size and time of the files they read. Workers and splits do not, nor does the batch
+/// size of a single source.
 pub fn header(graph: &Graph) -> Value {
     let mut stages = serde_json::Map::new();
     for stage in &graph.stages {
@@ -183,7 +184,13 @@ pub fn header(graph: &Graph) -> Value {
             stages.insert(stage.file_name.clone(), whole);
         }
     }
-    json!({"segue-journal": 1, "stages": stages})
+    let sources = graph
+        .stages
+        .iter()
+        .filter(|stage| stage.operator.role == Role::Source);
+    // Batches of several sources take turns, so there the order of rows depends on it.
+    let batch = (sources.count() > 1).then_some(graph.batch);
+    json!({"segue-journal": 1, "batch": batch, "stages": stages})
 }
 
 fn options_but_range(stage: &Stage) -> Value {
@@ -243,7 +250,7 @@ fn other_run(path: &Path, old: &Value, new: &Value) -> Failure {
     let changed = names.filter(|name| old.get(*name) != new.get(*name)).min();
     let what = match changed {
         Some(name) => format!("stage `{name}` or a file it reads has changed since"),
-        None => "it is of another version".to_owned(),
+        None => "the batch size or the version has changed since".to_owned(),
     };
     let message = format!("the journal `{}` cannot be resumed: {what}", path.display());
     let help = Some("leave out `--resume` to start afresh".to_owned());

@@ -186,7 +186,9 @@ fn who_is_missing_is_named() {
     let devices = devices(3);
     let (first, third) = std::thread::scope(|scope| {
         let first = scope.spawn(|| devices.form(0, usual(&devices)));
-        let third = scope.spawn(|| devices.form(2, usual(&devices)));
+        let mut patient = usual(&devices);
+        patient.cluster.as_mut().unwrap().mesh.connect = std::time::Duration::from_secs(3);
+        let third = scope.spawn(|| devices.form(2, patient));
         (error(first.join().unwrap()), error(third.join().unwrap()))
     });
     let MeshError::Missing { missing, .. } = &first else {

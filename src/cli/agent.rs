@@ -1,0 +1,84 @@
+//! `segue agent`: a small supervisor. It runs this device's part of a graph, and when a
+//! device is lost, again, as the next generation, from the last commit on.
+
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use clap::Args;
+
+use super::run::RunArgs;
+use super::{AGAIN, Failed, Outcome};
+use crate::diagnostic::{Diagnostic, Sources};
+
+/// `segue agent`
+#[derive(Args)]
+pub struct AgentArgs {
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// Before another generation, so that a lost device is not asked for in a busy loop.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// Runs generation after generation until one is complete, or fails by itself.
+pub fn agent(arguments: &AgentArgs) -> Outcome {
+    if arguments.run.device().is_none() {
+        let error = Diagnostic::new("missing-device", "an agent needs a cluster and a device");
+        let error = error.help("add `--cluster FILE --device NAME`");
+        return Err(Failed::Wrong(error.render(&Sources::new())));
+    }
+    for generation in 0_u64.. {
+        let ended = start(generation).and_then(|mut child| {
+            // Waiting would close it, which is what tells the child that we are gone.
+            let _pipe = child.stdin.take();
+            child.wait()
+        });
+        let status = ended.map_err(|e| {
+            Failed::Running(format!("error[internal]: cannot start a generation: {e}\n"))
+        })?;
+        match verdict(status) {
+            Verdict::Done => return Ok(()),
+            // The generation has said what is wrong.
+            Verdict::Failed(2) => return Err(Failed::Wrong(String::new())),
+            Verdict::Failed(_) => return Err(Failed::Running(String::new())),
+            Verdict::Again => {
+                eprintln!(
+                    "generation {generation} ended, here is generation {}",
+                    generation + 1
+                );
+                std::thread::sleep(PAUSE);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// This command as `run`, resuming. Its stdin is a pipe that closes when this process
+/// ends, whatever the reason, and then it ends too.
+fn start(generation: u64) -> std::io::Result<Child> {
+    let arguments = std::env::args_os().skip(1);
+    let rest = arguments.skip_while(|argument| argument != "agent").skip(1);
+    Command::new(std::env::current_exe()?)
+        .arg("run")
+        .args(rest.filter(|argument| argument != "--resume"))
+        .arg("--resume")
+        .arg(format!("--generation={generation}"))
+        .stdin(Stdio::piped())
+        .spawn()
+}
+
+enum Verdict {
+    Done,
+    Again,
+    Failed(i32),
+}
+
+fn verdict(status: ExitStatus) -> Verdict {
+    match status.code() {
+        Some(0) => Verdict::Done,
+        Some(code) if code == i32::from(AGAIN) => Verdict::Again,
+        Some(code) => Verdict::Failed(code),
+        // Killed by a signal: whoever did that did not mean the agent.
+        None => Verdict::Again,
+    }
+}
