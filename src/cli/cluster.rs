@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::unbounded;
 
@@ -15,6 +16,9 @@ use crate::cluster::{self, Cluster, Fingerprint, Formation, Identity, MeshError}
 use crate::dataflow::{Here, Network};
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::graph::{Graph, Layout, Plan, asked_workers, did_you_mean};
+
+/// How long local devices have to notice that one of them failed.
+const GRACE: Duration = Duration::from_secs(8);
 
 /// Where a graph is to run.
 pub struct Target {
@@ -233,7 +237,7 @@ fn fingerprint(plan: &Plan) -> Fingerprint {
 ///
 /// # Errors
 /// The first failure
-pub fn run_local_devices(plan: &Plan, options: &[String]) -> Result<(), Failed> {
+pub fn run_local_devices(plan: &Plan, options: &[String], quiet: bool) -> Result<(), Failed> {
     let failed = |e: std::io::Error| {
         Failed::Running(format!(
             "error[internal]: cannot start local devices: {e}\n"
@@ -252,18 +256,22 @@ pub fn run_local_devices(plan: &Plan, options: &[String]) -> Result<(), Failed> 
             .arg(&file)
             .args(["--device", name]);
         command.stdin(Stdio::null());
+        if i != commits || quiet {
+            command.arg("--quiet");
+        }
         if i != commits {
-            command.stderr(Stdio::piped()).arg("--quiet");
+            command.stderr(Stdio::piped());
         }
         children.push(command.spawn().map_err(failed)?);
     }
+    end_together(&mut children).map_err(failed)?;
     let mut outcome = Ok(());
     for (i, child) in children.into_iter().enumerate() {
         let output = child.wait_with_output().map_err(failed)?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        // A device that was lost has its own reason, which is the one to show.
-        let cause = i == commits || !said.contains("error[device-lost]");
-        if !output.status.success() && (outcome.is_ok() || cause && i != commits) {
+        // Those that only lost another have nothing to add to what it said itself.
+        let cause = i != commits && !said.is_empty() && !said.contains("error[device-lost]");
+        if !output.status.success() && (outcome.is_ok() || cause) {
             outcome = Err(match output.status.code() {
                 Some(2) => Failed::Wrong(said),
                 _ => Failed::Running(said),
@@ -271,6 +279,33 @@ pub fn run_local_devices(plan: &Plan, options: &[String]) -> Result<(), Failed> 
         }
     }
     outcome
+}
+
+/// Waits for all. When one fails, the others have [`GRACE`] to notice; those that still
+/// wait for it then are ended.
+fn end_together(children: &mut [Child]) -> std::io::Result<()> {
+    let mut deadline: Option<Instant> = None;
+    loop {
+        let mut running = false;
+        for child in children.iter_mut() {
+            match child.try_wait()? {
+                None => running = true,
+                Some(status) if !status.success() => {
+                    deadline.get_or_insert(Instant::now() + GRACE);
+                }
+                Some(_) => {}
+            }
+        }
+        if !running {
+            return Ok(());
+        }
+        if deadline.is_some_and(|deadline| Instant::now() > deadline) {
+            // One that has just ended by itself needs no ending.
+            children.iter_mut().for_each(|child| drop(child.kill()));
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// A cluster file for free ports of this machine, with an identity for each device.

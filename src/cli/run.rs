@@ -57,7 +57,7 @@ pub fn run(arguments: &RunArgs) -> Outcome {
     let loaded = load(&arguments.graph)?;
     own_files(arguments, &loaded)?;
     if arguments.graph.devices.is_some_and(|devices| devices > 1) {
-        return run_local_devices(&loaded.plan, &own_arguments());
+        return run_local_devices(&loaded.plan, &own_arguments(), arguments.quiet);
     }
     let cluster = arguments.graph.cluster.as_deref();
     if cluster.is_some() && arguments.graph.device.is_none() {
@@ -149,6 +149,7 @@ fn own_arguments() -> Vec<String> {
     let mut kept = Vec::new();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
+            "--quiet" => {}
             "--devices" | "--workers" => drop(arguments.next()),
             other if other.starts_with("--devices=") || other.starts_with("--workers=") => {}
             _ => kept.push(argument),

@@ -1,6 +1,5 @@
 //! Brings all devices together.
 
-use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +11,6 @@ use rustls::Connection;
 use super::accept::{Door, accept};
 use super::connect::{Call, Called, connect};
 use super::file::Cluster;
-use super::fingerprint::Fingerprint;
 use super::frame::Kind;
 use super::greet::Greeter;
 use super::hello::Refusal;
@@ -20,6 +18,7 @@ use super::identity::Identity;
 use super::link::{Got, Link};
 use super::loss::OnLoss;
 use super::mesh::Mesh;
+use super::mesh_error::{MeshError, Missing};
 use super::notes::{Log, Notes};
 
 /// What a mesh is formed from.
@@ -40,94 +39,6 @@ pub struct Formation<'a> {
     pub log: Log,
     /// Told of devices that are lost, once the mesh is formed.
     pub on_loss: OnLoss,
-}
-
-/// Why there is no mesh.
-#[derive(Debug, thiserror::Error)]
-pub enum MeshError {
-    /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {error}")]
-    Listen {
-        /// As the cluster file has it.
-        address: String,
-        /// What the system says.
-        error: io::Error,
-    },
-    /// The device has another certificate than the cluster file says.
-    #[error("the identity {found} is not the one that the cluster file has for `{name}`: {wanted}")]
-    Identity {
-        /// Of this device.
-        name: String,
-        /// In the cluster file.
-        wanted: Fingerprint,
-        /// What it has.
-        found: Fingerprint,
-    },
-    /// Not all came in time.
-    #[error("after {} s these devices are missing: {}", .waited.as_secs_f64(), list(.missing))]
-    Missing {
-        /// How long they were waited for.
-        waited: Duration,
-        /// Who is missing.
-        missing: Vec<Missing>,
-    },
-    /// A device runs something else.
-    #[error("`{name}` at {address} refuses: {}", .refusal.mirrored())]
-    Refused {
-        /// Its name.
-        name: String,
-        /// Its address.
-        address: String,
-        /// Its reason.
-        refusal: Refusal,
-    },
-    /// Another device is further: this one has to begin again with its generation.
-    #[error("another device is at generation {generation} of the run already")]
-    Outdated {
-        /// The other's.
-        generation: u64,
-    },
-    /// TLS cannot be set up.
-    #[error("TLS cannot be set up: {0}")]
-    Tls(#[from] rustls::Error),
-    /// The system gives no thread.
-    #[error("cannot start a thread: {0}")]
-    Thread(io::Error),
-}
-
-/// A device that did not come, and why as far as that is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missing {
-    /// Its name.
-    pub name: String,
-    /// Its address.
-    pub address: String,
-    /// The last that went wrong.
-    pub why: String,
-}
-
-impl MeshError {
-    /// Stable, lower case, words joined by `-`.
-    pub fn code(&self) -> &'static str {
-        match self {
-            MeshError::Listen { .. } => "cannot-listen",
-            MeshError::Identity { .. } => "wrong-identity",
-            MeshError::Missing { .. } => "missing-devices",
-            MeshError::Refused { refusal, .. } => match refusal {
-                Refusal::Version => "other-version",
-                Refusal::Plan => "different-plan",
-                Refusal::Device | Refusal::Devices | Refusal::Workers => "different-cluster",
-                _ => "refused",
-            },
-            MeshError::Outdated { .. } => "older-generation",
-            MeshError::Tls(_) | MeshError::Thread(_) => "internal",
-        }
-    }
-}
-
-fn list(missing: &[Missing]) -> String {
-    let one = |m: &Missing| format!("`{}` at {} ({})", m.name, m.address, m.why);
-    missing.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// Listens on device `me`'s own address; to be passed to [`form`]. Until then callers wait.

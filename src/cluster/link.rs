@@ -78,8 +78,10 @@ impl Link {
         patience: Duration,
     ) -> io::Result<Arc<Self>> {
         tcp.set_nodelay(true)?;
-        tcp.set_read_timeout(Some(patience))?;
-        tcp.set_write_timeout(Some(patience))?;
+        // The system's own clock for this is late by up to a few hundredths.
+        let timeout = patience - patience / 16;
+        tcp.set_read_timeout(Some(timeout))?;
+        tcp.set_write_timeout(Some(timeout))?;
         // A frame is sealed whole, and leaves TLS at once.
         tls.set_buffer_limit(None);
         let sealed = vec![0; READ_BYTES].into_boxed_slice();
@@ -204,12 +206,14 @@ impl Link {
 
     fn seal(&self, sealed: &mut Vec<u8>, kind: Kind, bytes: &[u8]) -> io::Result<()> {
         let header = frame::frame_header(kind, bytes.len());
+        let mut parts = &mut [IoSlice::new(&header), IoSlice::new(bytes)][..];
         let mut tls = lock(&self.tls);
-        let taken = tls
-            .writer()
-            .write_vectored(&[IoSlice::new(&header), IoSlice::new(bytes)])?;
-        if taken != header.len() + bytes.len() {
-            return Err(io::Error::other("TLS takes no more data"));
+        // Several turns only where the keys are used up and others follow.
+        while !parts.is_empty() {
+            match tls.writer().write_vectored(parts)? {
+                0 => return Err(ErrorKind::WriteZero.into()),
+                taken => IoSlice::advance_slices(&mut parts, taken),
+            }
         }
         while tls.wants_write() {
             tls.write_tls(sealed)?;

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use super::file::Cluster;
 use super::link::Link;
 use super::loss::{Loss, OnLoss};
-use super::stream::{Shared, Stream};
+use super::peer::Peer;
+use super::stream::Stream;
 
 /// This device's connections to all others. Clones are the same mesh.
 #[derive(Clone)]
 pub struct Mesh {
     /// By device; none to this one.
-    devices: Arc<[Option<Arc<Shared>>]>,
+    devices: Arc<[Option<Arc<Peer>>]>,
 }
 
 /// What went over the wire between this device and another, or all others.
@@ -30,18 +31,18 @@ impl Mesh {
             .iter()
             .map(|device| device.name.clone())
             .collect();
-        let shared = |(device, link): (usize, Option<Arc<Link>>)| {
-            link.map(|link| Shared::new(device, Arc::clone(&names), link, Arc::clone(on_loss)))
+        let peer = |(device, link): (usize, Option<Arc<Link>>)| {
+            link.map(|link| Peer::new(device, Arc::clone(&names), link, Arc::clone(on_loss)))
         };
         Mesh {
-            devices: links.into_iter().enumerate().map(shared).collect(),
+            devices: links.into_iter().enumerate().map(peer).collect(),
         }
     }
 
     /// One for each device, as timely's `initialize_networking_from_sockets` takes
     /// them; to be taken once.
     pub fn streams(&self) -> Vec<Option<Stream>> {
-        let stream = |shared: &Option<Arc<Shared>>| shared.clone().map(Stream::new);
+        let stream = |peer: &Option<Arc<Peer>>| peer.clone().map(Stream::new);
         self.devices.iter().map(stream).collect()
     }
 
@@ -70,7 +71,13 @@ impl Mesh {
         // Side by side: one who hangs is not to keep the others from knowing.
         std::thread::scope(|scope| {
             for device in self.devices.iter().flatten() {
-                scope.spawn(move || device.leave(blamed, reason));
+                let leave = move || device.leave(blamed, reason);
+                if std::thread::Builder::new()
+                    .spawn_scoped(scope, leave)
+                    .is_err()
+                {
+                    leave();
+                }
             }
         });
     }

@@ -9,8 +9,10 @@
 //! # How a host uses it
 //! 1. [`check`] a cluster file, [`Identity::load`] this device's identity, [`listen`].
 //! 2. [`form`] the mesh. [`MeshError::Outdated`] means: again, with that generation.
-//! 3. Give [`Mesh::streams`] to timely's `initialize_networking_from_sockets`, and
-//!    what comes of it to `timely::execute::execute_from`.
+//! 3. At once, since a peer that takes nothing is lost too, give [`Mesh::streams`] to
+//!    timely's `initialize_networking_from_sockets`, and what comes of it to
+//!    `timely::execute::execute_from`. What takes long, such as loading models, is done
+//!    before, or inside the workers.
 //! 4. A worker that has seen the end of the dataflow (its probe is done) calls
 //!    [`Mesh::finish`] before it returns. Without it, the other devices take the end of
 //!    this one for a failure: so a worker that panics, or is stopped early, is noticed.
@@ -37,10 +39,13 @@ mod frame;
 mod greet;
 mod hello;
 mod identity;
+mod identity_error;
 mod link;
 mod loss;
 mod mesh;
+mod mesh_error;
 mod notes;
+mod peer;
 mod pin;
 mod raw;
 mod size;
@@ -50,10 +55,12 @@ mod tests;
 
 pub use file::{Cluster, Device, DeviceSpans, Patience, Place, check};
 pub use fingerprint::{Fingerprint, FingerprintError};
-pub use form::{Formation, MeshError, Missing, form, listen};
+pub use form::{Formation, form, listen};
 pub use hello::{Hello, HelloError, Refusal, parse_answer, parse_hello};
-pub use identity::{Identity, IdentityError};
+pub use identity::Identity;
+pub use identity_error::IdentityError;
 pub use loss::{Loss, LossReason, OnLoss};
 pub use mesh::{Mesh, Traffic};
+pub use mesh_error::{MeshError, Missing};
 pub use notes::Log;
 pub use stream::Stream;

@@ -2,213 +2,27 @@
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 
 use timely::communication::allocator::zero_copy::stream::Stream as TimelyStream;
 
-use super::boundary::Boundary;
-use super::frame::{DATA_BYTES_MAX, Kind, leave_bytes};
-use super::link::{Got, Link, lock};
-use super::loss::{Loss, LossReason, OnLoss};
-
-/// Why a device leaves when nobody has said it.
-const UNSAID: &str = "it stopped before the run was complete";
+use super::frame::DATA_BYTES_MAX;
+use super::peer::Peer;
 
 /// A connection to one device, as timely uses it: one clone reads, one writes.
 ///
 /// It never gives timely an error, since that would be a panic. When the device is
-/// lost, [`OnLoss`] is told; from then on writing goes nowhere, and reading waits until
+/// lost, [`OnLoss`](super::OnLoss) is told; from then on writing goes nowhere, and reading waits until
 /// timely has ended its writing, which it does when the workers here have ended: then
 /// the stream of messages is ended properly.
 pub struct Stream {
-    shared: Arc<Shared>,
+    peer: Arc<Peer>,
     wrote: bool,
 }
 
-/// One device and the connection to it.
-pub(super) struct Shared {
-    device: usize,
-    name: String,
-    /// The names of all devices.
-    names: Arc<[String]>,
-    link: Arc<Link>,
-    on_loss: OnLoss,
-    fate: Mutex<Fate>,
-    fate_changed: Condvar,
-    boundary: Mutex<Boundary>,
-}
-
-#[derive(Default)]
-struct Fate {
-    /// The run is complete: writing ends with [`Kind::End`].
-    finished: bool,
-    /// Nothing more is to be sent or told.
-    over: bool,
-    /// timely will write no more.
-    writer_done: bool,
-    /// The peer has ended its run properly.
-    peer_ended: bool,
-}
-
-impl Shared {
-    pub fn new(device: usize, names: Arc<[String]>, link: Arc<Link>, on_loss: OnLoss) -> Arc<Self> {
-        Arc::new(Shared {
-            device,
-            name: names[device].clone(),
-            names,
-            link,
-            on_loss,
-            fate: Mutex::default(),
-            fate_changed: Condvar::new(),
-            boundary: Mutex::default(),
-        })
-    }
-
-    pub fn traffic(&self) -> (u64, u64) {
-        self.link.traffic()
-    }
-
-    #[cfg(test)]
-    pub fn cut(&self) {
-        self.link.cut();
-    }
-
-    #[cfg(test)]
-    pub fn hang(&self) -> std::sync::MutexGuard<'_, Vec<u8>> {
-        self.link.hang()
-    }
-
-    pub fn finish(&self) {
-        lock(&self.fate).finished = true;
-    }
-
-    /// Tells the peer that this device leaves; of what happens afterwards nobody is told.
-    pub fn leave(&self, blamed: usize, reason: &str) {
-        let mut fate = lock(&self.fate);
-        let was_over = std::mem::replace(&mut fate.over, true);
-        drop(fate);
-        if !was_over {
-            self.link
-                .send_last(Kind::Leave, &leave_bytes(blamed, reason));
-        }
-    }
-
-    /// The peer is lost: tells it, once.
-    fn lose(&self, device: usize, reason: LossReason) {
-        let mut fate = lock(&self.fate);
-        let was_over = std::mem::replace(&mut fate.over, true);
-        drop(fate);
-        self.link.cut();
-        if !was_over {
-            let name = self.names[device].clone();
-            (self.on_loss)(Loss {
-                device,
-                name,
-                reason,
-            });
-        }
-    }
-
-    fn left(&self, blamed: u32, text: String) {
-        match usize::try_from(blamed)
-            .ok()
-            .filter(|b| *b < self.names.len())
-        {
-            Some(blamed) if blamed != self.device => {
-                self.lose(
-                    blamed,
-                    LossReason::Told {
-                        by: self.name.clone(),
-                        text,
-                    },
-                );
-            }
-            _ => self.lose(self.device, LossReason::Left(text)),
-        }
-    }
-
-    /// Ends the writing side, properly only if the run is complete.
-    fn end_writing(&self) {
-        let mut fate = lock(&self.fate);
-        fate.writer_done = true;
-        let (finished, over) = (fate.finished, fate.over);
-        drop(fate);
-        self.fate_changed.notify_all();
-        match finished {
-            // No device has this number: none is to blame.
-            false => self.leave(self.names.len(), UNSAID),
-            true if !over => self.link.send_last(Kind::End, &[]),
-            true => {}
-        }
-    }
-
-    /// The proper end, once timely's workers are gone and no one sees what it is made of.
-    fn read_end(&self, buffer: &mut [u8]) -> usize {
-        let mut fate = lock(&self.fate);
-        while !fate.writer_done {
-            fate = self
-                .fate_changed
-                .wait(fate)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        drop(fate);
-        lock(&self.boundary).fill(buffer)
-    }
-
-    fn read(&self, buffer: &mut [u8]) -> usize {
-        let fate = lock(&self.fate);
-        let (over, peer_ended) = (fate.over, fate.peer_ended);
-        drop(fate);
-        if peer_ended {
-            return 0;
-        }
-        if over {
-            // A connection closed with bytes unread is reset, and what this device has
-            // said last might not arrive. The link is cut soon, if not by the peer.
-            while self.link.next(buffer).is_ok() {}
-            return self.read_end(buffer);
-        }
-        match self.link.next(buffer) {
-            Ok(Got::Data(count)) => {
-                lock(&self.boundary).pass(&buffer[..count]);
-                return count;
-            }
-            Ok(Got::End) if lock(&self.boundary).ended() => {
-                lock(&self.fate).peer_ended = true;
-                return 0;
-            }
-            Ok(Got::Leave { blamed, reason }) => self.left(blamed, reason),
-            Ok(got) => {
-                self.lose(
-                    self.device,
-                    LossReason::Protocol(format!("it sent {got:?} too soon")),
-                );
-            }
-            Err(reason) => self.lose(self.device, reason),
-        }
-        self.read_end(buffer)
-    }
-
-    fn write(&self, bytes: &[u8]) {
-        if lock(&self.fate).over {
-            return;
-        }
-        match self.link.send(Kind::Data, bytes) {
-            // The reader finds out why: there may be words of the peer's to be read yet.
-            Ok(()) | Err(LossReason::Closed | LossReason::Failed(_)) => {}
-            // A device that has ended its run needs none of this.
-            Err(_) if lock(&self.fate).peer_ended => {}
-            Err(reason) => self.lose(self.device, reason),
-        }
-    }
-}
-
 impl Stream {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Stream {
-            shared,
-            wrote: false,
-        }
+    pub(super) fn new(peer: Arc<Peer>) -> Self {
+        Stream { peer, wrote: false }
     }
 }
 
@@ -216,7 +30,7 @@ impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match buffer.is_empty() {
             true => Ok(0),
-            false => Ok(self.shared.read(buffer)),
+            false => Ok(self.peer.read(buffer)),
         }
     }
 }
@@ -226,7 +40,7 @@ impl Write for Stream {
         self.wrote = true;
         let count = bytes.len().min(DATA_BYTES_MAX);
         if count > 0 {
-            self.shared.write(&bytes[..count]);
+            self.peer.write(&bytes[..count]);
         }
         Ok(count)
     }
@@ -239,7 +53,7 @@ impl Write for Stream {
 
 impl TimelyStream for Stream {
     fn try_clone(&self) -> io::Result<Self> {
-        Ok(Stream::new(Arc::clone(&self.shared)))
+        Ok(Stream::new(Arc::clone(&self.peer)))
     }
 
     fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
@@ -251,7 +65,7 @@ impl TimelyStream for Stream {
 
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         if how != Shutdown::Read {
-            self.shared.end_writing();
+            self.peer.end_writing();
         }
         Ok(())
     }
@@ -261,7 +75,7 @@ impl Drop for Stream {
     /// A sending thread that panicked has not ended its writing.
     fn drop(&mut self) {
         if self.wrote {
-            self.shared.end_writing();
+            self.peer.end_writing();
         }
     }
 }

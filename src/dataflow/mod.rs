@@ -16,6 +16,7 @@ mod sink;
 mod source;
 mod stage;
 mod tally;
+mod wire;
 mod worker;
 
 use std::path::PathBuf;

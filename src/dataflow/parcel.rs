@@ -30,13 +30,18 @@ pub struct Parcel {
 }
 
 impl Parcel {
-    /// Rows of `time`.
-    pub fn new(time: u64, rows: RecordBatch) -> Self {
+    /// Rows of `time`, or why there are none.
+    pub fn of(time: u64, rows: Result<RecordBatch, String>) -> Self {
         Parcel {
             time,
-            rows: Some(Ok(rows)),
+            rows: Some(rows),
             encoded: OnceLock::new(),
         }
+    }
+
+    /// Rows of `time`.
+    pub fn new(time: u64, rows: RecordBatch) -> Self {
+        Parcel::of(time, Ok(rows))
     }
 }
 
@@ -53,11 +58,7 @@ impl ContainerBytes for Parcel {
             Some((time, _)) => (u64::from_le_bytes(*time), decode(bytes)),
             None => (0, Err("a message of less than 8 bytes".to_owned())),
         };
-        Parcel {
-            time,
-            rows: Some(rows),
-            encoded: OnceLock::new(),
-        }
+        Parcel::of(time, rows)
     }
 
     fn length_in_bytes(&self) -> usize {

@@ -16,6 +16,7 @@ use super::parcel::route_to;
 use super::shared::{Failure, Shared};
 use super::source::{Mark, Marks};
 use super::stage::Edge;
+use super::wire::expand;
 use crate::graph::Plan;
 
 /// What a time holds for one sink.
@@ -124,7 +125,7 @@ fn hand_over(
     let rows = at
         .rows
         .into_iter()
-        .map(|(_, rows)| rows)
+        .map(|(_, rows)| rows.and_then(|rows| expand(rows).map_err(|e| e.to_string())))
         .collect::<Result<Vec<_>, _>>();
     let rows = rows.map_err(|message| Failure::new("bad-message", message))?;
     let message = ToCommit::Time {

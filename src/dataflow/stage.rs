@@ -18,6 +18,7 @@ use super::apply;
 use super::parcel::{Parcel, route_to};
 use super::shared::{Failure, Shared};
 use super::tally::Tally;
+use super::wire::expand;
 use crate::graph::{Plan, Stage};
 use crate::plugins::Instance;
 
@@ -171,7 +172,8 @@ impl Runner {
             waiting.rows.sort_by_key(|(edge, _)| *edge);
             for (_, rows) in waiting.rows {
                 let broken = |message| self.failure(time, 0, Error::new("bad-message", message));
-                let rows = rows.map_err(broken)?;
+                let expanded = rows.and_then(|rows| expand(rows).map_err(|e| e.to_string()));
+                let rows = expanded.map_err(broken)?;
                 if let Some(capability) = &waiting.capability {
                     self.ready.push_back((capability.clone(), rows));
                 }

@@ -21,6 +21,7 @@ use super::sink;
 use super::source::{self, Opening, Wakers};
 use super::stage::{self, Edge, Rows};
 use super::tally::Tally;
+use super::wire::compacted;
 use crate::graph::{Plan, Role};
 use crate::plugins::{Instance, Library};
 
@@ -201,13 +202,14 @@ impl Job {
             let mut edges: Vec<Edge<'_>> = (stage.inputs.iter())
                 .filter_map(|&input| rows[input].clone())
                 .map(|rows| Edge {
-                    rows,
+                    rows: compacted(rows, stage.wire),
                     looped: false,
                 })
                 .collect();
             for &from in &stage.loops {
                 let (handle, rows) = scope.feedback(1);
                 handles.push((from, handle));
+                let rows = compacted(rows, stage.wire);
                 edges.push(Edge { rows, looped: true });
             }
             match stage.operator.role {

@@ -8,7 +8,7 @@ use segue_plugin::{Column, Columns, Unit, Units};
 use serde_json::Value;
 
 use super::catalog::{Catalog, Operator, Problem, Role};
-use super::raw::{self, At, RawStage};
+use super::raw::{self, At, RawStage, Wire};
 use super::{edges, flow, options, split};
 use crate::diagnostic::{Diagnostic, Sources, Span};
 
@@ -42,6 +42,8 @@ pub struct Stage {
     pub segment: Option<Segment>,
     /// On how many workers its batches are spread, if the file says so.
     pub replicas: Option<usize>,
+    /// How hidden states reach it.
+    pub wire: Wire,
     /// What it reads and writes.
     pub columns: Columns,
     /// Every column there is after it.
@@ -230,6 +232,7 @@ impl Checker<'_> {
             inputs,
             loops: Vec::new(),
             segment: part.segment,
+            wire: raw.wire,
             replicas: raw.replicas.as_ref().map(|replicas| replicas.value),
             available: flow::output_columns(&input, &columns),
             columns,

@@ -15,4 +15,5 @@ mod suggest;
 pub use catalog::{Catalog, Operator, Problem, Role};
 pub use check::{Graph, Stage, check};
 pub use plan::{LOCAL, Layout, Plan, Replica, asked_workers, plan};
+pub use raw::Wire;
 pub use suggest::did_you_mean;

@@ -10,7 +10,9 @@ use crate::diagnostic::{Diagnostic, Sources, Span};
 const FORMAT: i64 = 1;
 const TOP_KEYS: [&str; 3] = ["format", "stream", "stage"];
 const STREAM_KEYS: [&str; 2] = ["batch", "window"];
-const STAGE_KEYS: [&str; 6] = ["plugin", "from", "loop", "split", "replicas", "with"];
+const STAGE_KEYS: [&str; 7] = [
+    "plugin", "from", "loop", "split", "replicas", "wire", "with",
+];
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
@@ -36,8 +38,25 @@ pub struct RawStage {
     pub loop_from: Vec<At<String>>,
     pub split: Option<At<RawSplit>>,
     pub replicas: Option<At<usize>>,
+    pub wire: Wire,
     pub options: Vec<RawOption>,
 }
+
+/// How hidden states (columns of type `ragged f32[N]`) cross the edges to a stage and
+/// between its segments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wire {
+    /// As they are.
+    #[default]
+    F32,
+    /// In half the bytes.
+    F16,
+    /// In a quarter of the bytes, with a scale for each vector.
+    Int8,
+}
+
+/// The names of [`Wire`]s in a graph file.
+const WIRES: [(&str, Wire); 3] = [("f32", Wire::F32), ("f16", Wire::F16), ("int8", Wire::Int8)];
 
 /// `split = 2` or `split = ["..2", "2.."]`
 #[derive(Clone, Debug)]
@@ -138,6 +157,7 @@ impl Reader {
             loop_from: Vec::new(),
             split: None,
             replicas: None,
+            wire: Wire::F32,
             options: Vec::new(),
         };
         self.stage_name(&stage.name);
@@ -169,6 +189,7 @@ impl Reader {
             "from" => stage.from = self.strings(entry),
             "loop" => stage.loop_from = self.strings(entry),
             "split" => stage.split = self.split(entry),
+            "wire" => stage.wire = self.wire(entry).unwrap_or_default(),
             "replicas" => {
                 let span = entry.node.span;
                 stage.replicas = self.count(entry).map(|value| At { value, span });
@@ -250,6 +271,19 @@ impl Reader {
                 self.errors.push(error.at(span).help_some(help));
             }
         }
+    }
+
+    fn wire(&mut self, entry: &Entry) -> Option<Wire> {
+        let name = self.string(entry)?;
+        let known = WIRES.iter().find(|(known, _)| *known == name.value);
+        if known.is_none() {
+            let names = WIRES.iter().map(|(known, _)| *known);
+            let help = did_you_mean(&name.value, "wires", names);
+            let message = format!("`wire` cannot be `{}`", name.value);
+            let error = Diagnostic::new("bad-value", message).at(name.span);
+            self.errors.push(error.help_some(help));
+        }
+        known.map(|(_, wire)| *wire)
     }
 
     fn split(&mut self, entry: &Entry) -> Option<At<RawSplit>> {

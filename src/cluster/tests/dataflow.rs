@@ -58,8 +58,7 @@ fn add_up(worker: &mut Worker, mesh: &Mesh, rounds: u64, length: u64) -> u64 {
         worker.step_or_park(Some(std::time::Duration::from_millis(20)));
     }
     mesh.finish();
-    let sum = *lock(&sum);
-    sum
+    *lock(&sum)
 }
 
 /// Three devices, two workers each, and lists that no buffer holds.
@@ -85,13 +84,13 @@ fn sums_come_out_right() {
             .collect()
     });
     assert_eq!(sums, [rounds * 6 * (length * (length - 1) / 2); 6]);
-    for i in 0..3 {
+    for (i, mesh) in meshes.iter().enumerate() {
         assert_eq!(*lock(&devices.losses[i]), []);
         assert_eq!(*lock(&devices.notes[i]), [""; 0]);
         let Traffic {
             bytes_sent,
             bytes_received,
-        } = meshes[i].traffic();
+        } = mesh.traffic();
         assert!(bytes_sent > 8 * rounds * 8 * length && bytes_received > 8 * rounds * 8 * length);
     }
     assert_eq!(panics(), before);
