@@ -2,6 +2,7 @@
 //!
 //! `UPDATE=1 cargo test --release --test suite` rewrites the golden files.
 
+mod devices;
 mod errors;
 mod examples;
 mod graphs;

@@ -1,0 +1,426 @@
+//! What do two devices gain? Each pinned to one core, in a network namespace of its own,
+//! against one such device alone, in turns: over a link as fast as the machine, and over
+//! one of 100 Mbit/s and 5 ms. Needs root, for the namespaces.
+//!
+//! `cargo bench --bench devices`, or with `SEGUE_BENCH_ROUNDS=1` for a short form
+
+mod common;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant};
+
+use common::{median, median_ratio, root, rounds, sentiment, show};
+use serde_json::Value;
+
+const SEGUE: &str = env!("CARGO_BIN_EXE_segue");
+/// Set where this binary is to be a relay.
+const RELAY: &str = "SEGUE_BENCH_RELAY";
+const DELAY: Duration = Duration::from_millis(5);
+/// Each way, at both ends of each device's cable.
+const SHAPE: [&str; 7] = [
+    "tbf", "rate", "100mbit", "burst", "128kb", "latency", "100ms",
+];
+const DEVICES_MAX: usize = 4;
+const BATCH: f64 = 32.0;
+
+fn main() {
+    if std::env::var_os(RELAY).is_some() {
+        return relay();
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if cores < 2 {
+        return println!("skipped: two devices need two cores");
+    }
+    let net = match Net::new(cores.min(DEVICES_MAX)) {
+        Ok(net) => net,
+        Err(why) => return println!("skipped: no network namespaces can be made here: {why}"),
+    };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let bench = Bench::new(&net, folder.path());
+    println!("-- a link as fast as the machine");
+    for devices in 2..=net.devices {
+        let goal = if devices == 2 {
+            "at least 1.85"
+        } else {
+            "see the bound"
+        };
+        bench.compare(devices, Link::Plain, None, goal);
+    }
+    println!("-- 100 Mbit/s, {} ms each way", DELAY.as_millis());
+    if let Err(why) = net.shape() {
+        return println!("skipped: the link cannot be shaped here: {why}");
+    }
+    let _relay = net.relay();
+    bench.compare(2, Link::Relayed, None, "for comparison");
+    for (wire, goal) in [("f16", "at least 1.7"), ("int8", "for comparison")] {
+        match bench.knows(wire) {
+            true => bench.compare(2, Link::Relayed, Some(wire), goal),
+            false => println!("skipped: there is no `wire = \"{wire}\"`"),
+        }
+    }
+}
+
+/// Which way devices reach each other.
+#[derive(Clone, Copy)]
+enum Link {
+    Plain,
+    Relayed,
+}
+
+struct Bench<'a> {
+    net: &'a Net,
+    folder: &'a Path,
+    reviews: PathBuf,
+}
+
+impl<'a> Bench<'a> {
+    fn new(net: &'a Net, folder: &'a Path) -> Self {
+        let reviews = match rounds() {
+            1 => short(folder),
+            _ => common::reviews(folder),
+        };
+        let bench = Bench {
+            net,
+            folder,
+            reviews,
+        };
+        for devices in 2..=net.devices {
+            bench.write_clusters(devices);
+        }
+        bench
+    }
+
+    /// Whether hidden states can cross a link as `wire`.
+    fn knows(&self, wire: &str) -> bool {
+        let mut command = Command::new(SEGUE);
+        let set = format!("encoder.wire=\"{wire}\"");
+        let command = command.arg("check").arg(sentiment()).args(["--set", &set]);
+        let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
+    }
+
+    /// Measures `devices` devices against one, and prints it.
+    fn compare(&self, devices: usize, link: Link, wire: Option<&str>, goal: &str) {
+        let (mut one, mut several) = (Vec::new(), Vec::new());
+        for _ in 0..rounds() {
+            one.push(self.alone());
+            several.push(self.together(devices, link, wire));
+        }
+        let number = |report: &Value, field: &str| report[field].as_f64().expect("a number");
+        let seconds = |reports: &[Value]| -> Vec<f64> {
+            reports
+                .iter()
+                .map(|report| number(report, "seconds"))
+                .collect()
+        };
+        let (one_seconds, seconds) = (seconds(&one), seconds(&several));
+        let wire = wire.unwrap_or("f32");
+        show(
+            &format!("{devices} devices ({wire}) / one device"),
+            median_ratio(&one_seconds, &seconds),
+            goal,
+        );
+        let (alone, report) = (&one[0], &several[0]);
+        let reviews = number(report, "reviews");
+        let batches = (reviews / BATCH).ceil();
+        let bound = devices as f64 * batches / (batches + devices as f64 - 1.0);
+        println!(
+            "  {:.1} reviews/s, {:.1} on one; GPipe's bound for {batches} batches is {bound:.2}",
+            reviews / median(seconds),
+            reviews / median(one_seconds),
+        );
+        let each = report["devices"].as_array().expect("a list");
+        let sent: f64 = each.iter().map(|device| number(device, "bytes_sent")).sum();
+        let most = match link {
+            Link::Plain => String::new(),
+            Link::Relayed => format!(
+                ", so the link carries {:.0} a second",
+                12.5e6 * reviews / sent
+            ),
+        };
+        println!("  {:.1} KiB sent a review{most}", sent / reviews / 1024.0);
+        let peak = |device: &Value| format!("{:.1}", number(device, "peak_rss_bytes") / 1048576.0);
+        let peaks: Vec<String> = each.iter().map(peak).collect();
+        println!(
+            "  peak memory {} MiB, {} MiB on one",
+            peaks.join(" and "),
+            peak(&alone["devices"][0])
+        );
+    }
+
+    /// The report of one device that does it all.
+    fn alone(&self) -> Value {
+        let mut command = self.device(0, 1);
+        command.args(["--workers", "1"]);
+        self.report(vec![command])
+    }
+
+    fn together(&self, devices: usize, link: Link, wire: Option<&str>) -> Value {
+        let start = |device: usize| {
+            let mut command = self.device(device, devices);
+            command
+                .arg("--cluster")
+                .arg(self.cluster(devices, device, link));
+            command.args(["--device", &name(device)]);
+            if let Some(wire) = wire {
+                command.args(["--set", &format!("encoder.wire=\"{wire}\"")]);
+            }
+            command
+        };
+        self.report((0..devices).map(start).collect())
+    }
+
+    /// `segue run` in the namespace of a device, on its core.
+    fn device(&self, device: usize, split: usize) -> Command {
+        let mut command = self.net.exec(device);
+        command.args(["taskset", "-c", &device.to_string(), SEGUE, "run"]);
+        command.arg(sentiment()).arg("--quiet");
+        let set = [
+            format!("reviews.path={}", self.reviews.display()),
+            format!("out.path={}", self.folder.join("out.jsonl").display()),
+            format!("encoder.split={split}"),
+        ];
+        for set in &set {
+            command.args(["--set", set]);
+        }
+        command.arg("--report").arg(self.folder.join("report.json"));
+        command
+    }
+
+    /// Runs all to their end, which must be a good one.
+    fn report(&self, commands: Vec<Command>) -> Value {
+        let start = |mut command: Command| Process(command.spawn().expect("it starts"));
+        let mut processes: Vec<Process> = commands.into_iter().map(start).collect();
+        for process in &mut processes {
+            let status = process.0.wait().expect("it ends");
+            assert!(status.success(), "a device failed");
+        }
+        let text = fs::read_to_string(self.folder.join("report.json"));
+        serde_json::from_str(&text.expect("the report")).expect("JSON")
+    }
+
+    fn cluster(&self, devices: usize, device: usize, link: Link) -> PathBuf {
+        let link = match link {
+            Link::Plain => "plain",
+            Link::Relayed => "relayed",
+        };
+        self.folder.join(format!("{devices}-{device}-{link}.toml"))
+    }
+
+    /// Every device has a file of its own: over the relay the others are elsewhere.
+    fn write_clusters(&self, devices: usize) {
+        let identity = |device: usize| {
+            let mut command = Command::new(SEGUE);
+            command.args(["identity", "new", &name(device), "--folder"]);
+            let output = command.arg(self.folder).output().expect("an identity");
+            String::from_utf8(output.stdout).expect("text")
+        };
+        for old in ["key", "crt"] {
+            for device in 0..devices {
+                // There is none at first.
+                let _ = fs::remove_file(self.folder.join(name(device)).with_extension(old));
+            }
+        }
+        let identities: Vec<String> = (0..devices).map(identity).collect();
+        for (me, link) in (0..devices).flat_map(|me| [(me, Link::Plain), (me, Link::Relayed)]) {
+            let mut text = "format = 1\n".to_owned();
+            for (device, identity) in identities.iter().enumerate() {
+                let address = match link {
+                    Link::Relayed if device != me => relay_address(device),
+                    _ => address(device),
+                };
+                text += &format!("{identity}address = \"{address}\"\n");
+            }
+            fs::write(self.cluster(devices, me, link), text).expect("the folder can be written");
+        }
+    }
+}
+
+/// Few reviews, for a look whether all works.
+fn short(folder: &Path) -> PathBuf {
+    let own = root().join("graphs/reviews.csv");
+    let text = fs::read_to_string(own).expect("the reviews are in the repository");
+    let (header, rows) = text.split_once('\n').expect("they have a header");
+    let path = folder.join("reviews.csv");
+    fs::write(&path, format!("{header}\n{}", rows.repeat(3))).expect("the folder can be written");
+    path
+}
+
+fn name(device: usize) -> String {
+    format!("device-{}", device + 1)
+}
+
+fn address(device: usize) -> String {
+    format!("10.77.0.{}:{}", device + 1, 7400 + device)
+}
+
+/// Where the relay takes calls for a device.
+fn relay_address(device: usize) -> String {
+    format!("10.77.0.254:{}", 7400 + device)
+}
+
+/// Killed when this goes.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A namespace for each device, and one with the bridge that joins them.
+struct Net {
+    devices: usize,
+    /// Removes it all when the other end of its stdin is gone, whatever the reason.
+    remover: Child,
+    held: Option<ChildStdin>,
+}
+
+impl Net {
+    fn new(devices: usize) -> Result<Self, String> {
+        let names: Vec<String> = (0..=devices).map(namespace).collect();
+        let remove = "trap '' INT TERM HUP; cat; for name in \"$@\"; do
+            ip netns pids $name | xargs -r kill -9; ip netns del $name; done";
+        let mut remover = Command::new("sh")
+            .args(["-c", remove, "remover"])
+            .args(&names)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|e| e.to_string())?;
+        let held = remover.stdin.take();
+        let net = Net {
+            devices,
+            remover,
+            held,
+        };
+        names
+            .iter()
+            .try_for_each(|name| ip(&format!("netns add {name}")))?;
+        let middle = namespace(devices);
+        ip(&format!("-n {middle} link add bridge type bridge"))?;
+        ip(&format!("-n {middle} addr add 10.77.0.254/24 dev bridge"))?;
+        ip(&format!("-n {middle} link set bridge up"))?;
+        for device in 0..devices {
+            let (name, own) = (namespace(device), format!("10.77.0.{}/24", device + 1));
+            let peer = format!("type veth peer name to{device} netns {middle}");
+            ip(&format!("link add eth0 netns {name} {peer}"))?;
+            ip(&format!("-n {name} addr add {own} dev eth0"))?;
+            ip(&format!("-n {name} link set eth0 up"))?;
+            ip(&format!("-n {middle} link set to{device} master bridge up"))?;
+        }
+        Ok(net)
+    }
+
+    /// A command that runs in the namespace of `device`.
+    fn exec(&self, device: usize) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &namespace(device)]);
+        command
+    }
+
+    /// Slows down both ends of each cable.
+    fn shape(&self) -> Result<(), String> {
+        for device in 0..self.devices {
+            let far = format!("to{device}");
+            let ends = [(namespace(device), "eth0"), (namespace(self.devices), &far)];
+            for (namespace, end) in ends {
+                let mut command = Command::new("tc");
+                command.args(["-n", &namespace, "qdisc", "add", "dev", end, "root"]);
+                done(command.args(SHAPE))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts this binary as the relay, in the middle.
+    fn relay(&self) -> Process {
+        let this = std::env::current_exe().expect("it has a path");
+        let mut command = self.exec(self.devices);
+        command.arg(this).env(RELAY, self.devices.to_string());
+        Process(command.spawn().expect("the relay starts"))
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        self.held = None;
+        // Nothing can be done about a remover that is gone.
+        let _ = self.remover.wait();
+    }
+}
+
+fn namespace(device: usize) -> String {
+    format!("segue-bench-{}-{device}", std::process::id())
+}
+
+fn ip(words: &str) -> Result<(), String> {
+    done(Command::new("ip").args(words.split(' ')))
+}
+
+fn done(command: &mut Command) -> Result<(), String> {
+    let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+    }
+}
+
+/// Takes calls for every device, and passes on each byte after [`DELAY`].
+fn relay() {
+    let devices = std::env::var(RELAY).ok().and_then(|text| text.parse().ok());
+    let take = |device: usize| {
+        let listener = TcpListener::bind(relay_address(device)).expect("the address is free");
+        std::thread::spawn(move || {
+            for caller in listener.incoming().flatten() {
+                // Where the device is not there yet, the caller is dropped and calls again.
+                if let Ok(called) = TcpStream::connect(address(device)) {
+                    join(&caller, &called).expect("the sockets work");
+                }
+            }
+        })
+    };
+    let takers: Vec<_> = (0..devices.unwrap_or(0)).map(take).collect();
+    takers.into_iter().for_each(|taker| drop(taker.join()));
+}
+
+fn join(a: &TcpStream, b: &TcpStream) -> std::io::Result<()> {
+    for (from, to) in [(a, b), (b, a)] {
+        to.set_nodelay(true)?;
+        pass_on(from.try_clone()?, to.try_clone()?);
+    }
+    Ok(())
+}
+
+/// One way, in two threads.
+fn pass_on(mut from: TcpStream, mut to: TcpStream) {
+    // 1 MiB: more than the link holds in that time.
+    let (sender, receiver) = sync_channel::<(Instant, Vec<u8>)>(64);
+    std::thread::spawn(move || {
+        let mut buffer = vec![0; 1 << 14];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            let sent = sender.send((Instant::now() + DELAY, buffer[..count].to_vec()));
+            if sent.is_err() {
+                break;
+            }
+        }
+    });
+    std::thread::spawn(move || {
+        for (due, bytes) in receiver {
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            if to.write_all(&bytes).is_err() {
+                break;
+            }
+        }
+        // The other side may be gone.
+        let _ = to.shutdown(Shutdown::Write);
+    });
+}

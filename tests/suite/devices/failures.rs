@@ -1,0 +1,119 @@
+//! A device that is gone, hangs or fails ends the run of all, each with one message.
+
+use super::{Device, SLOW, SLOW_ON_HALL, cluster, commits, eventually};
+use crate::harness::{Project, Ran, reviews};
+use crate::tiny::Tiny;
+
+/// A run on two devices after some commits, long before its end.
+fn under_way(mesh: &str) -> (Project, [Device; 2]) {
+    let project = Project::with_graph(SLOW)
+        .file("reviews.csv", reviews(8_000))
+        .test_plugin();
+    cluster(
+        &project,
+        &["kitchen", "hall"],
+        &format!("{mesh}{SLOW_ON_HALL}"),
+    );
+    let devices = ["kitchen", "hall"].map(|name| Device::start(&project, "run", name, &[]));
+    eventually("it commits", || commits(&project) > 5);
+    (project, devices)
+}
+
+/// It ended with one error, of which each of `parts` is a part.
+fn check(ran: &Ran, kind: &str, parts: &[&str]) {
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert_eq!(ran.stderr.matches("error[").count(), 1, "{ran}");
+    assert!(ran.stderr.contains(&format!("error[{kind}]: ")), "{ran}");
+    for noise in ["thread '", "backtrace", "RUST_BACKTRACE"] {
+        assert!(!ran.stderr.contains(noise), "{ran}");
+    }
+    for part in parts {
+        assert!(ran.stderr.contains(part), "no `{part}` in {ran}");
+    }
+}
+
+#[test]
+fn a_device_that_is_killed() {
+    for (killed, name) in ["kitchen", "hall"].into_iter().enumerate() {
+        let (_project, devices) = under_way("");
+        devices[killed].signal("KILL");
+        let mut ends = devices.map(Device::end);
+        assert_eq!(ends[killed].code, None);
+        ends.swap(0, killed);
+        let lost = format!("device `{name}` is lost: its connection ");
+        check(&ends[1], "device-lost", &[&lost]);
+    }
+}
+
+#[test]
+fn a_device_that_hangs() {
+    for (hung, name) in ["kitchen", "hall"].into_iter().enumerate() {
+        let (_project, devices) = under_way("[mesh]\nfailure-seconds = 1\n");
+        devices[hung].signal("STOP");
+        let [mut hung_device, mut other] = devices;
+        if hung == 1 {
+            std::mem::swap(&mut hung_device, &mut other);
+        }
+        let lost = format!("device `{name}` is lost: ");
+        check(&other.end(), "device-lost", &[&lost, " for 1 s"]);
+        assert!(hung_device.runs());
+        hung_device.signal("CONT");
+        check(&hung_device.end(), "device-lost", &[]);
+    }
+}
+
+#[test]
+fn a_plugin_that_fails_on_one_device() {
+    let graph = SLOW
+        .replace("pass", "panics")
+        .replace("with.sleep-ms = 15", "with.at = 3");
+    let project = Project::with_graph(&graph)
+        .file("reviews.csv", reviews(80))
+        .test_plugin();
+    let place = "[place]\nslow = \"hall\"\nout = \"attic\"\n";
+    cluster(&project, &["kitchen", "hall", "attic"], place);
+    let start = |name| Device::start(&project, "run", name, &[]);
+    let [kitchen, hall, attic] = ["kitchen", "hall", "attic"].map(start).map(Device::end);
+    let why = "no verdict on 4 rows";
+    assert_eq!(hall.code, Some(1), "{hall}");
+    assert!(
+        !hall.stderr.contains("device-lost") && hall.stderr.contains(why),
+        "{hall}"
+    );
+    for other in [kitchen, attic] {
+        let lost = "device `hall` is lost: it ended the run: ";
+        check(&other, "device-lost", &[lost, why]);
+    }
+}
+
+#[test]
+fn a_plugin_that_does_not_start_on_one_device() {
+    let graph = SLOW
+        .replace("pass", "will-not-start")
+        .replace("with.sleep-ms = 15\n", "");
+    let project = Project::with_graph(&graph)
+        .file("reviews.csv", reviews(80))
+        .test_plugin();
+    cluster(&project, &["kitchen", "hall"], SLOW_ON_HALL);
+    let start = |name| Device::start(&project, "run", name, &[]);
+    let [kitchen, hall] = ["kitchen", "hall"].map(start).map(Device::end);
+    check(&hall, "bad-option", &["worker 0 is not to my liking"]);
+    check(
+        &kitchen,
+        "device-lost",
+        &["`hall` is lost: it ended the run: "],
+    );
+}
+
+#[test]
+fn local_devices_show_the_cause() {
+    let graph = super::SENTIMENT.replace("from = \"reviews\"", "from = \"faulty\"")
+        + "[stage.faulty]\nplugin = \"panics\"\nfrom = \"reviews\"\nwith.at = 3\n";
+    let project = Project::with_graph(&graph)
+        .file("reviews.csv", reviews(60))
+        .model("model", Tiny::default())
+        .test_plugin();
+    let ran = project.run(&["run", "graph.toml", "--devices", "2"]);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert!(ran.stderr.contains("no verdict on 4 rows"), "{ran}");
+}
