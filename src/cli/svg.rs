@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::explain::{place, units};
 use crate::graph::Plan;
 
-const BOX: (usize, usize) = (170, 64);
+const BOX: (usize, usize) = (190, 64);
 const GAP: (usize, usize) = (70, 24);
 const COLOURS: [&str; 6] = [
     "#dbe9f6", "#fde4cf", "#ddf0d8", "#eadcf4", "#fbf3c4", "#f6d9dd",

@@ -123,7 +123,7 @@ impl Job {
                 .map(|t| t.report(&stage.name, device, index % threads));
             measured.stages.extend(report);
         }
-        if index % threads == 0 {
+        if self.is_first(index) {
             measured.devices.push(device_report(device, leave));
         }
         let Some(leave) = leave else {
@@ -134,12 +134,17 @@ impl Job {
         Some(measured)
     }
 
+    /// Whether worker `index` is its device's first.
+    fn is_first(&self, index: usize) -> bool {
+        index.is_multiple_of(self.plan.layout.threads)
+    }
+
     /// Where the run starts, as the device that commits says.
     fn agree(&self, worker: &mut Worker) -> Option<Entry> {
         if let (true, Some(start)) = (self.alone, &self.start) {
             return Some(start.clone());
         }
-        let first = worker.index() % self.plan.layout.threads == 0;
+        let first = self.is_first(worker.index());
         let mine = self.start.as_ref().filter(|_| first);
         let mine = mine.and_then(|start| serde_json::to_string(start).ok());
         let words = gather(worker, mine, &self.shared)?;
@@ -152,7 +157,7 @@ impl Job {
     fn share(&self, worker: &mut Worker, measured: &Measured) -> Option<Measured> {
         let words = gather(worker, serde_json::to_string(measured).ok(), &self.shared)?;
         let mut all = Measured::default();
-        if worker.index() % self.plan.layout.threads == 0 {
+        if self.is_first(worker.index()) {
             let heard = words
                 .iter()
                 .filter_map(|word| serde_json::from_str(word).ok());

@@ -128,7 +128,7 @@ fn a_device_with_another_identity() {
     let other = other.stdout.lines().nth(1).unwrap().to_owned();
     let own = project.read("cluster.toml");
     let pinned = own.lines().filter(|line| line.starts_with("identity"));
-    let file = own.replace(pinned.last().unwrap(), &other);
+    let file = own.replace(pinned.next_back().unwrap(), &other);
     project.write("other/cluster.toml", file + "[mesh]\nconnect-seconds = 1\n");
     let run = ["run", "graph.toml", "--cluster", "other/cluster.toml"];
     let intruder = Device::spawn(project, &[&run[..], &["--device", "hall"]].concat());

@@ -58,6 +58,28 @@ fn parquet() {
 }
 
 #[test]
+fn shorter_numbers_on_the_wire() {
+    let project = project();
+    let plain = alone(&project, "out.jsonl", &[]);
+    for wire in ["f16", "int8"] {
+        let set = format!("encoder.wire=\"{wire}\"");
+        let more = ["--set", &set];
+        let expected = alone(&project, "out.jsonl", &more);
+        assert!(expected != plain, "`{wire}` rounds nothing");
+        for devices in ["2", "3"] {
+            project.run_graph(&[&["--devices", devices], &more[..]].concat());
+            assert!(project.bytes("out.jsonl") == expected, "{wire}, {devices}");
+        }
+    }
+}
+
+#[test]
+fn quiet_devices_say_nothing() {
+    let ran = project().run_graph(&["--quiet", "--devices", "3"]);
+    assert_eq!((ran.stdout, ran.stderr), (String::new(), String::new()));
+}
+
+#[test]
 fn the_report_has_every_device() {
     let project = project();
     let spread = ["--devices", "3", "--set", "encoder.split=3"];
@@ -115,6 +137,15 @@ fn a_cluster_file_in_either_order() {
         assert!(project.bytes("out.jsonl") == expected, "{order:?}");
         std::fs::remove_file(project.path("out.jsonl")).unwrap();
     }
+}
+
+#[test]
+fn a_cluster_of_one_device() {
+    let project = project();
+    let expected = alone(&project, "out.jsonl", &[]);
+    cluster(&project, &["kitchen"], "");
+    Device::start(&project, "agent", "kitchen", &[]).end().ok();
+    assert!(project.bytes("out.jsonl") == expected);
 }
 
 #[test]
