@@ -127,7 +127,7 @@ fn a_device_with_another_identity() {
         .ok();
     let other = other.stdout.lines().nth(1).unwrap().to_owned();
     let own = project.read("cluster.toml");
-    let pinned = own.lines().filter(|line| line.starts_with("identity"));
+    let mut pinned = own.lines().filter(|line| line.starts_with("identity"));
     let file = own.replace(pinned.next_back().unwrap(), &other);
     project.write("other/cluster.toml", file + "[mesh]\nconnect-seconds = 1\n");
     let run = ["run", "graph.toml", "--cluster", "other/cluster.toml"];
