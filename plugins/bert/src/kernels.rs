@@ -5,6 +5,7 @@
 //! inlines it into a function that may use the set's instructions. All `unsafe` of the crate is
 //! in this module: calls of such functions, vector loads in [`simd`], and tract's matrix kernels.
 
+mod aligned;
 mod attention;
 mod gelu;
 mod linear;

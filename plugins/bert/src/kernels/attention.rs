@@ -2,6 +2,7 @@
 
 mod head;
 
+use super::aligned::Aligned;
 use super::simd::Simd;
 use super::{Isa, Kernel};
 use head::Head;
@@ -10,9 +11,9 @@ use head::Head;
 #[derive(Debug, Default)]
 pub(crate) struct Attention {
     /// One head's keys in panels: (panel, D, W).
-    keys: Vec<f32>,
+    keys: Aligned,
     /// One head's values in panels: (panel, n, W).
-    values: Vec<f32>,
+    values: Aligned,
     /// Scores of one block of queries: (rows, n rounded up to W).
     scores: Vec<f32>,
 }
@@ -60,8 +61,8 @@ impl Kernel for Run<'_> {
             values,
             scores,
         } = self.scratch;
-        grow(keys, padded * size);
-        grow(values, size.next_multiple_of(width) * n);
+        keys.grow(padded * size);
+        values.grow(size.next_multiple_of(width) * n);
         grow(scores, S::ROWS * padded);
         for head in 0..self.heads {
             let head = Head {
@@ -110,10 +111,12 @@ mod tests {
             let mut out = vec![f32::NAN; n * hidden];
             // Left-overs of a longer review must not show.
             let mut scratch = Attention {
-                keys: vec![7.0; 9000],
-                values: vec![7.0; 9000],
+                keys: Aligned::zeros(9000),
+                values: Aligned::zeros(9000),
                 scores: vec![7.0; 9000],
             };
+            scratch.keys.fill(7.0);
+            scratch.values.fill(7.0);
             attention(isa, heads, hidden, &qkv, &mut out, &mut scratch);
             for (i, got) in out.iter().enumerate() {
                 let (token, head, d) = (i / hidden, i % hidden / size, i % size);

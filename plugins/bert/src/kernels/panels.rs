@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use super::aligned::Aligned;
 use super::simd::Simd;
 use super::tile::{PANEL_MAX, Rows, Sink, panel_product};
 use super::{After, Isa, Kernel, gelu};
@@ -14,7 +15,7 @@ pub(super) struct Panels {
     isa: Isa,
     depth: usize,
     outputs: usize,
-    weights: Vec<f32>,
+    weights: Aligned,
     bias: Vec<f32>,
 }
 
@@ -24,7 +25,7 @@ impl Panels {
         let width = isa.panel_width();
         let outputs = bias.len();
         let panels = outputs.div_ceil(width);
-        let mut packed = vec![0.0; panels * width * depth];
+        let mut packed = Aligned::zeros(panels * width * depth);
         for (output, row) in weights.chunks_exact(depth).enumerate() {
             let from = output / width * width * depth + output % width;
             for (slot, weight) in packed[from..].iter_mut().step_by(width).zip(row) {
