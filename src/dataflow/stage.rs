@@ -138,26 +138,41 @@ impl Runner {
         waiting.rows.push((edge, rows));
     }
 
-    /// Processes one batch, or flushes one time.
+    /// Flushes one time, or processes one batch. Flushing comes first: until a time is
+    /// flushed nothing downstream can complete it, and the window stays full.
     fn step(&mut self, frontiers: &[MutableAntichain<u64>]) -> Result<Step, Failure> {
         let complete = |time: &u64| !frontiers.iter().any(|frontier| frontier.less_equal(time));
         self.release(&complete)?;
-        if let Some((capability, rows)) = self.ready.pop_front() {
-            let outputs = self.process(*capability.time(), &rows)?;
-            self.to_flush.insert(*capability.time(), capability.clone());
+        let next_ready = self.ready.front().map(|(next, _)| *next.time());
+        let due = |time: &u64| complete(time) && next_ready.is_none_or(|next| next > *time);
+        if let Some(entry) = self.to_flush.first_entry().filter(|entry| due(entry.key())) {
+            let (time, capability) = entry.remove_entry();
+            let outputs = self.flush(time)?;
             return Ok(Some((capability, outputs)));
         }
-        let Some(time) = self.to_flush.keys().next().copied().filter(complete) else {
+        let Some((capability, rows)) = self.ready.pop_front() else {
             return Ok(None);
         };
-        let Some(capability) = self.to_flush.remove(&time) else {
-            return Ok(None);
-        };
+        let time = *capability.time();
+        let mut outputs = self.process(time, &rows)?;
+        let last_of_time = self
+            .ready
+            .front()
+            .is_none_or(|(next, _)| *next.time() != time);
+        if last_of_time && complete(&time) {
+            self.to_flush.remove(&time);
+            outputs.extend(self.flush(time)?);
+        } else if last_of_time {
+            self.to_flush.insert(time, capability.clone());
+        }
+        Ok(Some((capability, outputs)))
+    }
+
+    fn flush(&mut self, time: u64) -> Result<Vec<RecordBatch>, Failure> {
         let started = Instant::now();
         let outputs = apply::flush(&self.stage, &mut self.instance, time);
         self.tally.add_time(started.elapsed());
-        let outputs = outputs.map_err(|e| self.failure(time, 0, e))?;
-        Ok(Some((capability, outputs)))
+        outputs.map_err(|e| self.failure(time, 0, e))
     }
 
     /// Moves what may be processed now from `waiting` to `ready`.
