@@ -55,8 +55,9 @@ fn only_the_tensors_of_a_segment_are_resident() {
         embedding_bytes(&config, 0)
     );
     println!("resident: .. {whole}, ..2 {lower}, 2.. {upper}, 3.. {last}");
-    // Room for the file's header, the plan and one tensor as it is read.
-    let room = 8 << 20;
+    // Room for the file's header, the plan, and the largest tensor as it is read, converted
+    // and packed, whose places the allocator may not use again.
+    let room = 12 << 20;
     assert!(upper < 2 * layer + room, "{upper}");
     assert!(last < layer + room, "{last}");
     assert!(last + layer / 2 < upper, "{last} and {upper}");
