@@ -52,6 +52,7 @@ impl Bare {
             stage: "bare".into(),
             device: "local".into(),
             worker: 0,
+            from: 0,
         };
         let tokenizer = library.create("tokenizer", &tokenize.options, &context);
         let model = stage("encoder").options["model"]
@@ -71,7 +72,8 @@ impl Bare {
         let mut rows = Vec::new();
         for batch in &self.batches {
             let columns = batch.columns().clone();
-            for tokens in self.tokenizer.process(0, columns).expect("it can tokenize") {
+            let given = self.tokenizer.process(0, columns).expect("it can tokenize");
+            for tokens in given.batches {
                 let tokens = Batch::new(0, tokens);
                 rows.extend(
                     tokens

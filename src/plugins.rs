@@ -5,14 +5,17 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::io::Read;
+use std::mem::MaybeUninit;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
-use segue_plugin::ffi::{ABI_MAJOR, ABI_MINOR, MAGIC, Reply, SYMBOL, Table, Text};
-use segue_plugin::{Column, Columns, Context, Error, Manifest, Units, export_batch, import_batch};
+use segue_plugin::ffi::{ABI_MAJOR, ABI_MINOR, MAGIC, Reply, SIZE_OF_1_0, SYMBOL, Table, Text};
+use segue_plugin::{
+    Column, Columns, Context, Error, Manifest, Next, Units, export_batch, import_batch,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -63,10 +66,8 @@ pub fn load(path: &Path) -> Result<Library, Problem> {
             "is not a Segue plugin: `{SYMBOL}` gives no table"
         )));
     }
-    check_header(table, path)?;
-    // SAFETY: magic, ABI and size say that a whole table of this ABI is there, and
-    // the library stays loaded.
-    let table: &'static Table = unsafe { &*table };
+    let size = check_header(table, path)?;
+    let table = whole_table(table, size);
     let complete = table.manifest.is_some()
         && table.columns.is_some()
         && table.create.is_some()
@@ -80,8 +81,24 @@ pub fn load(path: &Path) -> Result<Library, Problem> {
     Ok(Library { table })
 }
 
-/// Reads only the four fields that keep their place in every ABI.
-fn check_header(table: *const Table, path: &Path) -> Result<(), Problem> {
+/// A copy of a table of `size` bytes, in which the functions it is too old for are missing.
+fn whole_table(table: *const Table, size: usize) -> &'static Table {
+    let mut whole = MaybeUninit::<Table>::zeroed();
+    // SAFETY: magic, ABI and size say that so many bytes of a table are there; both
+    // sides are at least as large as what is copied.
+    unsafe {
+        std::ptr::copy_nonoverlapping(
+            table.cast::<u8>(),
+            whole.as_mut_ptr().cast::<u8>(),
+            size.min(size_of::<Table>()),
+        );
+    }
+    // SAFETY: numbers and optional functions may all be zero.
+    Box::leak(Box::new(unsafe { whole.assume_init() }))
+}
+
+/// Reads only the four fields that keep their place in every ABI; gives the size.
+fn check_header(table: *const Table, path: &Path) -> Result<usize, Problem> {
     // SAFETY: a plugin of any ABI has these fields at these places.
     let (magic, major, minor, size) = unsafe {
         let table = table.cast::<u64>();
@@ -109,14 +126,16 @@ fn check_header(table: *const Table, path: &Path) -> Result<(), Problem> {
             ..Problem::new("plugin-abi", message)
         });
     }
-    if size < size_of::<Table>() as u64 {
-        let message = format!(
-            "`{path}` has a table of {size} bytes, not {}",
-            size_of::<Table>()
-        );
+    let least = match minor {
+        0 => SIZE_OF_1_0,
+        _ => size_of::<Table>() as u64,
+    };
+    if size < least {
+        let message = format!("`{path}` has a table of {size} bytes, not {least}");
         return Err(Problem::new("bad-plugin", message));
     }
-    Ok(())
+    // A larger table is read as far as this ABI knows it.
+    Ok(usize::try_from(size).unwrap_or(usize::MAX))
 }
 
 fn reason(error: &libloading::Error) -> String {
@@ -126,10 +145,24 @@ fn reason(error: &libloading::Error) -> String {
 
 /// What a plugin answered during one call.
 #[derive(Default)]
-struct Answer {
+struct Answer<'a> {
     text: String,
     batches: Vec<(FFI_ArrowArray, FFI_ArrowSchema)>,
     failure: Option<Error>,
+    saved: bool,
+    show: Option<&'a Show>,
+}
+
+/// Where lines on a stage's progress go.
+pub type Show = dyn Fn(String);
+
+/// What a stage gave in one call.
+#[derive(Debug, Default)]
+pub struct Given {
+    /// Its batches.
+    pub batches: Vec<RecordBatch>,
+    /// Whether all it was given so far survives a crash.
+    pub saved: bool,
 }
 
 unsafe extern "C" fn take_text(host: *mut c_void, text: Text) {
@@ -165,14 +198,41 @@ unsafe extern "C" fn take_failure(host: *mut c_void, code: Text, message: Text, 
     }
 }
 
+unsafe extern "C" fn take_progress(host: *mut c_void, line: Text) {
+    // SAFETY: as in `take_text`.
+    unsafe {
+        if let Some(show) = (*host.cast::<Answer>()).show {
+            show(line.read());
+        }
+    }
+}
+
+unsafe extern "C" fn take_saved(host: *mut c_void) {
+    // SAFETY: as in `take_text`.
+    unsafe { (*host.cast::<Answer>()).saved = true };
+}
+
 /// Makes one call and collects its answer.
-fn ask(call: impl FnOnce(*const Reply) -> i32) -> Result<Answer, Error> {
-    let mut answer = Answer::default();
+fn ask(call: impl FnOnce(*const Reply) -> i32) -> Result<Answer<'static>, Error> {
+    ask_and_show(None, call)
+}
+
+/// As [`ask`], with a place for lines of progress.
+fn ask_and_show(
+    show: Option<&Show>,
+    call: impl FnOnce(*const Reply) -> i32,
+) -> Result<Answer<'_>, Error> {
+    let mut answer = Answer {
+        show,
+        ..Answer::default()
+    };
     let reply = Reply {
         host: (&raw mut answer).cast(),
         text: take_text,
         batch: take_batch,
         fail: take_failure,
+        progress: take_progress,
+        saved: take_saved,
     };
     let status = call(&reply);
     match (status, answer.failure.take()) {
@@ -260,6 +320,7 @@ impl Library {
         Ok(Instance {
             stage,
             table: self.table,
+            show: None,
         })
     }
 }
@@ -268,20 +329,27 @@ impl Library {
 pub struct Instance {
     stage: *mut c_void,
     table: &'static Table,
+    show: Option<Box<Show>>,
 }
 
 impl Instance {
+    /// Lines on the stage's progress go to `show`.
+    pub fn listen(&mut self, show: Box<Show>) {
+        self.show = Some(show);
+    }
+
     /// One batch in, any number out.
     ///
     /// # Errors
     /// What the plugin says; `plugin-panic`; `bad-batch` when what it gives is no batch
-    pub fn process(&mut self, time: u64, batch: RecordBatch) -> Result<Vec<RecordBatch>, Error> {
+    pub fn process(&mut self, time: u64, batch: RecordBatch) -> Result<Given, Error> {
         let process = self.table.process.ok_or_else(|| missing("process"))?;
         let (mut array, mut schema) = export_batch(batch)?;
         // SAFETY: the stage is alive, calls on it never overlap, and ownership of
         // both structs goes to the plugin, which leaves them released.
-        let answer =
-            ask(|reply| unsafe { process(self.stage, time, &mut array, &mut schema, reply) })?;
+        let answer = ask_and_show(self.show.as_deref(), |reply| unsafe {
+            process(self.stage, time, &mut array, &mut schema, reply)
+        })?;
         import_all(answer)
     }
 
@@ -289,21 +357,48 @@ impl Instance {
     ///
     /// # Errors
     /// As [`Instance::process`]
-    pub fn flush(&mut self, time: u64) -> Result<Vec<RecordBatch>, Error> {
+    pub fn flush(&mut self, time: u64) -> Result<Given, Error> {
         let Some(flush) = self.table.flush else {
-            return Ok(Vec::new());
+            return Ok(Given::default());
         };
         // SAFETY: as in `process`.
-        import_all(ask(|reply| unsafe { flush(self.stage, time, reply) })?)
+        let answer = ask_and_show(self.show.as_deref(), |reply| unsafe {
+            flush(self.stage, time, reply)
+        })?;
+        import_all(answer)
+    }
+
+    /// No more input can come at all.
+    ///
+    /// # Errors
+    /// As [`Instance::process`]
+    pub fn finish(&mut self) -> Result<(Given, Next), Error> {
+        let Some(finish) = self.table.finish else {
+            return Ok((Given::default(), Next::Done));
+        };
+        let mut more = 0;
+        // SAFETY: as in `process`; the place for the answer is valid for the call.
+        let answer = ask_and_show(self.show.as_deref(), |reply| unsafe {
+            finish(self.stage, reply, &mut more)
+        })?;
+        let next = match more {
+            0 => Next::Done,
+            _ => Next::More,
+        };
+        Ok((import_all(answer)?, next))
     }
 }
 
-fn import_all(answer: Answer) -> Result<Vec<RecordBatch>, Error> {
-    (answer.batches.into_iter())
+fn import_all(answer: Answer<'_>) -> Result<Given, Error> {
+    let batches = (answer.batches.into_iter())
         // SAFETY: a plugin's batches follow the Arrow C Data Interface, as `segue.h`
         // demands; their contents are validated.
         .map(|(array, schema)| unsafe { import_batch(array, &schema) })
-        .collect()
+        .collect::<Result<_, _>>()?;
+    Ok(Given {
+        batches,
+        saved: answer.saved,
+    })
 }
 
 impl Drop for Instance {

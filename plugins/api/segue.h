@@ -1,4 +1,4 @@
-/* segue.h: the contract between Segue and a plugin, ABI 1.0.
+/* segue.h: the contract between Segue and a plugin, ABI 1.1.
  *
  * A plugin is a shared library that exports one function,
  *
@@ -24,7 +24,7 @@ extern "C" {
 
 #define SEGUE_MAGIC UINT64_C(0x5345475545504c47) /* "SEGUEPLG" */
 #define SEGUE_ABI_MAJOR 1
-#define SEGUE_ABI_MINOR 0
+#define SEGUE_ABI_MINOR 1
 
 /* The Arrow C Data Interface: https://arrow.apache.org/docs/format/CDataInterface.html */
 #ifndef ARROW_C_DATA_INTERFACE
@@ -77,6 +77,11 @@ typedef struct segue_reply {
   /* Why the call fails: a code such as "bad-option", a message in lower case
    * without a full stop, and the option at fault (length 0: none). */
   void (*fail)(void *host, segue_text code, segue_text message, segue_text option);
+  /* Since 1.1: one line on how far a long job is, shown at once. */
+  void (*progress)(void *host, segue_text line);
+  /* Since 1.1, for a stage that keeps state: what it was given up to and with this
+   * call survives a crash, so that the host may commit it. */
+  void (*saved)(void *host);
 } segue_reply;
 
 /* Every function returns 0, or another number after `reply->fail`. */
@@ -85,7 +90,7 @@ typedef struct segue_plugin {
   uint64_t magic;     /* SEGUE_MAGIC */
   uint32_t abi_major; /* SEGUE_ABI_MAJOR: must equal the host's */
   uint32_t abi_minor; /* SEGUE_ABI_MINOR: may be lower than the host's */
-  uint64_t size;      /* sizeof(segue_plugin) */
+  uint64_t size;      /* sizeof(segue_plugin); a table of 1.0 ends before `finish` */
 
   /* {"operators": [{
    *    "name": "upper", "version": "1.0.0", "doc": "one line",
@@ -102,7 +107,7 @@ typedef struct segue_plugin {
   /* What the operator reads and writes under these options, given the columns
    * that reach it: `input` is [{"name": "text", "type": "utf8"}, ...]. Answer:
    * {"reads": [{"name": "text", "type": "utf8"}], "writes": [...],
-   *  "drops": ["text"], "rows": "same"}
+   *  "drops": ["text"], "rows": "same", "keeps": false}
    * Types: "bool", "i8".."i64", "u8".."u64", "f32", "f64", "utf8";
    * "list u32"; "fixed f32[2]" (each row a vector of 2);
    * "ragged f32[384]" (each row a list of vectors of 384).
@@ -111,7 +116,10 @@ typedef struct segue_plugin {
    * output row came from, in ascending order); "new" (unrelated rows: no
    * column passes through).
    * The stage is given only what it reads. Other columns pass by it, those in
-   * `drops` end here. */
+   * `drops` end here.
+   * Keeps (since 1.1): true for a stage whose batches build on each other, such as
+   * one that trains. It has one instance, which gets every batch in order of time,
+   * and nothing it was given is committed before it calls `reply->saved` or ends. */
   int32_t (*columns)(segue_text operator_name, segue_text options, segue_text input,
                      const segue_reply *reply);
 
@@ -121,7 +129,9 @@ typedef struct segue_plugin {
   int32_t (*units)(segue_text operator_name, segue_text options, const segue_reply *reply);
 
   /* Makes a stage. `context` is {"stage": "encoder/0", "device": "local",
-   * "worker": 0}. On success `*stage` is what the calls below receive. */
+   * "worker": 0, "from": 0}. From: the first time that can come; after a crash the
+   * first that is not committed, and times that a stage itself saved may come again.
+   * On success `*stage` is what the calls below receive. */
   int32_t (*create)(segue_text operator_name, segue_text options, segue_text context,
                     const segue_reply *reply, void **stage);
 
@@ -135,6 +145,10 @@ typedef struct segue_plugin {
 
   /* The last call on a stage. */
   void (*drop)(void *stage);
+
+  /* Since 1.1, may be NULL: no more input can come at all. Called again and again,
+   * with the host at work in between, while it sets `*more` to 1. */
+  int32_t (*finish)(void *stage, const segue_reply *reply, int32_t *more);
 } segue_plugin;
 
 const segue_plugin *segue_plugin_table(void);

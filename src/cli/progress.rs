@@ -15,6 +15,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 pub struct Display {
     kind: Kind,
     started: Option<(Instant, u64)>,
+    noted: Option<String>,
 }
 
 enum Kind {
@@ -36,6 +37,7 @@ impl Display {
         Display {
             kind,
             started: None,
+            noted: None,
         }
     }
 
@@ -45,6 +47,9 @@ impl Display {
         let done = of(&progress.committed) + of(&progress.rejected);
         if of(&progress.records) == 0 {
             return;
+        }
+        if let Some(note) = progress.noted() {
+            return self.note(note);
         }
         let (since, before) = *self.started.get_or_insert((Instant::now(), done));
         let rate = (done - before) as f64 / since.elapsed().as_secs_f64().max(1e-3);
@@ -65,6 +70,28 @@ impl Display {
                     String::new()
                 };
                 eprintln!("{done}{of_total} reviews, {message}");
+            }
+            Kind::Lines { .. } => {}
+        }
+    }
+
+    /// Shows what a stage with a long job said of itself.
+    fn note(&mut self, note: String) {
+        match &mut self.kind {
+            Kind::Quiet => {}
+            Kind::Bar(bar) => {
+                let style = ProgressStyle::with_template("{spinner} {msg}");
+                // A template that cannot be parsed leaves the default style.
+                bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+                bar.set_message(note);
+                bar.tick();
+            }
+            Kind::Lines { last } if last.elapsed() >= LINE_EVERY => {
+                *last = Instant::now();
+                if self.noted.as_ref() != Some(&note) {
+                    eprintln!("{note}");
+                    self.noted = Some(note);
+                }
             }
             Kind::Lines { .. } => {}
         }

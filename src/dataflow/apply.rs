@@ -7,10 +7,10 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow_schema::{Field, Schema, SchemaRef};
-use segue_plugin::{Column, Error, Rows, Type};
+use segue_plugin::{Column, Error, Next, Rows, Type};
 
 use crate::graph::Stage;
-use crate::plugins::Instance;
+use crate::plugins::{Given, Instance};
 
 /// Runs `stage` on `rows` of `time`.
 ///
@@ -22,27 +22,49 @@ pub fn process(
     instance: &mut Instance,
     time: u64,
     rows: &RecordBatch,
-) -> Result<Vec<RecordBatch>, Error> {
-    let given = project(rows, &stage.columns.reads)?;
-    let outputs = instance.process(time, given)?;
+) -> Result<Given, Error> {
+    let read = project(rows, &stage.columns.reads)?;
+    let given = instance.process(time, read)?;
+    let outputs = &given.batches;
     if stage.columns.rows == Rows::Same && outputs.len() != 1 {
         let message = format!("it gave {} batches for one", outputs.len());
         return Err(Error::new("row-count", message));
     }
-    outputs
-        .iter()
-        .map(|output| compose(stage, rows, output))
-        .collect()
+    let composed = outputs.iter().map(|output| compose(stage, rows, output));
+    Ok(Given {
+        batches: composed.collect::<Result<_, _>>()?,
+        ..given
+    })
 }
 
 /// What `stage` held back until no more input can come at `time`.
 ///
 /// # Errors
 /// As [`process`]
-pub fn flush(stage: &Stage, instance: &mut Instance, time: u64) -> Result<Vec<RecordBatch>, Error> {
-    let outputs = instance.flush(time)?;
+pub fn flush(stage: &Stage, instance: &mut Instance, time: u64) -> Result<Given, Error> {
+    let given = instance.flush(time)?;
+    let batches = compose_new(stage, &given.batches, "of a time")?;
+    Ok(Given { batches, ..given })
+}
+
+/// What `stage` held back until no more input can come at all, or a part of it.
+///
+/// # Errors
+/// As [`process`]
+pub fn finish(stage: &Stage, instance: &mut Instance) -> Result<(Vec<RecordBatch>, Next), Error> {
+    let (given, next) = instance.finish()?;
+    Ok((compose_new(stage, &given.batches, "of its input")?, next))
+}
+
+/// What `stage` sends for batches that belong to no input.
+fn compose_new(
+    stage: &Stage,
+    outputs: &[RecordBatch],
+    end: &str,
+) -> Result<Vec<RecordBatch>, Error> {
     if stage.columns.rows != Rows::New && !outputs.is_empty() {
-        let message = "it gave rows at the end of a time, but does not declare its rows as new";
+        let message =
+            format!("it gave rows at the end {end}, but does not declare its rows as new");
         return Err(Error::new("row-count", message));
     }
     let nothing = RecordBatch::new_empty(Arc::new(Schema::empty()));

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -35,7 +36,9 @@ pub enum ToCommit {
     Time {
         /// The sink, counted in the order of the plan.
         sink: usize,
-        /// The time.
+        /// The first time of those it gets at once; else the same.
+        from: u64,
+        /// The time, or the last of them.
         time: u64,
         /// Its rows, in order.
         rows: Vec<RecordBatch>,
@@ -76,7 +79,8 @@ struct Output {
     written: Vec<segue_plugin::Column>,
 }
 
-type Delivered = (Vec<RecordBatch>, Vec<Mark>);
+/// What a sink got at once, and from which time on.
+type Delivered = (u64, Vec<RecordBatch>, Vec<Mark>);
 
 /// The committer's state.
 pub struct Committer {
@@ -173,6 +177,7 @@ impl Committer {
         match message {
             ToCommit::Time {
                 sink,
+                from,
                 time,
                 rows,
                 marks,
@@ -180,16 +185,31 @@ impl Committer {
                 self.pending
                     .entry(time)
                     .or_default()
-                    .insert(sink, (rows, marks));
+                    .insert(sink, (from, rows, marks));
                 self.reached[sink] = Some(time);
             }
             ToCommit::End { sink } => self.reached[sink] = Some(u64::MAX),
         }
     }
 
+    /// The last time that all sinks have reached, and that splits nothing which a sink
+    /// got at once.
+    fn committable(&self) -> Option<u64> {
+        let mut reached = self.reached.iter().copied().min().flatten()?;
+        let beyond = |reached: u64| {
+            let after = (Bound::Excluded(reached), Bound::Unbounded);
+            let delivered = self.pending.range(after).flat_map(|(_, all)| all.values());
+            delivered.map(|(from, ..)| *from).min()
+        };
+        while let Some(from) = beyond(reached).filter(|from| *from <= reached) {
+            reached = from.checked_sub(1)?;
+        }
+        Some(reached)
+    }
+
     /// Writes every time that all sinks have reached.
     fn commit(&mut self) -> Result<(), Failure> {
-        let Some(reached) = self.reached.iter().copied().min().flatten() else {
+        let Some(reached) = self.committable() else {
             return Ok(());
         };
         let mut opened = Vec::new();
@@ -241,7 +261,7 @@ impl Committer {
         opened: &mut Vec<u64>,
     ) -> Result<(), Failure> {
         let mut seen = BTreeSet::new();
-        for (sink, (batches, marks)) in delivered {
+        for (sink, (_, batches, marks)) in delivered {
             for batch in &batches {
                 let output = &mut self.outputs[sink];
                 let written = project(batch, &output.written)

@@ -8,6 +8,7 @@ mod apply;
 mod commit;
 mod gather;
 mod journal;
+mod keep;
 mod metrics;
 mod network;
 mod parcel;

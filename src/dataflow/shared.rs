@@ -44,6 +44,15 @@ impl Failure {
         }
     }
 
+    /// What a plugin reported on `rows` rows of batch `time`; 0 at its end.
+    pub fn of_batch(stage: &Stage, time: u64, rows: usize, error: segue_plugin::Error) -> Self {
+        let what = match rows {
+            0 => format!("on batch {time}"),
+            _ => format!("on batch {time} of {rows} rows"),
+        };
+        Self::of_stage(stage, &what, error)
+    }
+
     /// What went wrong with a file of a stage.
     pub fn of_file(stage: &Stage, error: crate::io::IoError) -> Self {
         let stage = Some(stage.file_name.clone());
@@ -68,6 +77,28 @@ pub struct Progress {
     pub committed: AtomicU64,
     /// Records rejected.
     pub rejected: AtomicU64,
+    /// The last line that a stage with a long job gave on how far it is.
+    note: Mutex<Option<String>>,
+}
+
+impl Progress {
+    /// Shows `line` of the stage `name` from now on.
+    pub fn note(&self, name: &str, line: &str) {
+        // A thread that panicked while it held the lock left a whole value.
+        let mut note = self
+            .note
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        *note = Some(format!("{name}: {line}"));
+    }
+
+    /// The last line given.
+    pub fn noted(&self) -> Option<String> {
+        self.note
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .clone()
+    }
 }
 
 /// Shared by the workers, the readers and the committer of a run.

@@ -172,7 +172,8 @@ impl Runner {
         let started = Instant::now();
         let outputs = apply::flush(&self.stage, &mut self.instance, time);
         self.tally.add_time(started.elapsed());
-        outputs.map_err(|e| self.failure(time, 0, e))
+        let given = outputs.map_err(|e| Failure::of_batch(&self.stage, time, 0, e))?;
+        Ok(given.batches)
     }
 
     /// Moves what may be processed now from `waiting` to `ready`.
@@ -186,7 +187,9 @@ impl Runner {
             // A stable sort: within an edge the order of arrival stays.
             waiting.rows.sort_by_key(|(edge, _)| *edge);
             for (_, rows) in waiting.rows {
-                let broken = |message| self.failure(time, 0, Error::new("bad-message", message));
+                let broken = |message| {
+                    Failure::of_batch(&self.stage, time, 0, Error::new("bad-message", message))
+                };
                 let expanded = rows.and_then(|rows| expand(rows).map_err(|e| e.to_string()));
                 let rows = expanded.map_err(broken)?;
                 if let Some(capability) = &waiting.capability {
@@ -201,15 +204,8 @@ impl Runner {
         let started = Instant::now();
         let outputs = apply::process(&self.stage, &mut self.instance, time, rows);
         self.tally.add(rows.num_rows(), started.elapsed());
-        outputs.map_err(|e| self.failure(time, rows.num_rows(), e))
-    }
-
-    fn failure(&self, time: u64, rows: usize, error: Error) -> Failure {
-        let what = match rows {
-            0 => format!("on batch {time}"),
-            _ => format!("on batch {time} of {rows} rows"),
-        };
-        Failure::of_stage(&self.stage, &what, error)
+        let failed = |e| Failure::of_batch(&self.stage, time, rows.num_rows(), e);
+        Ok(outputs.map_err(failed)?.batches)
     }
 
     /// Drops what was held, so that the dataflow can end.

@@ -14,6 +14,7 @@ use timely::worker::Worker;
 use super::commit::ToCommit;
 use super::gather::gather;
 use super::journal::Entry;
+use super::keep;
 use super::metrics::{DeviceReport, StageReport, peak_rss_bytes};
 use super::network::Leave;
 use super::shared::{Failure, Shared};
@@ -68,6 +69,15 @@ impl Measured {
 
 type Made = Vec<Option<(Instance, Tally)>>;
 
+/// What watches the dataflow.
+#[derive(Default)]
+struct Probes {
+    /// Sees times that need no more memory: sources open new ones behind it.
+    window: Probe<u64>,
+    /// Sees times that every sink has handed over.
+    done: Probe<u64>,
+}
+
 impl Job {
     /// Everything a worker does. What it gives back holds, on each device's first worker
     /// of a cluster, what all of them measured.
@@ -95,21 +105,21 @@ impl Job {
             leave.inspect(|leave| leave.finish());
             return Some(Measured::default());
         }
-        let made = self.create(index);
+        let made = self.create(index, start.next_time());
         let tallies: Vec<Option<Tally>> = made
             .iter()
             .map(|one| one.as_ref().map(|(_, tally)| tally.clone()))
             .collect();
-        let probe = Probe::new();
-        let sources = worker.dataflow(|scope| self.build(scope, made, &probe, &start));
+        let probes = Probes::default();
+        let sources = worker.dataflow(|scope| self.build(scope, made, &probes, &start));
         match self.alone {
             true => drop(self.loaded.wait()),
             false => drop(gather(worker, None, &self.shared)?),
         }
         let load_seconds = self.started.elapsed().as_secs_f64();
-        while !probe.done() && !self.shared.stopped() {
+        while !probes.done.done() && !self.shared.stopped() {
             worker.step_or_park(Some(NAP));
-            sources.after_step(&probe);
+            sources.after_step(&probes.window);
         }
         let mut measured = Measured {
             load_seconds,
@@ -167,7 +177,7 @@ impl Job {
     }
 
     /// The instances of this worker; none at all once anything has failed.
-    fn create(&self, index: usize) -> Made {
+    fn create(&self, index: usize, from: u64) -> Made {
         (self.plan.graph.stages.iter().enumerate())
             .map(|(i, stage)| {
                 let library = self.libraries[i].filter(|_| self.plan.runs_on(i, index))?;
@@ -178,6 +188,7 @@ impl Job {
                     stage: stage.name.clone(),
                     device: self.plan.layout.devices[self.device].0.clone(),
                     worker: index % self.plan.layout.threads,
+                    from,
                 };
                 match library.create(&stage.operator.manifest.name, &stage.options, &context) {
                     Ok(instance) => Some((instance, Tally::default())),
@@ -191,13 +202,7 @@ impl Job {
             .collect()
     }
 
-    fn build(
-        &self,
-        scope: Scope<'_, u64>,
-        made: Made,
-        probe: &Probe<u64>,
-        start: &Entry,
-    ) -> Wakers {
+    fn build(&self, scope: Scope<'_, u64>, made: Made, probes: &Probes, start: &Entry) -> Wakers {
         let stages = &self.plan.graph.stages;
         let mut rows: Vec<Option<Rows<'_>>> = Vec::new();
         let mut handles = Vec::new();
@@ -224,7 +229,7 @@ impl Job {
                         stage,
                         here,
                         self.opening(&stage.name, start),
-                        probe.clone(),
+                        probes.window.clone(),
                         &self.shared,
                     );
                     marks.push(built.marks);
@@ -232,7 +237,11 @@ impl Job {
                     rows.push(Some(built.rows));
                 }
                 Role::Transform => {
-                    let built = stage::build(scope, &self.plan, i, edges, made, &self.shared);
+                    let (plan, shared) = (&self.plan, &self.shared);
+                    let built = match stage.columns.keeps {
+                        true => keep::build(scope, plan, i, edges, made, &probes.window, shared),
+                        false => stage::build(scope, plan, i, edges, made, shared),
+                    };
                     rows.push(Some(built));
                 }
                 Role::Sink => {
@@ -240,8 +249,14 @@ impl Job {
                     let inputs = sink::Inputs {
                         edges,
                         marks: marks.clone(),
+                        behind_keeper: self.plan.graph.behind_keeper(i),
                     };
-                    sink::build(scope, &self.plan, i, inputs, committer, probe, &self.shared);
+                    let watching: &[&Probe<u64>] = match inputs.behind_keeper {
+                        true => &[&probes.done],
+                        false => &[&probes.done, &probes.window],
+                    };
+                    let (plan, shared) = (&self.plan, &self.shared);
+                    sink::build(scope, plan, i, inputs, committer, watching, shared);
                     sinks += 1;
                     rows.push(None);
                 }

@@ -23,6 +23,14 @@ pub struct Graph {
     pub stages: Vec<Stage>,
 }
 
+impl Graph {
+    /// Whether a stage that keeps state is upstream of stage `stage`, loops aside.
+    pub fn behind_keeper(&self, stage: usize) -> bool {
+        let mut inputs = self.stages[stage].inputs.iter();
+        inputs.any(|&input| self.stages[input].columns.keeps || self.behind_keeper(input))
+    }
+}
+
 /// A stage, or one segment of one.
 #[derive(Clone, Debug)]
 pub struct Stage {
@@ -240,6 +248,10 @@ impl Checker<'_> {
             spans: spans(raw),
         };
         flow::check_reads(&stage, &self.stages, &input, &mut self.errors);
+        if stage.columns.keeps && stage.replicas.is_some_and(|replicas| replicas > 1) {
+            let help = "its batches build on each other, so one instance must get them all";
+            self.no_replicas(raw, help);
+        }
         self.stages.push(stage);
         Some(self.stages.len() - 1)
     }
@@ -278,14 +290,17 @@ impl Checker<'_> {
     }
 
     fn replicable(&mut self, raw: &RawStage, operator: &Operator) {
-        let Some(replicas) = raw.replicas.as_ref().filter(|replicas| replicas.value > 1) else {
-            return;
-        };
-        if operator.role != Role::Transform {
-            let message = format!("`{}` cannot have replicas", raw.name.value);
-            let error = Diagnostic::new("bad-replicas", message).at(replicas.span);
-            self.errors.push(error.help("sources and sinks run once"));
+        let several = (raw.replicas.as_ref()).is_some_and(|replicas| replicas.value > 1);
+        if several && operator.role != Role::Transform {
+            self.no_replicas(raw, "sources and sinks run once");
         }
+    }
+
+    fn no_replicas(&mut self, raw: &RawStage, help: &str) {
+        let span = (raw.replicas.as_ref()).map_or(raw.name.span, |replicas| replicas.span);
+        let message = format!("`{}` cannot have replicas", raw.name.value);
+        let error = Diagnostic::new("bad-replicas", message).at(span);
+        self.errors.push(error.help(help));
     }
 
     fn problem(&mut self, raw: &RawStage, problem: Problem) {

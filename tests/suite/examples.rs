@@ -39,14 +39,16 @@ fn outputs(library: Library, operator: &str, example: &Example) -> Vec<Map<Strin
         stage: operator.to_owned(),
         device: "local".to_owned(),
         worker: 0,
+        from: 0,
     };
     let mut stage = library
         .create(operator, &example.options, &context)
         .unwrap();
     let mut given = stage
         .process(0, batch(&columns.reads, &example.input))
-        .unwrap();
-    given.extend(stage.flush(0).unwrap());
+        .unwrap()
+        .batches;
+    given.extend(stage.flush(0).unwrap().batches);
     let mut all = Vec::new();
     for batch in &given {
         let origin = |i: usize| match columns.rows {

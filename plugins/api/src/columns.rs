@@ -262,6 +262,10 @@ pub struct Columns {
     pub drops: Vec<String>,
     /// How its rows relate to those it reads.
     pub rows: Rows,
+    /// Whether batches build on each other, as in training: the stage has one instance,
+    /// which gets every batch in order of time, and nothing it was given is committed
+    /// before it says so ([`Host::saved`](crate::Host::saved)) or ends.
+    pub keeps: bool,
 }
 
 impl Columns {
@@ -291,6 +295,12 @@ impl Columns {
     /// Relates its rows to the input's as `rows` says.
     pub fn rows(mut self, rows: Rows) -> Self {
         self.rows = rows;
+        self
+    }
+
+    /// Its batches build on each other.
+    pub fn keeps(mut self) -> Self {
+        self.keeps = true;
         self
     }
 }

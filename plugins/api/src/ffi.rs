@@ -8,7 +8,7 @@ use std::sync::Once;
 
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
 
-use crate::{Batch, Column, Context, Error, Manifest, OperatorManifest, Result, Stage};
+use crate::{Batch, Column, Context, Error, Host, Manifest, Next, OperatorManifest, Result, Stage};
 use crate::{export_batch, import_batch};
 
 /// `SEGUE_MAGIC`
@@ -16,7 +16,7 @@ pub const MAGIC: u64 = 0x5345_4755_4550_4c47;
 /// `SEGUE_ABI_MAJOR`
 pub const ABI_MAJOR: u32 = 1;
 /// `SEGUE_ABI_MINOR`
-pub const ABI_MINOR: u32 = 0;
+pub const ABI_MINOR: u32 = 1;
 /// The one symbol a plugin exports.
 pub const SYMBOL: &str = "segue_plugin_table";
 
@@ -64,6 +64,10 @@ pub struct Reply {
     pub batch: unsafe extern "C" fn(*mut c_void, *mut FFI_ArrowArray, *mut FFI_ArrowSchema),
     /// Takes code, message and option.
     pub fail: unsafe extern "C" fn(*mut c_void, Text, Text, Text),
+    /// Shows a line on how far a job is.
+    pub progress: unsafe extern "C" fn(*mut c_void, Text),
+    /// Hears that what the stage was given survives a crash.
+    pub saved: unsafe extern "C" fn(*mut c_void),
 }
 
 /// `manifest`
@@ -86,9 +90,12 @@ pub type ProcessFn = unsafe extern "C" fn(
 pub type FlushFn = unsafe extern "C" fn(*mut c_void, u64, *const Reply) -> i32;
 /// `drop`
 pub type DropFn = unsafe extern "C" fn(*mut c_void);
+/// `finish`
+pub type FinishFn = unsafe extern "C" fn(*mut c_void, *const Reply, *mut i32) -> i32;
 
 /// `segue_plugin`
 #[repr(C)]
+#[derive(Clone, Copy)]
 pub struct Table {
     /// [`MAGIC`]
     pub magic: u64,
@@ -112,7 +119,12 @@ pub struct Table {
     pub flush: Option<FlushFn>,
     /// The last call on a stage.
     pub drop: Option<DropFn>,
+    /// No more input at all. Since 1.1.
+    pub finish: Option<FinishFn>,
 }
+
+/// Bytes of a table of ABI 1.0, which ends before `finish`.
+pub const SIZE_OF_1_0: u64 = std::mem::offset_of!(Table, finish) as u64;
 
 /// The operators of one library; [`export!`](crate::export) implements it.
 pub trait Library: 'static {
@@ -150,17 +162,22 @@ impl Operator {
 
 /// A stage without its type.
 trait Erased {
-    fn process_each(&mut self, batch: Batch, emit: &mut dyn FnMut(Batch)) -> Result<()>;
-    fn flush(&mut self, time: u64, emit: &mut dyn FnMut(Batch)) -> Result<()>;
+    fn process_each(&mut self, batch: Batch, host: &mut Host<'_>) -> Result<()>;
+    fn flush(&mut self, time: u64, host: &mut Host<'_>) -> Result<()>;
+    fn finish(&mut self, host: &mut Host<'_>) -> Result<Next>;
 }
 
 impl<S: Stage> Erased for S {
-    fn process_each(&mut self, batch: Batch, emit: &mut dyn FnMut(Batch)) -> Result<()> {
-        Stage::process_each(self, batch, emit)
+    fn process_each(&mut self, batch: Batch, host: &mut Host<'_>) -> Result<()> {
+        Stage::process_each(self, batch, host)
     }
 
-    fn flush(&mut self, time: u64, emit: &mut dyn FnMut(Batch)) -> Result<()> {
-        Stage::flush(self, time, emit)
+    fn flush(&mut self, time: u64, host: &mut Host<'_>) -> Result<()> {
+        Stage::flush(self, time, host)
+    }
+
+    fn finish(&mut self, host: &mut Host<'_>) -> Result<Next> {
+        Stage::finish(self, host)
     }
 }
 
@@ -200,6 +217,7 @@ impl Table {
             process: Some(process),
             flush: Some(flush),
             drop: Some(drop_stage),
+            finish: Some(finish),
         }
     }
 }
@@ -307,18 +325,28 @@ unsafe extern "C" fn process(
         );
         (stage, array, schema, &*reply)
     };
-    let work = || {
+    with_host(reply, |host| {
         // SAFETY: the host exports its batches with `export_batch`.
         let columns = unsafe { import_batch(array, &schema)? };
-        collect(|emit| stage.process_each(Batch::new(time, columns), emit))
-    };
-    give(reply, guard(work))
+        stage.process_each(Batch::new(time, columns), host)
+    })
 }
 
 unsafe extern "C" fn flush(stage: *mut c_void, time: u64, reply: *const Reply) -> i32 {
     // SAFETY: as in `process`.
     let (stage, reply) = unsafe { (&mut *stage.cast::<Box<dyn Erased>>(), &*reply) };
-    give(reply, guard(|| collect(|emit| stage.flush(time, emit))))
+    with_host(reply, |host| stage.flush(time, host))
+}
+
+unsafe extern "C" fn finish(stage: *mut c_void, reply: *const Reply, more: *mut i32) -> i32 {
+    // SAFETY: as in `process`.
+    let (stage, reply) = unsafe { (&mut *stage.cast::<Box<dyn Erased>>(), &*reply) };
+    with_host(reply, |host| {
+        let next = stage.finish(host)?;
+        // SAFETY: the host passes a place for the answer.
+        unsafe { *more = i32::from(next == Next::More) };
+        Ok(())
+    })
 }
 
 unsafe extern "C" fn drop_stage(stage: *mut c_void) {
@@ -328,20 +356,24 @@ unsafe extern "C" fn drop_stage(stage: *mut c_void) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(stage)));
 }
 
-fn collect(work: impl FnOnce(&mut dyn FnMut(Batch)) -> Result<()>) -> Result<Vec<Batch>> {
-    let mut batches = Vec::new();
-    work(&mut |batch| batches.push(batch))?;
-    Ok(batches)
-}
-
-fn give(reply: &Reply, batches: Result<Vec<Batch>>) -> i32 {
-    let exported = batches.and_then(|all| {
-        all.into_iter()
-            .map(|one| export_batch(one.into_columns()))
-            .collect::<Result<Vec<_>>>()
+/// Runs `work`, and passes what it gives, or its failure, to the host.
+fn with_host(reply: &Reply, work: impl FnOnce(&mut Host<'_>) -> Result<()>) -> i32 {
+    // SAFETY: the host passes a valid reply, for this call; the text outlives it.
+    let show = |line: &str| unsafe { (reply.progress)(reply.host, Text::new(line)) };
+    let exported = guard(|| {
+        let mut host = Host::new(&show);
+        work(&mut host)?;
+        let saved = host.was_saved();
+        let export = |one: Batch| export_batch(one.into_columns());
+        let batches = host.into_batches().into_iter().map(export);
+        Ok((batches.collect::<Result<Vec<_>>>()?, saved))
     });
     match exported {
-        Ok(all) => {
+        Ok((all, saved)) => {
+            if saved {
+                // SAFETY: the reply is valid for this call.
+                unsafe { (reply.saved)(reply.host) };
+            }
             for (mut array, mut schema) in all {
                 // SAFETY: the host moves both structs out and marks them released.
                 unsafe { (reply.batch)(reply.host, &mut array, &mut schema) };

@@ -147,6 +147,8 @@ fn option_type(property: &Value) -> OptionType {
     };
     if property["format"] == "path" {
         OptionType::Path
+    } else if property["format"] == "output-path" {
+        OptionType::OutputPath
     } else if has("boolean") {
         OptionType::Boolean
     } else if has("integer") {

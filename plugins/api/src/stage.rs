@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{Batch, Column, Columns, Example, Result, Units};
+use crate::{Batch, Column, Columns, Example, Host, Next, Result, Units};
 
 /// An operator: its fields are its options, read from the graph file.
 ///
@@ -54,12 +54,13 @@ pub trait Stage: DeserializeOwned + JsonSchema + 'static {
     /// What makes the batch impossible to process
     fn process(&mut self, batch: Batch) -> Result<Batch>;
 
-    /// As [`Stage::process`], for an operator that gives none or several batches.
+    /// As [`Stage::process`], for an operator that gives none or several batches, or
+    /// has more to tell the host.
     ///
     /// # Errors
     /// What makes the batch impossible to process
-    fn process_each(&mut self, batch: Batch, emit: &mut dyn FnMut(Batch)) -> Result<()> {
-        emit(self.process(batch)?);
+    fn process_each(&mut self, batch: Batch, host: &mut Host<'_>) -> Result<()> {
+        host.emit(self.process(batch)?);
         Ok(())
     }
 
@@ -67,8 +68,17 @@ pub trait Stage: DeserializeOwned + JsonSchema + 'static {
     ///
     /// # Errors
     /// What makes the held-back batches impossible to give
-    fn flush(&mut self, _time: u64, _emit: &mut dyn FnMut(Batch)) -> Result<()> {
+    fn flush(&mut self, _time: u64, _host: &mut Host<'_>) -> Result<()> {
         Ok(())
+    }
+
+    /// No more input can come at all. A long job does a part of its work in each call,
+    /// so that the rest of the dataflow goes on in between.
+    ///
+    /// # Errors
+    /// What makes the rest impossible to give
+    fn finish(&mut self, _host: &mut Host<'_>) -> Result<Next> {
+        Ok(Next::Done)
     }
 
     /// Inputs with the outputs they must give; they are documentation, and run as
@@ -87,6 +97,10 @@ pub struct Context {
     pub device: String,
     /// The worker thread within the device.
     pub worker: usize,
+    /// The first time that can come: 0 in a fresh run, after a crash the first that is
+    /// not committed. Times that the stage itself saved may come again.
+    #[serde(default)]
+    pub from: u64,
 }
 
 /// An option that names a file or folder. The host resolves it against the graph
@@ -114,5 +128,33 @@ impl JsonSchema for ModelPath {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({"type": "string", "format": "path"})
+    }
+}
+
+/// An option that names a file or folder to write. The host resolves it against the
+/// graph file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OutputPath(pub PathBuf);
+
+impl Deref for OutputPath {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl JsonSchema for OutputPath {
+    fn schema_name() -> Cow<'static, str> {
+        "OutputPath".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "format": "output-path"})
     }
 }

@@ -1,7 +1,7 @@
 //! Operators that break the contract at one batch, and behave before it.
 
 use segue_plugin::arrow_array::{StringArray, UInt64Array};
-use segue_plugin::{Batch, Columns, Context, Error, Result, Rows, Stage};
+use segue_plugin::{Batch, Columns, Context, Error, Host, Result, Rows, Stage};
 
 /// The contract of most of these: one number a row.
 fn numbers() -> Columns {
@@ -18,7 +18,7 @@ fn numbered(batch: Batch) -> Result<Batch> {
 
 /// Defines an operator with the option `at` that behaves at every other batch.
 macro_rules! faulty {
-    ($(#[$doc:meta])* $name:ident, |$batch:ident, $emit:ident| $fault:expr) => {
+    ($(#[$doc:meta])* $name:ident, |$batch:ident, $host:ident| $fault:expr) => {
         $(#[$doc])*
         #[derive(serde::Deserialize, schemars::JsonSchema)]
         #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -39,10 +39,10 @@ macro_rules! faulty {
             fn process_each(
                 &mut self,
                 $batch: Batch,
-                $emit: &mut dyn FnMut(Batch),
+                $host: &mut Host<'_>,
             ) -> Result<()> {
                 if $batch.time() != self.at {
-                    $emit(self.process($batch)?);
+                    $host.emit(self.process($batch)?);
                     return Ok(());
                 }
                 $fault
@@ -54,15 +54,15 @@ macro_rules! faulty {
 faulty!(
     /// Panics.
     Panics,
-    |batch, _emit| panic!("no verdict on {} rows", batch.rows())
+    |batch, _host| panic!("no verdict on {} rows", batch.rows())
 );
 
 faulty!(
     /// Gives a row less than it got.
     LosesARow,
-    |batch, emit| {
+    |batch, host| {
         let columns = batch.columns().slice(1, batch.rows() - 1);
-        emit(numbered(Batch::new(batch.time(), columns))?);
+        host.emit(numbered(Batch::new(batch.time(), columns))?);
         Ok(())
     }
 );
@@ -70,9 +70,9 @@ faulty!(
 faulty!(
     /// Gives text where it declares numbers.
     GivesText,
-    |batch, emit| {
+    |batch, host| {
         let texts = StringArray::from(vec!["x"; batch.rows()]);
-        emit(batch.with_column("number", texts)?);
+        host.emit(batch.with_column("number", texts)?);
         Ok(())
     }
 );
@@ -80,8 +80,8 @@ faulty!(
 faulty!(
     /// Gives its input back, without the column it declares.
     GivesNothing,
-    |batch, emit| {
-        emit(batch);
+    |batch, host| {
+        host.emit(batch);
         Ok(())
     }
 );
@@ -89,9 +89,9 @@ faulty!(
 faulty!(
     /// Gives two batches for one.
     GivesTwice,
-    |batch, emit| {
-        emit(numbered(batch.clone())?);
-        emit(numbered(batch)?);
+    |batch, host| {
+        host.emit(numbered(batch.clone())?);
+        host.emit(numbered(batch)?);
         Ok(())
     }
 );
@@ -99,7 +99,7 @@ faulty!(
 faulty!(
     /// Blames its option.
     Refuses,
-    |batch, _emit| {
+    |batch, _host| {
         let message = format!("`at` must not be {}", batch.time());
         Err(Error::new("bad-option", message).option("at"))
     }
@@ -149,9 +149,9 @@ impl Stage for Late {
         Ok(given)
     }
 
-    fn flush(&mut self, time: u64, emit: &mut dyn FnMut(Batch)) -> Result<()> {
+    fn flush(&mut self, time: u64, host: &mut Host<'_>) -> Result<()> {
         if let Some(last) = self.last.clone().filter(|_| time == self.at) {
-            emit(last);
+            host.emit(last);
         }
         Ok(())
     }

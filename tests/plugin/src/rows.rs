@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use segue_plugin::arrow_array::{StringArray, UInt64Array};
-use segue_plugin::{Batch, Columns, Result, Rows, Stage};
+use segue_plugin::{Batch, Columns, Host, Result, Rows, Stage};
 
 /// Gives what it gets, after a while.
 #[derive(serde::Deserialize, schemars::JsonSchema)]
@@ -47,18 +47,18 @@ impl Stage for Hoard {
         Ok(batch)
     }
 
-    fn process_each(&mut self, batch: Batch, _emit: &mut dyn FnMut(Batch)) -> Result<()> {
+    fn process_each(&mut self, batch: Batch, _host: &mut Host<'_>) -> Result<()> {
         let texts = batch.text("text")?.iter().flatten().map(str::to_owned);
         self.held.push((batch.time(), texts.collect()));
         Ok(())
     }
 
-    fn flush(&mut self, time: u64, emit: &mut dyn FnMut(Batch)) -> Result<()> {
+    fn flush(&mut self, time: u64, host: &mut Host<'_>) -> Result<()> {
         let due = self.held.extract_if(.., |(held, _)| *held == time);
         let texts: Vec<String> = due.flat_map(|(_, texts)| texts).collect();
         let longest = texts.iter().max_by_key(|text| text.len()).cloned();
         let count = UInt64Array::from(vec![texts.len() as u64]);
-        emit(Batch::from_arrays(
+        host.emit(Batch::from_arrays(
             time,
             vec![
                 (

@@ -19,6 +19,7 @@ fn started(dir: &Path, layers: &str) -> Bert {
         stage: "encoder".into(),
         device: "local".into(),
         worker: 0,
+        from: 0,
     };
     stage.start(&context).unwrap();
     stage

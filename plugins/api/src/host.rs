@@ -1,0 +1,62 @@
+//! What a stage can tell the host during a call.
+
+use crate::Batch;
+
+/// The host, during one call of a stage.
+pub struct Host<'a> {
+    batches: Vec<Batch>,
+    saved: bool,
+    show: &'a dyn Fn(&str),
+}
+
+impl<'a> Host<'a> {
+    /// A host that shows progress with `show`.
+    pub fn new(show: &'a dyn Fn(&str)) -> Self {
+        Host {
+            batches: Vec::new(),
+            saved: false,
+            show,
+        }
+    }
+
+    /// A host that shows nothing.
+    pub fn silent() -> Host<'static> {
+        Host::new(&|_| {})
+    }
+
+    /// Gives a batch; only the columns that [`Stage::columns`](crate::Stage::columns)
+    /// names as written are taken from it.
+    pub fn emit(&mut self, batch: Batch) {
+        self.batches.push(batch);
+    }
+
+    /// Shows, at once, how far a long job is: one line.
+    pub fn progress(&self, line: &str) {
+        (self.show)(line);
+    }
+
+    /// For a stage that [keeps](crate::Columns::keeps) state: what it was given up to
+    /// and with this call survives a crash, so that the host may commit it.
+    pub fn saved(&mut self) {
+        self.saved = true;
+    }
+
+    /// Whether [`Host::saved`] was called.
+    pub fn was_saved(&self) -> bool {
+        self.saved
+    }
+
+    /// What was given.
+    pub fn into_batches(self) -> Vec<Batch> {
+        self.batches
+    }
+}
+
+/// Whether [`Stage::finish`](crate::Stage::finish) is to be called again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// There is more to do; the host takes what was given and calls again.
+    More,
+    /// All is done.
+    Done,
+}
