@@ -7,7 +7,7 @@ use segue_plugin::{Column, Columns, Manifest, OperatorManifest, Rows, Type, Unit
 use serde_json::Value;
 
 use crate::graph::{Catalog, Operator, Problem, Role, did_you_mean};
-use crate::io::{self, IoError, ReadOptions, WriteOptions};
+use crate::io::{self, EpochOptions, IoError, ReadOptions, Role as RecordRole, WriteOptions};
 use crate::plugins::Plugins;
 
 /// The catalog of this installation.
@@ -38,7 +38,48 @@ pub fn read_options(options: &Value) -> ReadOptions {
             .unwrap_or(plain.strip_markup),
         max_bytes: max_bytes.unwrap_or(plain.max_bytes),
         path: plain.path,
+        role: text("role")
+            .and_then(|name| RecordRole::ALL.into_iter().find(|role| role.name() == name)),
+        epochs: epoch_options(options),
     }
+}
+
+/// Whether the file is read more than once, or in another order.
+fn epoch_options(options: &Value) -> Option<EpochOptions> {
+    let epochs = options["epochs"].as_u64();
+    let shuffle = options["shuffle"].as_u64();
+    let hold_out = options["hold-out"].as_f64();
+    let asked = epochs.is_some() || shuffle.is_some() || hold_out.is_some();
+    asked.then(|| EpochOptions {
+        epochs: epochs.map_or(1, |n| u32::try_from(n).unwrap_or(u32::MAX)),
+        shuffle,
+        hold_out: hold_out.unwrap_or(0.0),
+    })
+}
+
+/// What is wrong with the options of `read` that the manifest cannot say.
+fn check_read_options(options: &Value) -> Result<(), Problem> {
+    let bad = |option: &str, message: &str| Problem {
+        option: Some(option.to_owned()),
+        ..Problem::new("bad-option", message.to_owned())
+    };
+    let whole = |option: &str| options[option].as_i64();
+    if whole("epochs").is_some_and(|n| !(1..=i64::from(u32::MAX)).contains(&n)) {
+        return Err(bad("epochs", "`epochs` must be at least 1"));
+    }
+    if whole("shuffle").is_some_and(|seed| seed < 0) {
+        return Err(bad("shuffle", "`shuffle` is a seed, 0 or more"));
+    }
+    let hold_out = options["hold-out"].as_f64();
+    if hold_out.is_some_and(|part| !(0.0..1.0).contains(&part)) {
+        return Err(bad("hold-out", "`hold-out` is a part, from 0 to below 1"));
+    }
+    let read = read_options(options);
+    if read.epochs.is_some() && read.role.is_some_and(|role| role != RecordRole::Train) {
+        let message = "records with a role of their own are read once, in the order of the file";
+        return Err(bad("role", message));
+    }
+    Ok(())
 }
 
 /// The options of `write`.
@@ -198,6 +239,7 @@ fn named(manifest: Manifest, name: &str, path: &Path) -> Result<Operator, Proble
 }
 
 fn read_columns(options: &Value) -> Result<Columns, Problem> {
+    check_read_options(options)?;
     let source = io::open(&read_options(options))?;
     let mut columns = Columns::new().rows(Rows::New);
     for field in source.schema().fields() {

@@ -130,7 +130,8 @@ typedef struct segue_plugin {
 
   /* Makes a stage. `context` is {"stage": "encoder/0", "device": "local",
    * "worker": 0, "from": 0}. From: the first time that can come; after a crash the
-   * first that is not committed, and times that a stage itself saved may come again.
+   * first that is not committed. Times that a stage itself saved may come again, and it
+   * must then give the same again.
    * On success `*stage` is what the calls below receive. */
   int32_t (*create)(segue_text operator_name, segue_text options, segue_text context,
                     const segue_reply *reply, void **stage);

@@ -278,7 +278,7 @@ impl Committer {
             // Every sink gets every mark: the first to bring it counts.
             for mark in marks
                 .into_iter()
-                .filter(|mark| seen.insert(mark.stage.clone()))
+                .filter(|mark| seen.insert((mark.stage.clone(), mark.time)))
             {
                 self.entry.counts.rejected += mark.rejects.len() as u64;
                 self.rejects.write(&mark)?;

@@ -35,7 +35,7 @@ use crate::plugins::{Given, Instance};
 struct Waiting {
     /// Keeps the time open for the window until its batches are processed.
     open: Option<Capability<u64>>,
-    rows: Vec<(usize, Result<RecordBatch, String>)>,
+    rows: VecDeque<(usize, Result<RecordBatch, String>)>,
 }
 
 struct Keeper {
@@ -43,8 +43,8 @@ struct Keeper {
     instance: Instance,
     tally: Tally,
     waiting: BTreeMap<u64, Waiting>,
-    /// The time under way, and what of it is still to be processed.
-    current: Option<(u64, Waiting, VecDeque<(usize, Result<RecordBatch, String>)>)>,
+    /// The time under way, with what of it is still to be processed.
+    current: Option<(u64, Waiting)>,
     /// On the rows' output, at the first time that is not saved; `None` at the end.
     held: Option<Capability<u64>>,
     /// The last time that was processed.
@@ -104,7 +104,7 @@ pub fn build<'scope>(
                     {
                         let waiting = keeper.waiting.entry(*open.time()).or_default();
                         waiting.open = Some(open);
-                        waiting.rows.push((edge, rows));
+                        waiting.rows.push_back((edge, rows));
                     }
                 });
             }
@@ -140,25 +140,26 @@ impl Keeper {
             let next = self.waiting.first_entry().filter(|e| complete(e.key()));
             if let Some((time, mut waiting)) = next.map(|entry| entry.remove_entry()) {
                 // A stable sort: within an edge the order of arrival stays.
-                waiting.rows.sort_by_key(|(edge, _)| *edge);
-                let rows = std::mem::take(&mut waiting.rows).into();
-                self.current = Some((time, waiting, rows));
+                waiting
+                    .rows
+                    .make_contiguous()
+                    .sort_by_key(|(edge, _)| *edge);
+                self.current = Some((time, waiting));
             }
         }
-        if let Some((time, waiting, mut rows)) = self.current.take() {
-            let given = match rows.pop_front() {
-                Some((_, next)) => {
-                    let given = self.process(time, next)?;
-                    self.current = Some((time, waiting, rows));
-                    given
-                }
-                None => {
-                    self.last = time;
-                    self.timed(time, 0, |keeper| {
-                        apply::flush(&keeper.stage, &mut keeper.instance, time)
-                    })?
-                }
+        if let Some((time, mut waiting)) = self.current.take() {
+            let mut given = match waiting.rows.pop_front() {
+                Some((_, next)) => self.process(time, next)?,
+                None => Given::default(),
             };
+            if waiting.rows.is_empty() {
+                self.last = time;
+                let flushed = self.flush(time)?;
+                given.batches.extend(flushed.batches);
+                given.saved |= flushed.saved;
+            } else {
+                self.current = Some((time, waiting));
+            }
             return Ok(self.give(time, given));
         }
         let ended = frontiers.iter().all(MutableAntichain::is_empty);
@@ -206,6 +207,12 @@ impl Keeper {
         let rows = expanded.map_err(|e| Failure::of_stage(&self.stage, "to read", broken(e)))?;
         self.timed(time, rows.num_rows(), |keeper| {
             apply::process(&keeper.stage, &mut keeper.instance, time, &rows)
+        })
+    }
+
+    fn flush(&mut self, time: u64) -> Result<Given, Failure> {
+        self.timed(time, 0, |keeper| {
+            apply::flush(&keeper.stage, &mut keeper.instance, time)
         })
     }
 

@@ -12,6 +12,8 @@
 //! | `truth` | `Utf8` | the gold label; only when the file has a label column |
 //! | the rest | nullable | every other column of the file, under its own name |
 //!
+//! `role`, `epoch` and `progress` come last, see [`ReadOptions::role`] and [`EpochOptions`].
+//!
 //! A column of the file named `review`, `truth` or `text` that is neither the
 //! text nor the label column is left out. So are Parquet columns that are not
 //! bool, integer, float or string, and fields of JSON objects that none of the
@@ -46,6 +48,7 @@ use arrow_schema::SchemaRef;
 use serde::{Deserialize, Serialize};
 
 pub use error::IoError;
+pub use read::Role;
 
 /// What to read and how, already resolved.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +66,24 @@ pub struct ReadOptions {
     pub strip_markup: bool,
     /// The longest text accepted, after markup is stripped.
     pub max_bytes: usize,
+    /// What the records are for; adds the column `role`.
+    pub role: Option<Role>,
+    /// Several passes over the file, which then is held in memory.
+    pub epochs: Option<EpochOptions>,
+}
+
+/// Several passes over a file.
+///
+/// Adds the columns `role` (`train` or `validation`), `epoch: u32` from 0, and `progress:
+/// f32`, the part of all epochs that is done with the row's batch: 1 in the last.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EpochOptions {
+    /// How often every record is given; at least 1.
+    pub epochs: u32,
+    /// The seed of the order; `None` keeps that of the file.
+    pub shuffle: Option<u64>,
+    /// The part that is held out for validation, from 0 to below 1.
+    pub hold_out: f64,
 }
 
 impl ReadOptions {
@@ -75,6 +96,8 @@ impl ReadOptions {
             labels: vec!["negative".into(), "positive".into()],
             strip_markup: false,
             max_bytes: 256 * 1024,
+            role: None,
+            epochs: None,
         }
     }
 }

@@ -3,11 +3,13 @@
 //! `UPDATE=1 cargo test --release --test suite` rewrites the golden files.
 
 mod devices;
+mod epochs;
 mod errors;
 mod examples;
 mod graphs;
 mod harness;
 mod input;
+mod keep;
 mod memory;
 mod new_stage;
 mod plugins;

@@ -98,7 +98,8 @@ pub struct Context {
     /// The worker thread within the device.
     pub worker: usize,
     /// The first time that can come: 0 in a fresh run, after a crash the first that is
-    /// not committed. Times that the stage itself saved may come again.
+    /// not committed. Times that the stage itself saved may come again, and it must then
+    /// give the same again.
     #[serde(default)]
     pub from: u64,
 }

@@ -3,18 +3,24 @@
 mod batch;
 mod columns;
 mod csv;
+mod epochs;
 mod input;
 mod json;
 mod parquet;
 mod records;
+mod role;
 mod source;
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::Path;
 
+use self::epochs::Epochs;
+use self::role::OneRole;
 use super::format::Format;
 use super::{IoError, ReadOptions, Source};
+
+pub use role::Role;
 
 #[cfg(test)]
 pub use csv::{CsvReader, RawRecord};
@@ -25,11 +31,16 @@ pub use input::Input;
 pub fn open(options: &ReadOptions) -> Result<Box<dyn Source>, IoError> {
     let format = Format::of(&options.path)?;
     let file = open_file(&options.path)?;
-    match format {
+    let source = match format {
         Format::Csv { delimiter } => csv::open(file, delimiter, options),
         Format::JsonLines => json::open(file, options),
         Format::Parquet => parquet::open(file, options),
-    }
+    }?;
+    Ok(match (&options.epochs, options.role) {
+        (Some(epochs), _) => Box::new(Epochs::new(source, epochs.clone())),
+        (None, Some(role)) => Box::new(OneRole::new(source, role)),
+        (None, None) => source,
+    })
 }
 
 fn open_file(path: &Path) -> Result<File, IoError> {

@@ -2,6 +2,7 @@
 
 mod faults;
 mod gate;
+mod ledger;
 mod rows;
 
 segue_plugin::export!(
@@ -11,6 +12,7 @@ segue_plugin::export!(
     "zero" => rows::Zero,
     "add-one" => rows::AddOne,
     "reached" => rows::Reached,
+    "ledger" => ledger::Ledger,
     "gate" => gate::Gate,
     "panics" => faults::Panics,
     "loses-a-row" => faults::LosesARow,

@@ -1,0 +1,191 @@
+//! A file read several times over, shuffled, with a part held out: what training needs.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Float32Array, RecordBatch, UInt32Array};
+use arrow_schema::{DataType, SchemaRef};
+use rand::SeedableRng;
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::seq::SliceRandom;
+
+use super::role::{Role, role_column, with_columns, with_fields};
+use crate::io::{EpochOptions, IoError, Reject, Source, SourceBatch};
+
+/// Good records that are read from the file at once.
+const CHUNK: usize = 1024;
+
+/// A [`Source`] that holds all records of another in memory.
+///
+/// Each epoch gives every record once: those for training in an order of the epoch's own,
+/// then those for validation, in the order of the file. A batch never has both. A position
+/// counts the records given, and at the start those that were rejected.
+pub struct Epochs {
+    inner: Option<Box<dyn Source>>,
+    options: EpochOptions,
+    schema: SchemaRef,
+    total: Option<u64>,
+    chunks: Vec<RecordBatch>,
+    /// Not yet passed on.
+    rejects: Vec<Reject>,
+    rejected: u64,
+    /// Where the records for training lie: chunk and row; then those for validation.
+    train: Vec<(usize, usize)>,
+    held_out: Vec<(usize, usize)>,
+    /// Records given.
+    given: u64,
+    /// The epoch whose order `train` has.
+    shuffled: Option<u64>,
+}
+
+impl Epochs {
+    pub fn new(inner: Box<dyn Source>, options: EpochOptions) -> Self {
+        let more = [
+            ("role", DataType::Utf8),
+            ("epoch", DataType::UInt32),
+            ("progress", DataType::Float32),
+        ];
+        Epochs {
+            schema: with_fields(&inner.schema(), &more),
+            total: (inner.total_records()).map(|total| total * u64::from(options.epochs)),
+            inner: Some(inner),
+            options,
+            chunks: Vec::new(),
+            rejects: Vec::new(),
+            rejected: 0,
+            train: Vec::new(),
+            held_out: Vec::new(),
+            given: 0,
+            shuffled: None,
+        }
+    }
+
+    fn load(&mut self) -> Result<(), IoError> {
+        let Some(mut inner) = self.inner.take() else {
+            return Ok(());
+        };
+        while let Some(read) = inner.next_batch(CHUNK)? {
+            let chunk = self.chunks.len();
+            self.train
+                .extend((0..read.batch.num_rows()).map(|row| (chunk, row)));
+            self.chunks.push(read.batch);
+            self.rejects.extend(read.rejects);
+        }
+        self.rejected = self.rejects.len() as u64;
+        let count = self.train.len();
+        // A fraction below 1 of a count that fits in memory.
+        let held_out = (count as f64 * self.options.hold_out).round() as usize;
+        let mut order: Vec<usize> = (0..count).collect();
+        order.shuffle(&mut generator(self.options.shuffle.unwrap_or(0), u64::MAX));
+        let mut chosen = order.split_off(count - held_out);
+        chosen.sort_unstable();
+        self.held_out = chosen.iter().map(|&i| self.train[i]).collect();
+        order.sort_unstable();
+        self.train = order.iter().map(|&i| self.train[i]).collect();
+        Ok(())
+    }
+
+    fn in_epoch(&self) -> u64 {
+        (self.train.len() + self.held_out.len()) as u64
+    }
+
+    fn shuffle(&mut self, epoch: u64) {
+        let Some(seed) = self
+            .options
+            .shuffle
+            .filter(|_| self.shuffled != Some(epoch))
+        else {
+            return;
+        };
+        // From the order of the file, so that an epoch's does not depend on those before.
+        self.train.sort_unstable();
+        self.train.shuffle(&mut generator(seed, epoch));
+        self.shuffled = Some(epoch);
+    }
+
+    fn next(&mut self, rows: usize) -> Result<Option<SourceBatch>, IoError> {
+        self.load()?;
+        let in_epoch = self.in_epoch();
+        let all = in_epoch * u64::from(self.options.epochs);
+        if self.given >= all {
+            return self.last();
+        }
+        let (epoch, at) = (self.given / in_epoch, self.given % in_epoch);
+        self.shuffle(epoch);
+        // Smaller than a count of records in memory.
+        let at = at as usize;
+        let (role, places) = match at.checked_sub(self.train.len()) {
+            None => (Role::Train, &self.train[at..]),
+            Some(at) => (Role::Validation, &self.held_out[at..]),
+        };
+        let places = &places[..rows.min(places.len())];
+        let chunks: Vec<&RecordBatch> = self.chunks.iter().collect();
+        let batch = arrow_select::interleave::interleave_record_batch(&chunks, places)
+            .map_err(|e| IoError::new("batch-too-large", "path", e.to_string()))?;
+        let rows = places.len();
+        self.given += rows as u64;
+        let epoch = u32::try_from(epoch).unwrap_or(u32::MAX);
+        let progress = (self.given as f64 / all as f64) as f32;
+        let added: Vec<ArrayRef> = vec![
+            role_column(role, rows),
+            Arc::new(UInt32Array::from_value(epoch, rows)),
+            Arc::new(Float32Array::from_value(progress, rows)),
+        ];
+        Ok(Some(SourceBatch {
+            batch: with_columns(&batch, &self.schema, added)?,
+            rejects: std::mem::take(&mut self.rejects),
+            next_record: self.rejected + self.given,
+        }))
+    }
+
+    /// Rejects of a file without a good record.
+    fn last(&mut self) -> Result<Option<SourceBatch>, IoError> {
+        let rejects = std::mem::take(&mut self.rejects);
+        Ok((!rejects.is_empty()).then(|| SourceBatch {
+            batch: RecordBatch::new_empty(Arc::clone(&self.schema)),
+            rejects,
+            next_record: self.rejected + self.given,
+        }))
+    }
+}
+
+fn generator(seed: u64, epoch: u64) -> Xoshiro256PlusPlus {
+    // The generator spreads its seed; epochs only have to differ.
+    Xoshiro256PlusPlus::seed_from_u64(seed ^ epoch.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+impl Source for Epochs {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn total_records(&self) -> Option<u64> {
+        self.total
+    }
+
+    fn progress(&self) -> Option<f64> {
+        let all = self.in_epoch() * u64::from(self.options.epochs);
+        (all > 0).then(|| self.given as f64 / all as f64)
+    }
+
+    fn skip(&mut self, records: u64) -> Result<(), IoError> {
+        if records == 0 {
+            return Ok(());
+        }
+        self.load()?;
+        self.rejects.clear();
+        self.given += records.saturating_sub(self.rejected);
+        let all = self.in_epoch() * u64::from(self.options.epochs);
+        if self.given > all {
+            let message = format!(
+                "the source has {all} records, fewer than the {} to skip",
+                self.given
+            );
+            return Err(IoError::new("bad-resume", "path", message));
+        }
+        Ok(())
+    }
+
+    fn next_batch(&mut self, rows: usize) -> Result<Option<SourceBatch>, IoError> {
+        self.next(rows.max(1))
+    }
+}

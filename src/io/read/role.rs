@@ -1,0 +1,117 @@
+//! What a record is for, as the column `role`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+
+use crate::io::{IoError, Source, SourceBatch};
+
+/// What a record is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// To learn from.
+    Train,
+    /// To choose by, such as when to stop.
+    Validation,
+    /// To measure with, once, at the end.
+    Test,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Role; 3] = [Role::Train, Role::Validation, Role::Test];
+
+    /// As the column has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Train => "train",
+            Role::Validation => "validation",
+            Role::Test => "test",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// `schema` and `more` columns, which replace those of the same name.
+pub fn with_fields(schema: &Schema, more: &[(&str, DataType)]) -> SchemaRef {
+    let kept = (schema.fields().iter())
+        .filter(|field| more.iter().all(|(name, _)| name != field.name()))
+        .cloned();
+    let added = (more.iter()).map(|(name, kind)| Arc::new(Field::new(*name, kind.clone(), false)));
+    Arc::new(Schema::new(kept.chain(added).collect::<Vec<_>>()))
+}
+
+/// `batch` under `schema`, which [`with_fields`] made of its own: `added` at the end.
+pub fn with_columns(
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+    added: Vec<ArrayRef>,
+) -> Result<RecordBatch, IoError> {
+    let kept = schema.fields().len() - added.len();
+    let columns = (schema.fields().iter().take(kept))
+        .filter_map(|field| batch.column_by_name(field.name()).cloned())
+        .chain(added)
+        .collect();
+    RecordBatch::try_new(Arc::clone(schema), columns)
+        .map_err(|e| IoError::new("batch-too-large", "path", e.to_string()))
+}
+
+/// As many times `role` as `rows`.
+pub fn role_column(role: Role, rows: usize) -> ArrayRef {
+    Arc::new(StringArray::from_iter_values(std::iter::repeat_n(
+        role.name(),
+        rows,
+    )))
+}
+
+/// A source whose records are all for the same.
+pub struct OneRole {
+    inner: Box<dyn Source>,
+    role: Role,
+    schema: SchemaRef,
+}
+
+impl OneRole {
+    pub fn new(inner: Box<dyn Source>, role: Role) -> Self {
+        let schema = with_fields(&inner.schema(), &[("role", DataType::Utf8)]);
+        OneRole {
+            inner,
+            role,
+            schema,
+        }
+    }
+}
+
+impl Source for OneRole {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn total_records(&self) -> Option<u64> {
+        self.inner.total_records()
+    }
+
+    fn progress(&self) -> Option<f64> {
+        self.inner.progress()
+    }
+
+    fn skip(&mut self, records: u64) -> Result<(), IoError> {
+        self.inner.skip(records)
+    }
+
+    fn next_batch(&mut self, rows: usize) -> Result<Option<SourceBatch>, IoError> {
+        let Some(read) = self.inner.next_batch(rows)? else {
+            return Ok(None);
+        };
+        let role = role_column(self.role, read.batch.num_rows());
+        let batch = with_columns(&read.batch, &self.schema, vec![role])?;
+        Ok(Some(SourceBatch { batch, ..read }))
+    }
+}

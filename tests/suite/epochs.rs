@@ -1,0 +1,133 @@
+//! Files that are read several times over, shuffled, with a part held out.
+
+use serde_json::Value;
+
+use crate::harness::{Project, reviews};
+
+fn project(options: &str) -> Project {
+    let graph = format!(
+        "format = 1
+[stream]
+batch = 7
+[stage.reviews]
+plugin = \"read\"
+with.path = \"reviews.csv\"
+{options}
+[stage.out]
+plugin = \"write\"
+from = \"reviews\"
+with.path = \"out.jsonl\"
+"
+    );
+    Project::with_graph(&graph).file("reviews.csv", reviews(50))
+}
+
+fn rows(options: &str) -> Vec<Value> {
+    let project = project(options);
+    project.run_graph(&[]);
+    let text = String::from_utf8(project.bytes("out.jsonl")).unwrap();
+    text.lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect()
+}
+
+fn numbers(rows: &[Value]) -> Vec<u64> {
+    rows.iter()
+        .map(|row| row["review"].as_u64().unwrap())
+        .collect()
+}
+
+#[test]
+fn every_epoch_gives_every_record_once() {
+    let rows = rows("with.epochs = 3\nwith.shuffle = 5\nwith.hold-out = 0.2");
+    assert_eq!(rows.len(), 150);
+    let mut orders = Vec::new();
+    let mut held_out = Vec::new();
+    for (epoch, part) in rows.chunks(50).enumerate() {
+        assert!(part.iter().all(|row| row["epoch"] == epoch));
+        assert!(part[..40].iter().all(|row| row["role"] == "train"));
+        assert!(part[40..].iter().all(|row| row["role"] == "validation"));
+        let mut sorted = numbers(part);
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..50).collect::<Vec<_>>());
+        orders.push(numbers(&part[..40]));
+        held_out.push(numbers(&part[40..]));
+    }
+    assert!(orders[0] != orders[1] && orders[1] != orders[2] && orders[0] != orders[2]);
+    assert!(held_out[0] == held_out[1] && held_out[1] == held_out[2]);
+    assert!(held_out[0].is_sorted() && !orders[0].is_sorted());
+    let progress: Vec<f64> = rows
+        .iter()
+        .map(|row| row["progress"].as_f64().unwrap())
+        .collect();
+    assert!(progress.is_sorted() && progress[0] > 0.0 && progress[149] == 1.0);
+}
+
+#[test]
+fn without_a_seed_the_order_is_that_of_the_file() {
+    assert_eq!(
+        numbers(&rows("with.epochs = 2"))[..50],
+        (0..50).collect::<Vec<_>>()
+    );
+    let one = rows("with.shuffle = 1");
+    let other = rows("with.shuffle = 2");
+    assert_eq!(one.len(), 50);
+    assert!(numbers(&one) != numbers(&other) && one == rows("with.shuffle = 1"));
+}
+
+#[test]
+fn a_role_is_a_column() {
+    let rows = rows("with.role = \"test\"");
+    assert!(rows.len() == 50 && rows.iter().all(|row| row["role"] == "test"));
+}
+
+#[test]
+fn a_cut_run_goes_on_in_the_same_order() {
+    let options = "with.epochs = 3\nwith.shuffle = 5\nwith.hold-out = 0.2";
+    let graph = |sleep: &str| {
+        format!(
+            "format = 1\n[stream]\nbatch = 7\n[stage.reviews]\nplugin = \"read\"\n\
+             with.path = \"reviews.csv\"\n{options}\n[stage.slow]\nplugin = \"pass\"\n\
+             from = \"reviews\"\nwith.sleep-ms = {sleep}\n[stage.out]\nplugin = \"write\"\n\
+             from = \"slow\"\nwith.path = \"out.jsonl\"\n"
+        )
+    };
+    let bad = reviews(50) + ",\n";
+    let whole = Project::with_graph(&graph("0"))
+        .file("reviews.csv", &bad)
+        .test_plugin();
+    whole.run_graph(&[]);
+    let cut = Project::with_graph(&graph("20"))
+        .file("reviews.csv", &bad)
+        .test_plugin();
+    let mut child = cut
+        .command(&["run", "graph.toml", "--quiet"])
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    cut.run_graph(&["--resume"]);
+    assert!(cut.bytes("out.jsonl") == whole.bytes("out.jsonl"));
+    let rejects = "out.jsonl.rejects.jsonl";
+    assert!(!whole.bytes(rejects).is_empty());
+    assert!(cut.bytes(rejects) == whole.bytes(rejects));
+}
+
+#[test]
+fn nonsense_is_refused() {
+    for (options, expected) in [
+        ("with.epochs = 0", "`epochs` must be at least 1"),
+        ("with.hold-out = 1.0", "from 0 to below 1"),
+        ("with.shuffle = -1", "0 or more"),
+        ("with.role = \"exam\"", "cannot be `exam`"),
+        (
+            "with.role = \"test\"\nwith.epochs = 2",
+            "a role of their own",
+        ),
+    ] {
+        let ran = project(options).run(&["check", "graph.toml"]);
+        assert_eq!(ran.code, Some(2), "{ran}");
+        assert!(ran.stderr.contains(expected), "{options}: {ran}");
+    }
+}
