@@ -3,20 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub use segue_kernels::Activation;
 use serde::Deserialize;
 
 use crate::error::ModelError;
-
-/// The function between the two matrices of a feed-forward block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
-    /// `x/2 (1 + erf(x/√2))`
-    Gelu,
-    /// The approximation of GELU by tanh.
-    GeluTanh,
-    /// `max(x, 0)`
-    Relu,
-}
 
 /// The shape of a BERT-family model, as its `config.json` states it.
 #[derive(Clone, Debug, PartialEq)]

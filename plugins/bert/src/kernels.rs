@@ -1,112 +1,22 @@
-//! The inner loops, in a version for each instruction set.
-//!
-//! The crate is compiled for any x86-64 (or another architecture), and the machine is asked once
-//! what it can do. A loop is written once, over [`Simd`], and compiled for each set: [`Isa::run`]
-//! inlines it into a function that may use the set's instructions. All `unsafe` of the crate is
-//! in this module: calls of such functions, vector loads in [`simd`], and tract's matrix kernels.
+//! The inner loops of an encoder layer. All `unsafe` of the crate is in this module: vector loads
+//! in [`tile`], and tract's matrix kernels.
 
 mod aligned;
 mod attention;
-mod gelu;
 mod linear;
-mod math;
 mod norm;
 mod panels;
-mod simd;
 mod tile;
 
 pub(crate) use attention::{Attention, attention};
 pub(crate) use linear::Linear;
 pub(crate) use norm::{Norm, add_norm};
-use simd::Simd;
+pub(crate) use segue_kernels::Isa;
+use segue_kernels::{Kernel, Simd, gelu, math};
 
 /// What follows a matrix product, element by element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum After {
     Nothing,
     Apply(crate::config::Activation),
-}
-
-/// An instruction set that this machine has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Isa(Level);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Level {
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    Portable,
-}
-
-/// A loop that can be compiled for any instruction set.
-trait Kernel {
-    /// Runs it; implementations are `#[inline(always)]`, or they stay portable.
-    fn run<S: Simd>(self);
-}
-
-impl Isa {
-    /// The best this machine has.
-    pub fn detect() -> Self {
-        Self::all()[0]
-    }
-
-    /// All that this machine has, best first.
-    pub fn all() -> Vec<Self> {
-        let mut found = Vec::new();
-        #[cfg(target_arch = "x86_64")]
-        {
-            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-            if avx2 && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl") {
-                found.push(Self(Level::Avx512));
-            }
-            if avx2 {
-                found.push(Self(Level::Avx2));
-            }
-        }
-        found.push(Self(Level::Portable));
-        found
-    }
-
-    /// Whether this is none of the sets that loops are written for here: then tract's own matrix
-    /// kernels, which know more processors, are the better ones.
-    pub fn is_portable(self) -> bool {
-        self.0 == Level::Portable
-    }
-
-    fn run<K: Kernel>(self, kernel: K) {
-        match self.0 {
-            // SAFETY: `all` makes this value only where the processor has these features.
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => unsafe { run_avx512(kernel) },
-            // SAFETY: as above.
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => unsafe { run_avx2(kernel) },
-            Level::Portable => kernel.run::<simd::Portable>(),
-        }
-    }
-
-    /// Columns in a panel of packed weights.
-    fn panel_width(self) -> usize {
-        match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => 2 * simd::Avx512::LANES,
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => 2 * simd::Avx2::LANES,
-            Level::Portable => 2 * simd::Portable::LANES,
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
-fn run_avx512<K: Kernel>(kernel: K) {
-    kernel.run::<simd::Avx512>();
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn run_avx2<K: Kernel>(kernel: K) {
-    kernel.run::<simd::Avx2>();
 }

@@ -3,7 +3,7 @@
 mod head;
 
 use super::aligned::Aligned;
-use super::simd::Simd;
+use super::Simd;
 use super::{Isa, Kernel};
 use head::Head;
 

@@ -5,7 +5,7 @@ use tract_linalg::BinOp;
 use tract_linalg::mmm::{AsInputValue, FusedSpec, MMMInputValue, MatMatMul, MmmDispatch, Query};
 
 use super::panels::Panels;
-use super::{After, Isa, Kernel, gelu, simd};
+use super::{After, Isa, Kernel, Simd, gelu};
 
 /// `y = after(x Wᵀ + b)` with constant, packed W (outputs, depth) and b (outputs).
 #[derive(Debug)]
@@ -111,7 +111,7 @@ struct Activate<'a>(crate::config::Activation, &'a mut [f32]);
 
 impl Kernel for Activate<'_> {
     #[inline(always)]
-    fn run<S: simd::Simd>(self) {
+    fn run<S: Simd>(self) {
         gelu::activate::<S>(self.0, self.1);
     }
 }

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use super::aligned::Aligned;
-use super::simd::Simd;
+use super::Simd;
 use super::tile::{PANEL_MAX, Rows, Sink, panel_product};
 use super::{After, Isa, Kernel, gelu};
 

@@ -1,6 +1,6 @@
 //! The one inner loop of every matrix product: a tile of a few rows by one panel.
 
-use super::simd::Simd;
+use super::Simd;
 
 /// Values of the widest panel: two registers of 16.
 pub(super) const PANEL_MAX: usize = 32;

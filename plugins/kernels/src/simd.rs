@@ -10,7 +10,7 @@ use std::arch::x86_64::{
 ///
 /// A type that implements it is named only inside [`super::Isa::run`], after the processor was
 /// asked for the instructions; that is the reason of every `unsafe` block below.
-pub(super) trait Simd {
+pub trait Simd {
     /// One register.
     type V: Copy;
     /// f32 in a register.
@@ -35,7 +35,7 @@ pub(super) trait Simd {
 
 /// 512-bit registers.
 #[cfg(target_arch = "x86_64")]
-pub(super) struct Avx512;
+pub struct Avx512;
 
 #[cfg(target_arch = "x86_64")]
 impl Simd for Avx512 {
@@ -76,7 +76,7 @@ impl Simd for Avx512 {
 
 /// 256-bit registers with fused multiply-add.
 #[cfg(target_arch = "x86_64")]
-pub(super) struct Avx2;
+pub struct Avx2;
 
 #[cfg(target_arch = "x86_64")]
 impl Simd for Avx2 {
@@ -116,7 +116,7 @@ impl Simd for Avx2 {
 }
 
 /// Four lanes that the compiler maps to what registers there are.
-pub(super) struct Portable;
+pub struct Portable;
 
 impl Simd for Portable {
     type V = [f32; 4];

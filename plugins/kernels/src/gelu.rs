@@ -2,11 +2,21 @@
 
 use super::math::exp;
 use super::simd::Simd;
-use crate::config::Activation;
+
+/// The function between the two matrices of a feed-forward block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// `x/2 (1 + erf(x/√2))`
+    Gelu,
+    /// The approximation of GELU by tanh.
+    GeluTanh,
+    /// `max(x, 0)`
+    Relu,
+}
 
 /// Applies `activation` to each of `values`.
 #[inline(always)]
-pub(super) fn activate<S: Simd>(activation: Activation, values: &mut [f32]) {
+pub fn activate<S: Simd>(activation: Activation, values: &mut [f32]) {
     match activation {
         Activation::Gelu => each(values, gelu::<S>),
         Activation::GeluTanh => each(values, gelu_tanh::<S>),
@@ -57,7 +67,7 @@ fn gelu_tanh<S: Simd>(x: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Isa, Kernel};
+    use crate::{Isa, Kernel};
     use super::*;
 
     struct Activate<'a>(Activation, &'a mut Vec<f32>);

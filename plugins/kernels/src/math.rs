@@ -7,7 +7,7 @@ use super::simd::Simd;
 /// Splits x into n ln 2 + r with |r| <= ln 2 / 2, sums the series of e^r, and adds n to the
 /// exponent bits. Adding 1.5 * 2^23 rounds to the nearest integer and leaves it in the low bits.
 #[inline(always)]
-pub(super) fn exp<S: Simd>(x: f32) -> f32 {
+pub fn exp<S: Simd>(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     // ln 2 in two parts, the first short enough that n times it is exact.
     const LN2_HIGH: f32 = 0.693_359_4;
@@ -34,7 +34,7 @@ pub(super) fn exp<S: Simd>(x: f32) -> f32 {
 
 /// Sum over `values` of `f`, in 16 running sums so that it runs in vector registers.
 #[inline(always)]
-pub(super) fn sum_of(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+pub fn sum_of(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let (chunks, rest) = values.as_chunks::<16>();
     let mut sums = [0.0f32; 16];
     for chunk in chunks {
@@ -50,7 +50,7 @@ pub(super) fn sum_of(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
 
 /// The largest of `values`, none of which is NaN; -∞ of none.
 #[inline(always)]
-pub(super) fn max_of(values: &[f32]) -> f32 {
+pub fn max_of(values: &[f32]) -> f32 {
     let larger = |a: f32, b: f32| if a > b { a } else { b };
     let (chunks, rest) = values.as_chunks::<16>();
     let mut tops = [f32::NEG_INFINITY; 16];
@@ -78,7 +78,7 @@ fn fold(mut values: [f32; 16], join: impl Fn(f32, f32) -> f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Isa, Kernel};
+    use crate::{Isa, Kernel};
     use super::*;
 
     struct Exp<'a>(&'a mut Vec<f32>);

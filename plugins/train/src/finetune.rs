@@ -1,0 +1,95 @@
+//! Fine-tuning, as a graph file names it.
+
+use schemars::JsonSchema;
+use segue_plugin::{
+    Batch, Columns, Context, Error, Host, ModelPath, Next, OutputPath, Result, Stage,
+};
+use serde::Deserialize;
+
+use crate::batch::{Examples, reads};
+use crate::config::Config;
+use crate::log::writes;
+use crate::output::write_model;
+use crate::params;
+use crate::trainer::{Schedule, Trainer, class_loss, unused};
+
+/// Trains all of a BERT-family model for classification, and writes it as a model folder.
+///
+/// Each batch is one step; the source's `epochs`, `shuffle` and `hold-out` say what comes. The
+/// model with the best held-out accuracy is kept.
+///
+/// # Columns
+/// reads  `tokens`, `truth`, and `role`, `epoch`, `progress` as `read` gives them
+///
+/// writes a row a step, and one for each look at the held-out reviews
+/// # Source
+/// Devlin et al., arXiv:1810.04805, section 4
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Finetune {
+    /// The model to begin with: a Hugging Face folder; a classifier it lacks is drawn.
+    pub model: ModelPath,
+    /// The folder for the trained model, and for checkpoints on the way.
+    pub output: OutputPath,
+    /// The classes, in the order of the classifier's outputs.
+    #[serde(default = "sentiments")]
+    pub labels: Vec<String>,
+    /// Store the weights in 16 bits.
+    #[serde(default)]
+    pub half_precision: bool,
+    /// How to train.
+    #[serde(flatten)]
+    pub schedule: Schedule,
+    #[serde(skip)]
+    running: Option<(Config, Trainer)>,
+}
+
+/// What `read` calls the labels 0 and 1.
+pub fn sentiments() -> Vec<String> {
+    vec!["negative".into(), "positive".into()]
+}
+
+impl Stage for Finetune {
+    fn columns(&self) -> Columns {
+        writes(reads(Columns::new()))
+    }
+
+    fn start(&mut self, context: &Context) -> Result<()> {
+        let blame = |error: Error| match error.option {
+            None => error.option("model"),
+            Some(_) => error,
+        };
+        let config = Config::read(&self.model, self.labels.len()).map_err(blame)?;
+        let shape = config.shape.clone();
+        let weights = || params::read(&self.model, &shape, self.schedule.seed).map_err(blame);
+        let trainer =
+            Trainer::start(self.schedule.clone(), shape.clone(), weights, &self.output, context.from)?;
+        self.running = Some((config, trainer));
+        Ok(())
+    }
+
+    fn process(&mut self, batch: Batch) -> Result<Batch> {
+        unused(batch)
+    }
+
+    fn process_each(&mut self, batch: Batch, host: &mut Host<'_>) -> Result<()> {
+        let Some((_, trainer)) = &mut self.running else {
+            return Err(Error::new("not-started", "no weights were loaded"));
+        };
+        let examples = Examples::read(&batch, trainer.shape(), &self.labels)?;
+        let labels = self.labels.len();
+        let loss = |output: &_| class_loss(output, &examples, labels);
+        trainer.take(batch.time(), &examples, loss, host)
+    }
+
+    fn finish(&mut self, host: &mut Host<'_>) -> Result<Next> {
+        let Some((config, trainer)) = &mut self.running else {
+            return Err(Error::new("not-started", "no weights were loaded"));
+        };
+        let shape = trainer.shape().clone();
+        let vectors = trainer.finish(host)?;
+        let config = config.text(&shape, &self.labels);
+        write_model(&self.output, &self.model, (&shape, vectors), &config, self.half_precision)?;
+        Ok(Next::Done)
+    }
+}

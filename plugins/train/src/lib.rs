@@ -1,0 +1,24 @@
+//! Training: fine-tuning and distillation of BERT-family models, as operators.
+
+mod adamw;
+mod attention;
+mod batch;
+mod checkpoint;
+mod config;
+mod dropout;
+mod finetune;
+mod layer;
+mod log;
+mod matmul;
+mod model;
+mod norm;
+mod output;
+mod params;
+mod pool;
+mod rows;
+mod trainer;
+mod values;
+
+pub use finetune::Finetune;
+
+segue_plugin::export!("finetune" => Finetune);
