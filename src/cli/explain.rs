@@ -178,7 +178,7 @@ fn whole(plan: &Plan) -> String {
     if let [(_, workers)] = devices.as_slice() {
         return format!("{workers} workers");
     }
-    let mib = |i| super::cluster::weights(plan, i) as f64 / f64::from(1 << 20);
+    let mib = |i| super::memory::weights(plan, i) as f64 / f64::from(1 << 20);
     let device = |(i, (name, _)): (usize, &(String, usize))| {
         format!("{name} (weights of {:.1} MiB)", mib(i))
     };

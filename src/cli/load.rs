@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::cluster::{Target, check_memory, target};
+use super::cluster::{Target, target};
+use super::memory::check_memory;
 use super::{Failed, GraphArgs};
 use crate::dataflow::Failure;
 use crate::diagnostic::{Diagnostic, Sources};

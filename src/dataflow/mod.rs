@@ -115,6 +115,9 @@ pub fn run_here(
             let shared = Arc::clone(&shared);
             Some(std::thread::spawn(move || {
                 let result = committer.run(&messages);
+                if let Ok(Some(_)) = result {
+                    shared.set_written();
+                }
                 result
                     .map_err(|failure| shared.fail(failure))
                     .ok()
@@ -162,6 +165,25 @@ pub fn run_here(
         (None, None) => Ok(None),
         (None, Some(Some(committed))) => Ok(Some(report(&plan, &before, committed, measured))),
     }
+}
+
+/// How far an earlier run of the same graph came, as its journal says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// There was none, or it was of something else.
+    New,
+    /// It was not completed.
+    Begun,
+    /// It was completed.
+    Done,
+}
+
+/// What the journal of `plan`, where there is one, says.
+pub fn standing(plan: &Plan) -> Standing {
+    let path = journal::path(&plan.graph);
+    path.map_or(Standing::New, |path| {
+        journal::standing(&path, &journal::header(&plan.graph))
+    })
 }
 
 /// Opens the journal, and finds where to start; no start when all is done already.

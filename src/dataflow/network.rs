@@ -19,6 +19,8 @@ pub struct Network {
     pub mesh: Mesh,
     /// Says so when a device is lost: that ends the run.
     pub lost: Receiver<Loss>,
+    /// To be called when this device's part is done, whatever happens next.
+    pub complete: Option<fn()>,
 }
 
 /// How this device takes its leave.
@@ -27,15 +29,23 @@ pub struct Leave {
     mesh: Mesh,
     blamed: Arc<Mutex<Option<Loss>>>,
     once: Arc<Once>,
+    complete: Option<fn()>,
+    completed: Arc<Once>,
 }
 
 impl Leave {
     fn new(network: Network, shared: &Arc<Shared>) -> Self {
-        let Network { mesh, lost } = network;
+        let Network {
+            mesh,
+            lost,
+            complete,
+        } = network;
         let leave = Leave {
             mesh,
             blamed: Arc::default(),
             once: Arc::new(Once::new()),
+            complete,
+            completed: Arc::new(Once::new()),
         };
         let (blamed, shared) = (Arc::clone(&leave.blamed), Arc::clone(shared));
         std::thread::spawn(move || {
@@ -58,6 +68,9 @@ impl Leave {
 
     /// The run is complete.
     pub fn finish(&self) {
+        // Before the others can see it: then no one waits for a device that knows.
+        self.completed
+            .call_once(|| self.complete.iter().for_each(|complete| complete()));
         self.mesh.finish();
     }
 

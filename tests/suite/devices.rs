@@ -6,6 +6,7 @@ mod files;
 mod memory;
 mod refusals;
 mod same_bytes;
+mod survivors;
 
 use std::fs::File;
 use std::net::TcpListener;
@@ -91,6 +92,17 @@ fn free_address() -> String {
             return address;
         }
     }
+}
+
+/// A cluster whose devices go on without one that is gone for a second.
+fn cluster_of_survivors(project: &Project, devices: &[&str], more: &str) {
+    cluster(project, devices, more);
+    let text = project.read("cluster.toml");
+    let first = "format = 1\n";
+    // The one that commits also waits so long for those who are to hear of the end.
+    let mesh = "survivors-seconds = 1\n[mesh]\nconnect-seconds = 3\n";
+    let text = text.replace(first, &format!("{first}{mesh}"));
+    project.write("cluster.toml", text);
 }
 
 /// The process of a device, or its agent; killed when this goes.
