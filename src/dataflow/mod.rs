@@ -37,7 +37,9 @@ use worker::{Job, Measured};
 
 pub use metrics::{DeviceReport, Latency, Report, StageReport};
 pub use network::Network;
+pub use parcel::Parcel;
 pub use shared::{Failure, Progress};
+pub use wire::{compact, expand};
 
 /// How often a run that waits tells how far it is.
 const TICK: Duration = Duration::from_millis(100);
