@@ -3,6 +3,7 @@
 mod agents;
 mod failures;
 mod files;
+mod hello;
 mod memory;
 mod refusals;
 mod same_bytes;
@@ -120,10 +121,13 @@ impl Device {
     }
 
     fn spawn(project: &Project, arguments: &[&str]) -> Self {
+        Device::run(project, project.command(arguments))
+    }
+
+    fn run(project: &Project, mut command: Command) -> Self {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let number = NEXT.fetch_add(1, Ordering::SeqCst);
         let stderr = project.path(&format!("{number}.stderr"));
-        let mut command = project.command(arguments);
         command
             .stdout(Stdio::null())
             .stderr(File::create(&stderr).unwrap());
