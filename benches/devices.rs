@@ -5,26 +5,25 @@
 //! `cargo bench --bench devices`, or with `SEGUE_BENCH_ROUNDS=1` for a short form
 
 mod common;
+#[path = "common/net.rs"]
+mod net;
 
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use common::{median, median_ratio, root, rounds, sentiment, show};
+use net::Net;
 use serde_json::Value;
 
 const SEGUE: &str = env!("CARGO_BIN_EXE_segue");
 /// Set where this binary is to be a relay.
 const RELAY: &str = "SEGUE_BENCH_RELAY";
 const DELAY: Duration = Duration::from_millis(5);
-/// Each way, at both ends of each device's cable.
-const SHAPE: [&str; 7] = [
-    "tbf", "rate", "100mbit", "burst", "128kb", "latency", "100ms",
-];
 const DEVICES_MAX: usize = 4;
 const BATCH: f64 = 32.0;
 
@@ -55,7 +54,7 @@ fn main() {
     if let Err(why) = net.shape() {
         return println!("skipped: the link cannot be shaped here: {why}");
     }
-    let _relay = net.relay();
+    let _relay = start_relay(&net);
     bench.compare(2, Link::Relayed, None, "for comparison");
     for (wire, goal) in [("f16", "at least 1.7"), ("int8", "for comparison")] {
         match bench.knows(wire) {
@@ -275,103 +274,12 @@ impl Drop for Process {
     }
 }
 
-/// A namespace for each device, and one with the bridge that joins them.
-struct Net {
-    devices: usize,
-    /// Removes it all when the other end of its stdin is gone, whatever the reason.
-    remover: Child,
-    held: Option<ChildStdin>,
-}
-
-impl Net {
-    fn new(devices: usize) -> Result<Self, String> {
-        let names: Vec<String> = (0..=devices).map(namespace).collect();
-        let remove = "trap '' INT TERM HUP; cat; for name in \"$@\"; do
-            ip netns pids $name | xargs -r kill -9; ip netns del $name; done";
-        let mut remover = Command::new("sh")
-            .args(["-c", remove, "remover"])
-            .args(&names)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|e| e.to_string())?;
-        let held = remover.stdin.take();
-        let net = Net {
-            devices,
-            remover,
-            held,
-        };
-        names
-            .iter()
-            .try_for_each(|name| ip(&format!("netns add {name}")))?;
-        let middle = namespace(devices);
-        ip(&format!("-n {middle} link add bridge type bridge"))?;
-        ip(&format!("-n {middle} addr add 10.77.0.254/24 dev bridge"))?;
-        ip(&format!("-n {middle} link set bridge up"))?;
-        for device in 0..devices {
-            let (name, own) = (namespace(device), format!("10.77.0.{}/24", device + 1));
-            let peer = format!("type veth peer name to{device} netns {middle}");
-            ip(&format!("link add eth0 netns {name} {peer}"))?;
-            ip(&format!("-n {name} addr add {own} dev eth0"))?;
-            ip(&format!("-n {name} link set eth0 up"))?;
-            ip(&format!("-n {middle} link set to{device} master bridge up"))?;
-        }
-        Ok(net)
-    }
-
-    /// A command that runs in the namespace of `device`.
-    fn exec(&self, device: usize) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &namespace(device)]);
-        command
-    }
-
-    /// Slows down both ends of each cable.
-    fn shape(&self) -> Result<(), String> {
-        for device in 0..self.devices {
-            let far = format!("to{device}");
-            let ends = [(namespace(device), "eth0"), (namespace(self.devices), &far)];
-            for (namespace, end) in ends {
-                let mut command = Command::new("tc");
-                command.args(["-n", &namespace, "qdisc", "add", "dev", end, "root"]);
-                done(command.args(SHAPE))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Starts this binary as the relay, in the middle.
-    fn relay(&self) -> Process {
-        let this = std::env::current_exe().expect("it has a path");
-        let mut command = self.exec(self.devices);
-        command.arg(this).env(RELAY, self.devices.to_string());
-        Process(command.spawn().expect("the relay starts"))
-    }
-}
-
-impl Drop for Net {
-    fn drop(&mut self) {
-        self.held = None;
-        // Nothing can be done about a remover that is gone.
-        let _ = self.remover.wait();
-    }
-}
-
-fn namespace(device: usize) -> String {
-    format!("segue-bench-{}-{device}", std::process::id())
-}
-
-fn ip(words: &str) -> Result<(), String> {
-    done(Command::new("ip").args(words.split(' ')))
-}
-
-fn done(command: &mut Command) -> Result<(), String> {
-    let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
-    match output.status.success() {
-        true => Ok(()),
-        false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-    }
+/// Starts this binary as the relay, in the middle.
+fn start_relay(net: &Net) -> Process {
+    let this = std::env::current_exe().expect("it has a path");
+    let mut command = net.exec(net.devices);
+    command.arg(this).env(RELAY, net.devices.to_string());
+    Process(command.spawn().expect("the relay starts"))
 }
 
 /// Takes calls for every device, and passes on each byte after [`DELAY`].

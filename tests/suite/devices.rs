@@ -5,6 +5,7 @@ mod failures;
 mod files;
 mod hello;
 mod memory;
+mod network;
 mod refusals;
 mod same_bytes;
 mod survivors;
