@@ -119,6 +119,7 @@ impl Bench {
             members: Members::ALL,
             commits: None,
             survivors: None,
+            notice: Vec::new(),
             listener,
             log: Arc::new(|line| eprintln!("{line}")),
             // With the run over nobody listens any more.

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crossbeam_channel::unbounded;
 
+use super::elsewhere::notice;
 use super::load::Loaded;
 use super::survivors;
 use crate::cluster::{
@@ -160,6 +161,7 @@ impl Joining<'_> {
                 absent,
                 possible: &possible,
             }),
+            notice: notice(&self.loaded.operators),
             listener: cluster::listen(self.cluster, self.me)?,
             log: log(),
             // With the run over nobody listens any more.

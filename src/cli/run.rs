@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::elsewhere::load_here;
 use super::join::{Apart, Duty, Joined, Part, join};
-use super::load::{Loaded, load, render_failure};
+use super::load::{Loaded, render_failure};
 use super::local::run_local_devices;
 use super::progress::Display;
 use super::{Failed, GraphArgs, Outcome};
@@ -58,7 +59,10 @@ impl RunArgs {
 
 /// Runs the graph, then writes report and summary.
 pub fn run(arguments: &RunArgs) -> Outcome {
-    let loaded = load(&arguments.graph)?;
+    let loaded = load_here(&arguments.graph).map_err(|failed| match failed {
+        Failed::Nobody(text) if arguments.generation.is_none() => Failed::Running(text),
+        failed => failed,
+    })?;
     own_files(arguments, &loaded)?;
     if arguments.graph.devices.is_some_and(|devices| devices > 1) {
         return run_local_devices(&loaded.plan, &own_arguments(), arguments.quiet);

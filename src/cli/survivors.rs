@@ -5,7 +5,7 @@ use std::path::Path;
 use super::load::Loaded;
 use super::memory::check_memory;
 use crate::cluster::{Cluster, Members};
-use crate::graph::{Catalog, Layout, Plan, Role};
+use crate::graph::{Layout, Plan, Role};
 
 /// The cluster of the `members`, and the plan over them, as each of them finds it by
 /// itself: what is committed stays where it is, and a source whose device is gone is read
@@ -58,7 +58,7 @@ pub fn possible(loaded: &Loaded, cluster: &Cluster, members: Members) -> Result<
         let device = source_device(whole, i);
         let path = Path::new(stage.options["path"].as_str().unwrap_or_default());
         let moves = stage.operator.role == Role::Source && !members.has(device);
-        if moves && !loaded.operators.exists(path) {
+        if moves && !path.exists() {
             let (stage, device) = (&stage.name, &cluster.devices[device].name);
             let path = path.display();
             return Err(format!(

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustls::Connection;
 
 use super::greet::{GreetError, Greeter};
-use super::hello::Refusal;
+use super::hello::{Refusal, Wish};
 use super::link::lock;
 use super::members::Members;
 use super::notes::Notes;
@@ -113,7 +113,9 @@ fn turned_away(door: &Door, error: &GreetError, address: SocketAddr) {
             (door.called)(Caller::Outdated(theirs.generation, theirs.members));
         }
         Refusal::Done => (door.called)(Caller::Done(device)),
-        refusal if refusal.differs() && !theirs.asks => (door.called)(Caller::Differs(device)),
+        refusal if refusal.differs() && theirs.wish == Wish::Link => {
+            (door.called)(Caller::Differs(device))
+        }
         _ => {}
     }
 }

@@ -8,12 +8,12 @@ use std::time::Duration;
 use rustls::Connection;
 
 use super::greet::{GreetError, Greeter};
-use super::hello::Refusal;
+use super::hello::{Refusal, Wish};
 use super::members::Members;
 use super::notes::Notes;
 
 /// How long one address may take.
-const TCP_SECONDS_MAX: Duration = Duration::from_secs(2);
+pub const TCP_SECONDS_MAX: Duration = Duration::from_secs(2);
 /// Between two attempts: first, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
@@ -106,13 +106,18 @@ fn attempt(call: &Call) -> Result<(TcpStream, Box<Connection>), (GreetError, IpA
         .map_err(|error| (error.into(), nowhere))?;
     let none = std::io::Error::other("the name of its host has no address");
     let mut last = (GreetError::Io(none), nowhere);
+    let wish = if call.asks {
+        Wish::Standing
+    } else {
+        Wish::Link
+    };
     for address in addresses {
         let called = TcpStream::connect_timeout(&address, TCP_SECONDS_MAX)
             .and_then(|tcp| tcp.set_nodelay(true).map(|()| tcp))
             .map_err(GreetError::from)
             .and_then(|tcp| {
                 call.greeter
-                    .call(&tcp, call.device, call.asks)
+                    .call(&tcp, call.device, wish)
                     .map(|tls| (tcp, tls))
             });
         match called {

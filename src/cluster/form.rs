@@ -45,6 +45,8 @@ pub struct Formation<'a> {
     pub commits: Option<usize>,
     /// On the device that commits, where the others may go on without one.
     pub survivors: Option<Survivors<'a>>,
+    /// What is told to devices that ask with [`notices`](super::notices).
+    pub notice: Vec<u8>,
     /// As [`listen`] makes it.
     pub listener: TcpListener,
     /// Where refusals are noted.
@@ -104,6 +106,7 @@ pub fn form(formation: Formation<'_>) -> Result<Mesh, MeshError> {
         identity,
         formation.plan_hash,
         (formation.generation, formation.members),
+        formation.notice,
     )?;
     let (events, happened) = unbounded();
     let forming = Forming {

@@ -12,7 +12,7 @@ use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerCon
 use super::file::Cluster;
 use super::fingerprint::Fingerprint;
 use super::hello::{
-    ANSWER_BYTES, HELLO_BYTES, Hello, HelloError, Refusal, VERSION_AT, answer, parse_answer,
+    ANSWER_BYTES, HELLO_BYTES, Hello, HelloError, Refusal, VERSION_AT, Wish, answer, parse_answer,
     parse_hello,
 };
 use super::identity::Identity;
@@ -22,6 +22,8 @@ use super::pin::{self, NotPinned};
 
 /// How long a connection may take from its first byte until it is a device's.
 pub const GREETING_SECONDS_MAX: Duration = Duration::from_secs(3);
+/// The longest notice that is believed.
+const NOTICE_BYTES_MAX: usize = 1 << 20;
 /// Never resolved and never sent, but TLS wants a name.
 const NO_NAME: &str = "segue.invalid";
 
@@ -34,6 +36,8 @@ pub struct Greeter {
     answers: Arc<ServerConfig>,
     /// What every caller is told, where none is wanted.
     closed: Mutex<Option<Refusal>>,
+    /// What is told to whoever asks.
+    notice: Vec<u8>,
 }
 
 struct Peer {
@@ -118,13 +122,14 @@ impl Greeter {
         identity: &Identity,
         plan_hash: [u8; 32],
         (generation, members): (u64, Members),
+        notice: Vec<u8>,
     ) -> Result<Self, rustls::Error> {
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let ours = Hello {
             device: number(me),
             devices: number(cluster.devices.len()),
             workers: number(cluster.devices[me].workers),
-            asks: false,
+            wish: Wish::Link,
             generation,
             plan_hash,
             members,
@@ -145,6 +150,7 @@ impl Greeter {
             calls,
             answers,
             closed: Mutex::default(),
+            notice,
         })
     }
 
@@ -167,27 +173,58 @@ impl Greeter {
         &self,
         tcp: &TcpStream,
         device: usize,
-        asks: bool,
+        wish: Wish,
     ) -> Result<Box<Connection>, GreetError> {
-        let name = ServerName::try_from(NO_NAME).map_err(io::Error::other);
-        let client = ClientConnection::new(
-            Arc::clone(&self.calls[device]),
-            name.map_err(GreetError::Io)?,
-        );
-        let mut tls = Box::new(Connection::from(client.map_err(GreetError::Tls)?));
         let mut tcp = Within::new(tcp, GREETING_SECONDS_MAX);
-        let mut bytes = [0; ANSWER_BYTES];
-        let hello = Hello { asks, ..self.ours };
-        shake_hands(&mut tls, &mut tcp)
-            .and_then(|()| send(&mut tls, &mut tcp, &hello.to_bytes()))
-            .and_then(|()| receive(&mut tls, &mut tcp, &mut bytes))
-            .map_err(|error| self.caller_error(error))?;
+        let (tls, bytes) = self.introduce(&mut tcp, device, wish)?;
         let (verdict, theirs) = parse_answer(&bytes)?;
         verdict.map_err(|refusal| GreetError::RefusedBy(refusal, theirs))?;
         let workers = self.peers[device].workers;
         (self.ours.accepts(&theirs, device, workers))
             .map_err(|refusal| GreetError::Refused(refusal, theirs))?;
         Ok(tls)
+    }
+
+    /// The notice of device number `device`, whatever else it says.
+    ///
+    /// # Errors
+    /// Why there is none to be had
+    pub fn ask_notice(&self, tcp: &TcpStream, device: usize) -> Result<Vec<u8>, GreetError> {
+        let mut tcp = Within::new(tcp, GREETING_SECONDS_MAX);
+        let (mut tls, bytes) = self.introduce(&mut tcp, device, Wish::Notice)?;
+        // Yes or no, as long as it is an answer.
+        let _answer = parse_answer(&bytes)?;
+        let mut length = [0; 4];
+        receive(&mut tls, &mut tcp, &mut length).map_err(greet_error)?;
+        let length = u32::from_be_bytes(length) as usize;
+        if length > NOTICE_BYTES_MAX {
+            return Err(HelloError::Length(length).into());
+        }
+        let mut notice = vec![0; length];
+        receive(&mut tls, &mut tcp, &mut notice).map_err(greet_error)?;
+        Ok(notice)
+    }
+
+    /// Shakes hands and says who this is; gives the answer.
+    fn introduce(
+        &self,
+        tcp: &mut Within<'_>,
+        device: usize,
+        wish: Wish,
+    ) -> Result<(Box<Connection>, [u8; ANSWER_BYTES]), GreetError> {
+        let name = ServerName::try_from(NO_NAME).map_err(io::Error::other);
+        let client = ClientConnection::new(
+            Arc::clone(&self.calls[device]),
+            name.map_err(GreetError::Io)?,
+        );
+        let mut tls = Box::new(Connection::from(client.map_err(GreetError::Tls)?));
+        let mut bytes = [0; ANSWER_BYTES];
+        let hello = Hello { wish, ..self.ours };
+        shake_hands(&mut tls, tcp)
+            .and_then(|()| send(&mut tls, tcp, &hello.to_bytes()))
+            .and_then(|()| receive(&mut tls, tcp, &mut bytes))
+            .map_err(|error| self.caller_error(error))?;
+        Ok((tls, bytes))
     }
 
     /// Lets whoever called over `tcp` introduce itself, and tells it whether it is
@@ -216,6 +253,12 @@ impl Greeter {
             .map_err(Refusal::from)
             .and_then(|theirs| self.accepts(&theirs, device));
         let answered = send(&mut tls, &mut tcp, &answer(verdict, &self.ours));
+        if theirs.is_ok_and(|theirs| theirs.wish == Wish::Notice) {
+            let length = u32::try_from(self.notice.len()).unwrap_or(u32::MAX);
+            let notice = [&length.to_be_bytes(), self.notice.as_slice()].concat();
+            let told = answered.and_then(|()| send(&mut tls, &mut tcp, &notice));
+            return Err(told.map_or_else(greet_error, |()| GreetError::Asked));
+        }
         let theirs = Hello {
             device: u32::try_from(device).unwrap_or(u32::MAX),
             ..theirs?
@@ -226,9 +269,9 @@ impl Greeter {
         answered.map_err(greet_error)?;
         // Only now it knows.
         verdict.map_err(|refusal| GreetError::Refused(refusal, theirs))?;
-        match theirs.asks {
-            true => Err(GreetError::Asked),
-            false => Ok((device, tls)),
+        match theirs.wish {
+            Wish::Link => Ok((device, tls)),
+            Wish::Standing | Wish::Notice => Err(GreetError::Asked),
         }
     }
 
@@ -242,7 +285,7 @@ impl Greeter {
             return Err(Refusal::Without);
         }
         // Only a device further down the list calls, unless it only asks.
-        match theirs.asks || theirs.device > self.ours.device {
+        match theirs.wish != Wish::Link || theirs.device > self.ours.device {
             true => Ok(()),
             false => Err(Refusal::Device),
         }

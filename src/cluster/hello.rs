@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | 0..8 | `segue\0\r\n` |
 //! | 8..10 | version of the protocol: 2 |
-//! | 10..12 | 0 from who is to be connected, 1 from who only asks how things are |
+//! | 10..12 | 0 from who is to be connected, 1 from who only asks how things are, 2 from who asks for the notice |
 //! | 12..16 | index of the sender in the cluster |
 //! | 16..20 | how many devices there are |
 //! | 20..24 | how many workers the sender has |
@@ -29,6 +29,29 @@ pub const VERSION_AT: std::ops::Range<usize> = 8..10;
 
 const MAGIC: [u8; 8] = *b"segue\0\r\n";
 
+/// What a caller wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// To be connected.
+    Link,
+    /// To know how things are.
+    Standing,
+    /// The other's notice: four bytes of length, and so many bytes, follow the answer.
+    Notice,
+}
+
+impl Wish {
+    const ALL: [Wish; 3] = [Wish::Link, Wish::Standing, Wish::Notice];
+
+    fn code(self) -> u16 {
+        match self {
+            Wish::Link => 0,
+            Wish::Standing => 1,
+            Wish::Notice => 2,
+        }
+    }
+}
+
 /// One device's side of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hello {
@@ -38,8 +61,8 @@ pub struct Hello {
     pub devices: u32,
     /// Worker threads of the sender.
     pub workers: u32,
-    /// Whether the sender only asks how things are.
-    pub asks: bool,
+    /// What the sender wants.
+    pub wish: Wish,
     /// Counts up each time the mesh is formed anew: the lower half with each attempt,
     /// the upper one with each decision about who takes part.
     pub generation: u64,
@@ -127,7 +150,7 @@ impl Hello {
         let mut bytes = [0; HELLO_BYTES];
         bytes[..8].copy_from_slice(&MAGIC);
         bytes[8..10].copy_from_slice(&VERSION.to_be_bytes());
-        bytes[10..12].copy_from_slice(&u16::from(self.asks).to_be_bytes());
+        bytes[10..12].copy_from_slice(&self.wish.code().to_be_bytes());
         bytes[12..16].copy_from_slice(&self.device.to_be_bytes());
         bytes[16..20].copy_from_slice(&self.devices.to_be_bytes());
         bytes[20..24].copy_from_slice(&self.workers.to_be_bytes());
@@ -175,18 +198,16 @@ pub fn parse_hello(bytes: &[u8]) -> Result<Hello, HelloError> {
     let bytes: &[u8; HELLO_BYTES] = bytes
         .try_into()
         .map_err(|_| HelloError::Length(bytes.len()))?;
-    let asks = match u16::from_be_bytes(part(bytes, 10)) {
-        0 => false,
-        1 => true,
-        _ => return Err(HelloError::Reserved),
-    };
+    let code = u16::from_be_bytes(part(bytes, 10));
+    let known = Wish::ALL.into_iter().find(|wish| wish.code() == code);
+    let wish = known.ok_or(HelloError::Reserved)?;
     let devices = u32::from_be_bytes(part(bytes, 16));
     let members = u64::from_be_bytes(part(bytes, 64));
     let hello = Hello {
         device: u32::from_be_bytes(part(bytes, 12)),
         devices,
         workers: u32::from_be_bytes(part(bytes, 20)),
-        asks,
+        wish,
         generation: u64::from_be_bytes(part(bytes, 24)),
         plan_hash: part(bytes, 32),
         members: Members::from_bits(members, devices).ok_or(HelloError::Members)?,
@@ -304,7 +325,7 @@ mod tests {
         device: 2,
         devices: 3,
         workers: 4,
-        asks: false,
+        wish: Wish::Link,
         generation: 5,
         plan_hash: [6; 32],
         members: Members::ALL,
@@ -332,7 +353,7 @@ mod tests {
         assert_eq!(broken(0, b'S'), HelloError::Magic);
         assert_eq!(broken(9, 7), HelloError::Version(7));
         assert_eq!(broken(10, 1), HelloError::Reserved);
-        assert_eq!(broken(11, 2), HelloError::Reserved);
+        assert_eq!(broken(11, 3), HelloError::Reserved);
         assert_eq!(broken(71, 8), HelloError::Members);
         let counts = HelloError::Counts {
             device: 3,

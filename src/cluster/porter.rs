@@ -46,7 +46,14 @@ pub fn porter(
     listener: TcpListener,
     log: Log,
 ) -> Result<Porter, MeshError> {
-    let greeter = Greeter::new(cluster, me, identity, [0; 32], (generation, members))?;
+    let greeter = Greeter::new(
+        cluster,
+        me,
+        identity,
+        [0; 32],
+        (generation, members),
+        Vec::new(),
+    )?;
     greeter.close(Refusal::Without);
     let (greeter, closed) = (Arc::new(greeter), Arc::<AtomicBool>::default());
     let told = Arc::<Told>::default();

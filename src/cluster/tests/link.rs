@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::super::frame::{DATA_BYTES_MAX, Kind};
 use super::super::greet::Greeter;
+use super::super::hello::Wish;
 use super::super::link::{Got, Link};
 use super::super::loss::LossReason;
 use super::super::members::Members;
@@ -18,11 +19,19 @@ pub fn links(patience: Duration) -> (Arc<Link>, Arc<Link>) {
     let calling = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (called, _) = listener.accept().unwrap();
     let greeter = |d: &Devices, i: usize| {
-        Greeter::new(&d.cluster, i, &d.identities[i], [7; 32], (1, Members::ALL)).unwrap()
+        Greeter::new(
+            &d.cluster,
+            i,
+            &d.identities[i],
+            [7; 32],
+            (1, Members::ALL),
+            Vec::new(),
+        )
+        .unwrap()
     };
     let (first, second) = (greeter(&devices, 0), greeter(&devices, 1));
     let caller = std::thread::spawn(move || {
-        let tls = second.call(&calling, 0, false).unwrap();
+        let tls = second.call(&calling, 0, Wish::Link).unwrap();
         Link::new(calling, tls, patience).unwrap()
     });
     let (device, tls) = first.answer(&called).unwrap();

@@ -84,6 +84,7 @@ impl Devices {
             members: Members::ALL,
             commits: None,
             survivors: None,
+            notice: Vec::new(),
             listener: listener.map_or_else(|| listen(&self.cluster, i), Ok)?,
             log: Arc::new(move |line: &str| lock(&notes).push(line.to_owned())),
             on_loss: Arc::new(move |loss| lock(&losses).push(loss)),
