@@ -204,7 +204,7 @@ impl Duty {
     ///
     /// # Errors
     /// `cannot-listen`
-    pub fn complete(mut self) -> Result<Vec<String>, MeshError> {
+    pub fn complete(mut self, quiet: bool) -> Result<Vec<String>, MeshError> {
         let devices = 0..self.cluster.devices.len();
         let members = devices.clone().filter(|device| self.at.1.has(*device));
         let ended = self.mesh.as_ref().map(Mesh::ended).unwrap_or_default();
@@ -219,7 +219,12 @@ impl Duty {
             Some(porter) => porter,
             None => self.porter()?,
         };
-        let left = porter.complete(&unaware, self.cluster.mesh.connect);
+        let longest = self.cluster.mesh.connect;
+        if !quiet {
+            let seconds = longest.as_secs_f64();
+            eprintln!("who was not there is told that the run is complete, for up to {seconds} s");
+        }
+        let left = porter.complete(&unaware, longest);
         let name = |device: usize| self.cluster.devices[device].name.clone();
         Ok(left.into_iter().map(name).collect())
     }

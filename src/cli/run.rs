@@ -120,7 +120,7 @@ pub fn run(arguments: &RunArgs) -> Outcome {
 
 /// Tells those who were not there that the run is complete.
 fn fulfil(duty: Duty, arguments: &RunArgs) -> Outcome {
-    let unaware = duty.complete().map_err(|error| {
+    let unaware = duty.complete(arguments.quiet).map_err(|error| {
         let error = Diagnostic::new(error.code(), error.to_string());
         arguments.again(error.render(&Sources::new()))
     })?;

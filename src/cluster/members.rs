@@ -3,7 +3,7 @@
 /// The most devices of a cluster that can run in part.
 pub const MEMBERS_MAX: usize = 64;
 
-/// All devices of a cluster, or some of its first [`MEMBERS_MAX`].
+/// All devices of a cluster, or some of its first 64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Members(u64);
 
