@@ -1,32 +1,36 @@
-//! What do two devices gain? Each pinned to one core, in a network namespace of its own,
-//! against one such device alone, in turns: over a link as fast as the machine, and over
-//! one of 100 Mbit/s and 5 ms. Needs root, for the namespaces.
+//! What do several devices gain? Each pinned to one core, in a network namespace of its
+//! own, against one such device alone, in turns: over a link as fast as the machine, and
+//! over one of 100 Mbit/s and 5 ms. Where there are fewer cores than devices, these only
+//! show their memory, and how near a pipeline comes to GPipe's bound is seen with stages
+//! that sleep. Needs root, for the namespaces.
 //!
 //! `cargo bench --bench devices`, or with `SEGUE_BENCH_ROUNDS=1` for a short form
 
 mod common;
+#[path = "common/net.rs"]
+mod net;
 
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use common::{median, median_ratio, root, rounds, sentiment, show};
+use net::Net;
 use serde_json::Value;
 
 const SEGUE: &str = env!("CARGO_BIN_EXE_segue");
 /// Set where this binary is to be a relay.
 const RELAY: &str = "SEGUE_BENCH_RELAY";
 const DELAY: Duration = Duration::from_millis(5);
-/// Each way, at both ends of each device's cable.
-const SHAPE: [&str; 7] = [
-    "tbf", "rate", "100mbit", "burst", "128kb", "latency", "100ms",
-];
 const DEVICES_MAX: usize = 4;
 const BATCH: f64 = 32.0;
+/// A batch takes so long in all stages that sleep together.
+const SLEEP_MS: usize = 24;
+const SLEEPY_BATCHES: usize = 64;
 
 fn main() {
     if std::env::var_os(RELAY).is_some() {
@@ -36,14 +40,14 @@ fn main() {
     if cores < 2 {
         return println!("skipped: two devices need two cores");
     }
-    let net = match Net::new(cores.min(DEVICES_MAX)) {
+    let net = match Net::new(DEVICES_MAX) {
         Ok(net) => net,
         Err(why) => return println!("skipped: no network namespaces can be made here: {why}"),
     };
     let folder = tempfile::tempdir().expect("a temporary folder");
     let bench = Bench::new(&net, folder.path());
     println!("-- a link as fast as the machine");
-    for devices in 2..=net.devices {
+    for devices in 2..=cores.min(net.devices) {
         let goal = if devices == 2 {
             "at least 1.85"
         } else {
@@ -51,11 +55,18 @@ fn main() {
         };
         bench.compare(devices, Link::Plain, None, goal);
     }
+    for devices in cores + 1..=net.devices {
+        bench.memory(devices);
+    }
+    println!("-- stages that sleep, {SLEEPY_BATCHES} batches");
+    for devices in 2..=net.devices {
+        bench.sleep(devices);
+    }
     println!("-- 100 Mbit/s, {} ms each way", DELAY.as_millis());
     if let Err(why) = net.shape() {
         return println!("skipped: the link cannot be shaped here: {why}");
     }
-    let _relay = net.relay();
+    let _relay = start_relay(&net);
     bench.compare(2, Link::Relayed, None, "for comparison");
     for (wire, goal) in [("f16", "at least 1.7"), ("int8", "for comparison")] {
         match bench.knows(wire) {
@@ -89,9 +100,8 @@ impl<'a> Bench<'a> {
             folder,
             reviews,
         };
-        for devices in 2..=net.devices {
-            bench.write_clusters(devices);
-        }
+        bench.write_clusters();
+        bench.write_sleepy();
         bench
     }
 
@@ -128,7 +138,7 @@ impl<'a> Bench<'a> {
         let (alone, report) = (&one[0], &several[0]);
         let reviews = number(report, "reviews");
         let batches = (reviews / BATCH).ceil();
-        let bound = devices as f64 * batches / (batches + devices as f64 - 1.0);
+        let bound = bound(devices as f64, batches);
         println!(
             "  {:.1} reviews/s, {:.1} on one; GPipe's bound for {batches} batches is {bound:.2}",
             reviews / median(seconds),
@@ -144,13 +154,87 @@ impl<'a> Bench<'a> {
             ),
         };
         println!("  {:.1} KiB sent a review{most}", sent / reviews / 1024.0);
-        let peak = |device: &Value| format!("{:.1}", number(device, "peak_rss_bytes") / 1048576.0);
-        let peaks: Vec<String> = each.iter().map(peak).collect();
-        println!(
-            "  peak memory {} MiB, {} MiB on one",
-            peaks.join(" and "),
-            peak(&alone["devices"][0])
+        show_memory(alone, report);
+    }
+
+    /// Shows the memory of `devices` devices, which share cores.
+    fn memory(&self, devices: usize) {
+        let (alone, report) = (self.alone(), self.together(devices, Link::Plain, None));
+        println!("{devices} devices, too few cores");
+        show_memory(&alone, &report);
+    }
+
+    /// Measures a pipeline of stages that sleep, one on each device, and prints how near
+    /// it comes to GPipe's bound.
+    fn sleep(&self, devices: usize) {
+        let ratios = (0..rounds()).map(|_| {
+            let [one, several] = [1, devices].map(|devices| {
+                let start = |device| self.sleepy(devices, device);
+                let report = self.report((0..devices).map(start).collect());
+                report["seconds"].as_f64().expect("a number")
+            });
+            one / several
+        });
+        let ratio = median(ratios.collect());
+        let bound = bound(devices as f64, SLEEPY_BATCHES as f64);
+        let goal = format!("GPipe's bound, {bound:.3}");
+        show(&format!("{devices} devices / one device"), ratio, &goal);
+    }
+
+    /// Device number `device` of a pipeline of stages that sleep.
+    fn sleepy(&self, devices: usize, device: usize) -> Command {
+        let mut command = self.net.exec(device);
+        command.args([SEGUE, "run", "--quiet"]);
+        command.arg(self.folder.join(format!("sleepy-{devices}.toml")));
+        command.arg("--report").arg(self.folder.join("report.json"));
+        command.env("SEGUE_PLUGIN_PATH", self.folder.join("plugins"));
+        if devices > 1 {
+            let cluster = self.folder.join(format!("sleepy-{devices}-cluster.toml"));
+            command.arg("--cluster").arg(cluster);
+            command.args(["--device", &name(device)]);
+        }
+        command
+    }
+
+    /// The graphs of stages that sleep, and the clusters that have one on each device.
+    fn write_sleepy(&self) {
+        let write = |name: &str, text: String| {
+            fs::write(self.folder.join(name), text).expect("the folder can be written");
+        };
+        write(
+            "sleepy.csv",
+            format!("text\n{}", "a\n".repeat(SLEEPY_BATCHES)),
         );
+        let library = std::env::current_exe().expect("it has a path");
+        let library = library.with_file_name("libtest_plugin.so");
+        let plugins = self.folder.join("plugins");
+        fs::create_dir(&plugins).expect("the folder can be written");
+        let link = plugins.join("libtest_plugin.so");
+        std::os::unix::fs::symlink(library, link).expect("the folder can be written");
+        for devices in 1..=self.net.devices {
+            let mut graph = "format = 1\nstream.batch = 1\n[stage.source]\nplugin = \"read\"\n\
+                             with.path = \"sleepy.csv\"\n"
+                .to_owned();
+            let (mut from, mut place) = ("source".to_owned(), "[place]\n".to_owned());
+            for device in 0..devices {
+                let stage = format!("sleep-{device}");
+                let ms = SLEEP_MS / devices;
+                graph += &format!(
+                    "[stage.{stage}]\nplugin = \"pass\"\nfrom = \"{from}\"\nwith.sleep-ms = {ms}\n"
+                );
+                place += &format!("{stage} = \"{}\"\n", name(device));
+                from = stage;
+            }
+            graph += &format!(
+                "[stage.out]\nplugin = \"write\"\nfrom = \"{from}\"\nwith.path = \"out.jsonl\"\n"
+            );
+            write(&format!("sleepy-{devices}.toml"), graph);
+            if devices > 1 {
+                let cluster = fs::read_to_string(self.cluster(devices, 0, Link::Plain));
+                let cluster = cluster.expect("it was written");
+                write(&format!("sleepy-{devices}-cluster.toml"), cluster + &place);
+            }
+        }
     }
 
     /// The report of one device that does it all.
@@ -178,7 +262,9 @@ impl<'a> Bench<'a> {
     /// `segue run` in the namespace of a device, on its core.
     fn device(&self, device: usize, split: usize) -> Command {
         let mut command = self.net.exec(device);
-        command.args(["taskset", "-c", &device.to_string(), SEGUE, "run"]);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let core = (device % cores).to_string();
+        command.args(["taskset", "-c", &core, SEGUE, "run"]);
         command.arg(sentiment()).arg("--quiet");
         let set = [
             format!("reviews.path={}", self.reviews.display()),
@@ -213,32 +299,57 @@ impl<'a> Bench<'a> {
     }
 
     /// Every device has a file of its own: over the relay the others are elsewhere.
-    fn write_clusters(&self, devices: usize) {
+    fn write_clusters(&self) {
         let identity = |device: usize| {
             let mut command = Command::new(SEGUE);
             command.args(["identity", "new", &name(device), "--folder"]);
             let output = command.arg(self.folder).output().expect("an identity");
             String::from_utf8(output.stdout).expect("text")
         };
-        for old in ["key", "crt"] {
-            for device in 0..devices {
-                // There is none at first.
-                let _ = fs::remove_file(self.folder.join(name(device)).with_extension(old));
+        let identities: Vec<String> = (0..self.net.devices).map(identity).collect();
+        for devices in 2..=self.net.devices {
+            for me in 0..devices {
+                for link in [Link::Plain, Link::Relayed] {
+                    let text = cluster_text(&identities[..devices], me, link);
+                    let path = self.cluster(devices, me, link);
+                    fs::write(path, text).expect("the folder can be written");
+                }
             }
-        }
-        let identities: Vec<String> = (0..devices).map(identity).collect();
-        for (me, link) in (0..devices).flat_map(|me| [(me, Link::Plain), (me, Link::Relayed)]) {
-            let mut text = "format = 1\n".to_owned();
-            for (device, identity) in identities.iter().enumerate() {
-                let address = match link {
-                    Link::Relayed if device != me => relay_address(device),
-                    _ => address(device),
-                };
-                text += &format!("{identity}address = \"{address}\"\n");
-            }
-            fs::write(self.cluster(devices, me, link), text).expect("the folder can be written");
         }
     }
+}
+
+fn cluster_text(identities: &[String], me: usize, link: Link) -> String {
+    let mut text = "format = 1\n".to_owned();
+    for (device, identity) in identities.iter().enumerate() {
+        let address = match link {
+            Link::Relayed if device != me => relay_address(device),
+            _ => address(device),
+        };
+        text += &format!("{identity}address = \"{address}\"\n");
+    }
+    text
+}
+
+/// What `devices` devices that take equally long may gain at most with so many batches
+/// (Huang et al., arXiv:1811.06965).
+fn bound(devices: f64, batches: f64) -> f64 {
+    devices * batches / (batches + devices - 1.0)
+}
+
+/// Prints each device's peak beside that of one device.
+fn show_memory(alone: &Value, report: &Value) {
+    let peak = |device: &Value| {
+        let bytes = device["peak_rss_bytes"].as_f64().expect("a number");
+        format!("{:.1}", bytes / 1048576.0)
+    };
+    let each = report["devices"].as_array().expect("a list");
+    let peaks: Vec<String> = each.iter().map(peak).collect();
+    println!(
+        "  peak memory {} MiB, {} MiB on one",
+        peaks.join(" and "),
+        peak(&alone["devices"][0])
+    );
 }
 
 /// Few reviews, for a look whether all works.
@@ -275,103 +386,12 @@ impl Drop for Process {
     }
 }
 
-/// A namespace for each device, and one with the bridge that joins them.
-struct Net {
-    devices: usize,
-    /// Removes it all when the other end of its stdin is gone, whatever the reason.
-    remover: Child,
-    held: Option<ChildStdin>,
-}
-
-impl Net {
-    fn new(devices: usize) -> Result<Self, String> {
-        let names: Vec<String> = (0..=devices).map(namespace).collect();
-        let remove = "trap '' INT TERM HUP; cat; for name in \"$@\"; do
-            ip netns pids $name | xargs -r kill -9; ip netns del $name; done";
-        let mut remover = Command::new("sh")
-            .args(["-c", remove, "remover"])
-            .args(&names)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|e| e.to_string())?;
-        let held = remover.stdin.take();
-        let net = Net {
-            devices,
-            remover,
-            held,
-        };
-        names
-            .iter()
-            .try_for_each(|name| ip(&format!("netns add {name}")))?;
-        let middle = namespace(devices);
-        ip(&format!("-n {middle} link add bridge type bridge"))?;
-        ip(&format!("-n {middle} addr add 10.77.0.254/24 dev bridge"))?;
-        ip(&format!("-n {middle} link set bridge up"))?;
-        for device in 0..devices {
-            let (name, own) = (namespace(device), format!("10.77.0.{}/24", device + 1));
-            let peer = format!("type veth peer name to{device} netns {middle}");
-            ip(&format!("link add eth0 netns {name} {peer}"))?;
-            ip(&format!("-n {name} addr add {own} dev eth0"))?;
-            ip(&format!("-n {name} link set eth0 up"))?;
-            ip(&format!("-n {middle} link set to{device} master bridge up"))?;
-        }
-        Ok(net)
-    }
-
-    /// A command that runs in the namespace of `device`.
-    fn exec(&self, device: usize) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &namespace(device)]);
-        command
-    }
-
-    /// Slows down both ends of each cable.
-    fn shape(&self) -> Result<(), String> {
-        for device in 0..self.devices {
-            let far = format!("to{device}");
-            let ends = [(namespace(device), "eth0"), (namespace(self.devices), &far)];
-            for (namespace, end) in ends {
-                let mut command = Command::new("tc");
-                command.args(["-n", &namespace, "qdisc", "add", "dev", end, "root"]);
-                done(command.args(SHAPE))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Starts this binary as the relay, in the middle.
-    fn relay(&self) -> Process {
-        let this = std::env::current_exe().expect("it has a path");
-        let mut command = self.exec(self.devices);
-        command.arg(this).env(RELAY, self.devices.to_string());
-        Process(command.spawn().expect("the relay starts"))
-    }
-}
-
-impl Drop for Net {
-    fn drop(&mut self) {
-        self.held = None;
-        // Nothing can be done about a remover that is gone.
-        let _ = self.remover.wait();
-    }
-}
-
-fn namespace(device: usize) -> String {
-    format!("segue-bench-{}-{device}", std::process::id())
-}
-
-fn ip(words: &str) -> Result<(), String> {
-    done(Command::new("ip").args(words.split(' ')))
-}
-
-fn done(command: &mut Command) -> Result<(), String> {
-    let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
-    match output.status.success() {
-        true => Ok(()),
-        false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-    }
+/// Starts this binary as the relay, in the middle.
+fn start_relay(net: &Net) -> Process {
+    let this = std::env::current_exe().expect("it has a path");
+    let mut command = net.exec(net.devices);
+    command.arg(this).env(RELAY, net.devices.to_string());
+    Process(command.spawn().expect("the relay starts"))
 }
 
 /// Takes calls for every device, and passes on each byte after [`DELAY`].

@@ -1,6 +1,7 @@
 //! Every operator a graph can name: `read` and `write`, which are built in, and
 //! those of the plugins.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use segue_plugin::{Column, Columns, Manifest, OperatorManifest, Rows, Type, Units};
@@ -15,6 +16,16 @@ use crate::plugins::Plugins;
 pub struct Operators {
     /// The libraries.
     pub plugins: Plugins,
+    sources: RefCell<Sources>,
+}
+
+/// The columns of the graph's sources, in the order in which they are checked.
+#[derive(Default)]
+struct Sources {
+    /// None where there is no such file.
+    seen: Vec<Option<Vec<Column>>>,
+    /// What others say of files that are not here; `None` where each must be.
+    elsewhere: Option<Vec<Option<Vec<Column>>>>,
 }
 
 /// The options of `read`.
@@ -126,7 +137,7 @@ impl Catalog for Operators {
         let name = &operator.manifest.name;
         match &operator.library {
             Some(path) => Ok(self.plugins.library(path)?.columns(name, options, input)?),
-            None if operator.role == Role::Source => read_columns(options),
+            None if operator.role == Role::Source => self.read_columns(options),
             None => write_columns(options, input),
         }
     }
@@ -141,8 +152,9 @@ impl Catalog for Operators {
         }
     }
 
+    /// Where files may be elsewhere, what is missing is found when it is opened.
     fn exists(&self, path: &Path) -> bool {
-        path.exists()
+        self.sources.borrow().elsewhere.is_some() || path.exists()
     }
 
     fn resolved(&self, path: &Path) -> PathBuf {
@@ -159,6 +171,39 @@ impl Catalog for Operators {
 }
 
 impl Operators {
+    /// Those of a device that need not have the files of sources which other devices
+    /// read: these say what columns there are, as far as it is known.
+    pub fn elsewhere(columns: Vec<Option<Vec<Column>>>) -> Self {
+        let operators = Operators::default();
+        operators.sources.borrow_mut().elsewhere = Some(columns);
+        operators
+    }
+
+    /// The columns of each source of the graph that was checked, none where its file is
+    /// not here.
+    pub fn sources(&self) -> Vec<Option<Vec<Column>>> {
+        self.sources.borrow().seen.clone()
+    }
+
+    fn read_columns(&self, options: &Value) -> Result<Columns, Problem> {
+        let mut sources = self.sources.borrow_mut();
+        let number = sources.seen.len();
+        let read = read_columns(options);
+        sources
+            .seen
+            .push(read.as_ref().ok().map(|columns| columns.writes.clone()));
+        let path = options["path"].as_str().unwrap_or_default();
+        let told = sources.elsewhere.as_ref();
+        let told = told.and_then(|told| told.get(number)?.clone());
+        match (read, told) {
+            (Err(_), Some(writes)) if !Path::new(path).exists() => Ok(Columns {
+                writes,
+                ..Columns::new().rows(Rows::New)
+            }),
+            (read, _) => read,
+        }
+    }
+
     /// `path/to/lib.so`, or `path/to/lib.so#operator` when it has several.
     fn at_path(&self, plugin: &str, base: &Path) -> Result<Operator, Problem> {
         let (path, name) = match plugin.rsplit_once('#') {

@@ -49,6 +49,11 @@ pub fn rounds() -> usize {
 /// Plans [`sentiment`] with `sets` on `workers`, reading [`reviews`] and writing, both in
 /// `folder`.
 pub fn plan(operators: &Operators, sets: &[&str], workers: usize, folder: &Path) -> Plan {
+    plan_over(operators, sets, Layout::local(workers), folder)
+}
+
+/// The same on the devices of `layout`.
+pub fn plan_over(operators: &Operators, sets: &[&str], layout: Layout, folder: &Path) -> Plan {
     let path = sentiment();
     let mut sources = Sources::new();
     let text = std::fs::read_to_string(&path).expect("the graph is in the repository");
@@ -62,7 +67,7 @@ pub fn plan(operators: &Operators, sets: &[&str], workers: usize, folder: &Path)
             let texts: Vec<String> = errors.iter().map(|error| error.render(&sources)).collect();
             panic!("{}", texts.join("\n"))
         });
-    graph::plan(graph, Layout::local(workers))
+    graph::plan(graph, layout)
 }
 
 /// Runs a plan.

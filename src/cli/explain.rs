@@ -7,6 +7,7 @@ use segue_plugin::{Column, Type};
 use serde_json::{Value, json};
 
 use super::load::load;
+use super::memory::{mib, queues, weights};
 use super::svg::svg;
 use super::{GraphArgs, Outcome, answer};
 use crate::graph::{Plan, Stage};
@@ -178,9 +179,9 @@ fn whole(plan: &Plan) -> String {
     if let [(_, workers)] = devices.as_slice() {
         return format!("{workers} workers");
     }
-    let mib = |i| super::cluster::weights(plan, i) as f64 / f64::from(1 << 20);
     let device = |(i, (name, _)): (usize, &(String, usize))| {
-        format!("{name} (weights of {:.1} MiB)", mib(i))
+        let (weights, queues) = (mib(weights(plan, i)), mib(queues(plan, i)));
+        format!("{name} (weights of {weights:.1} MiB, queues of up to {queues:.1} MiB)")
     };
     devices
         .iter()

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::cluster::{Target, check_memory, target};
+use super::cluster::{Target, target};
+use super::memory::check_memory;
 use super::{Failed, GraphArgs};
 use crate::dataflow::Failure;
 use crate::diagnostic::{Diagnostic, Sources};
@@ -22,7 +23,14 @@ pub struct Loaded {
 /// # Errors
 /// [`Failed::Wrong`] with every error of the graph, or of the cluster
 pub fn load(arguments: &GraphArgs) -> Result<Loaded, Failed> {
-    let operators = Operators::default();
+    load_with(arguments, Operators::default())
+}
+
+/// The same with these operators.
+///
+/// # Errors
+/// The same
+pub fn load_with(arguments: &GraphArgs, operators: Operators) -> Result<Loaded, Failed> {
     let (graph, mut sources) = checked(arguments, &operators)?;
     let target = target(arguments, &graph, &mut sources)?;
     let plan = graph::plan(graph, target.layout.clone());
@@ -40,7 +48,11 @@ pub fn load(arguments: &GraphArgs) -> Result<Loaded, Failed> {
     })
 }
 
-fn checked(arguments: &GraphArgs, operators: &Operators) -> Result<(Graph, Sources), Failed> {
+/// The graph alone.
+///
+/// # Errors
+/// [`Failed::Wrong`] with every error of the graph
+pub fn checked(arguments: &GraphArgs, operators: &Operators) -> Result<(Graph, Sources), Failed> {
     let path = &arguments.graph;
     let mut sources = Sources::new();
     let text = read_text(path).map_err(|error| Failed::Wrong(error.render(&sources)))?;

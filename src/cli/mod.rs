@@ -4,13 +4,18 @@ mod agent;
 mod bench;
 mod check;
 mod cluster;
+mod elsewhere;
 mod explain;
 mod identity;
+mod join;
 mod load;
+mod local;
+mod memory;
 mod new_stage;
 mod progress;
 mod run;
 mod stages;
+mod survivors;
 mod svg;
 
 use std::ffi::OsString;
@@ -81,10 +86,15 @@ pub enum Failed {
     /// Another device failed it, and a later generation may succeed: exit code 75, but
     /// only under an agent.
     Again(String),
+    /// Not one of the other devices was there: exit code 69, but only under an agent.
+    Nobody(String),
 }
 
 /// The exit code that tells an agent to try again, as `sysexits.h` has it.
 pub const AGAIN: u8 = 75;
+
+/// The exit code that tells an agent that nobody was there, as `sysexits.h` has it.
+pub const NOBODY: u8 = 69;
 
 type Outcome = Result<(), Failed>;
 
@@ -120,6 +130,7 @@ pub fn main() -> ExitCode {
         Err(Failed::Wrong(text)) => complain(&text, 2),
         Err(Failed::Running(text)) => complain(&text, 1),
         Err(Failed::Again(text)) => complain(&text, AGAIN),
+        Err(Failed::Nobody(text)) => complain(&text, NOBODY),
     }
 }
 

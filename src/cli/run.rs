@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::cluster::{join, run_local_devices};
-use super::load::{Loaded, load, render_failure};
+use super::elsewhere::load_here;
+use super::join::{Apart, Duty, Joined, Part, join};
+use super::load::{Loaded, render_failure};
+use super::local::run_local_devices;
 use super::progress::Display;
 use super::{Failed, GraphArgs, Outcome};
 use crate::dataflow::{self, Progress, Report, RunOptions};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Sources};
 use crate::graph::{Catalog, Plan, Role, Stage};
 
 /// `segue run`
@@ -35,6 +37,9 @@ pub struct RunArgs {
     /// Under an agent: how many runs there were before
     #[arg(long, hide = true)]
     generation: Option<u64>,
+    /// End when stdin does: whoever started this holds its other end
+    #[arg(long, hide = true)]
+    tied: bool,
 }
 
 impl RunArgs {
@@ -54,7 +59,10 @@ impl RunArgs {
 
 /// Runs the graph, then writes report and summary.
 pub fn run(arguments: &RunArgs) -> Outcome {
-    let loaded = load(&arguments.graph)?;
+    let loaded = load_here(&arguments.graph).map_err(|failed| match failed {
+        Failed::Nobody(text) if arguments.generation.is_none() => Failed::Running(text),
+        failed => failed,
+    })?;
     own_files(arguments, &loaded)?;
     if arguments.graph.devices.is_some_and(|devices| devices > 1) {
         return run_local_devices(&loaded.plan, &own_arguments(), arguments.quiet);
@@ -65,33 +73,31 @@ pub fn run(arguments: &RunArgs) -> Outcome {
         let error = error.help("add `--device NAME`").render(&loaded.sources);
         return Err(Failed::Wrong(error));
     }
-    if arguments.generation.is_some() {
+    if arguments.tied {
         std::thread::spawn(end_with_stdin);
     }
     let file = cluster.unwrap_or(Path::new(""));
-    let generation = arguments.generation.unwrap_or(0);
-    let here = join(&loaded.target, &loaded.plan, file, generation).map_err(|error| {
-        let again = ["missing-devices", "cannot-listen"].contains(&error.code.as_str());
-        let text = error.render(&loaded.sources);
-        if again {
-            arguments.again(text)
-        } else {
-            Failed::Running(text)
+    let joined = join(&loaded, file, arguments.generation);
+    let Part { plan, here, duty } = match joined.map_err(|apart| apart_text(arguments, apart))? {
+        Joined::Run(part) => *part,
+        Joined::Done => {
+            eprintln!("the run is complete, nothing was left to do");
+            return Ok(());
         }
-    })?;
+    };
     let options = RunOptions {
         resume: arguments.resume,
         strict: arguments.strict,
         rejects: arguments.rejects.clone(),
     };
     let mut display = Display::new(arguments.quiet);
-    let plan = loaded.plan.clone();
+    let run_plan = plan.clone();
     let watch = &mut |progress: &Progress| display.update(progress);
-    let result = dataflow::run_here(plan, &loaded.operators, &options, here, watch);
+    let result = dataflow::run_here(run_plan, &loaded.operators, &options, here, watch);
     display.clear();
     let report = result.map_err(|failure| {
         let lost = failure.code == "device-lost";
-        let text = render_failure(failure, &loaded.plan, &loaded.sources);
+        let text = render_failure(failure, &plan, &loaded.sources);
         if lost {
             arguments.again(text)
         } else {
@@ -107,9 +113,32 @@ pub fn run(arguments: &RunArgs) -> Outcome {
         write_report(path, &report)?;
     }
     if !arguments.quiet {
-        eprint!("{}", summary(&report, &loaded.plan));
+        eprint!("{}", summary(&report, &plan));
+    }
+    duty.map_or(Ok(()), |duty| fulfil(duty, arguments))
+}
+
+/// Tells those who were not there that the run is complete.
+fn fulfil(duty: Duty, arguments: &RunArgs) -> Outcome {
+    let unaware = duty.complete(arguments.quiet).map_err(|error| {
+        let error = Diagnostic::new(error.code(), error.to_string());
+        arguments.again(error.render(&Sources::new()))
+    })?;
+    if !unaware.is_empty() && !arguments.quiet {
+        let names: Vec<String> = unaware.iter().map(|name| format!("`{name}`")).collect();
+        eprintln!("not told that the run is complete: {}", names.join(", "));
     }
     Ok(())
+}
+
+fn apart_text(arguments: &RunArgs, apart: Apart) -> Failed {
+    let text = |error: Diagnostic| error.render(&Sources::new());
+    match apart {
+        Apart::Never(error) => Failed::Running(text(error)),
+        Apart::Missing(error) => arguments.again(text(error)),
+        Apart::Nobody(error) if arguments.generation.is_some() => Failed::Nobody(text(error)),
+        Apart::Nobody(error) => Failed::Running(text(error)),
+    }
 }
 
 /// An agent holds the other end of stdin: when it is gone, this process is too.

@@ -9,7 +9,9 @@ use std::time::Duration;
 use rustls::Connection;
 
 use super::greet::{GreetError, Greeter};
+use super::hello::{Refusal, Wish};
 use super::link::lock;
+use super::members::Members;
 use super::notes::Notes;
 
 /// Callers that may be introducing themselves at once. One more, and the one who has
@@ -18,19 +20,23 @@ const PENDING_MAX: usize = 32;
 /// How often it is looked who called.
 const TICK: Duration = Duration::from_millis(10);
 
-/// What becomes of a caller that is a device of the cluster: its number, and the
-/// connection, or why it was refused.
-pub type Accepted = Box<dyn Fn(usize, TcpStream, Box<Connection>) + Send + Sync>;
-
-/// Told of the generation of a device that is further.
-pub type Outdated = Box<dyn Fn(u64) + Send + Sync>;
+/// What is to be known of a caller that is a device of the cluster.
+pub enum Caller {
+    /// It is let in.
+    Linked(usize, TcpStream, Box<Connection>),
+    /// It is at this later generation, with these devices.
+    Outdated(u64, Members),
+    /// It runs something else.
+    Differs(usize),
+    /// It was told that the run is complete.
+    Done(usize),
+}
 
 /// All that answering callers needs.
 pub struct Door {
     pub greeter: Arc<Greeter>,
     pub notes: Arc<Notes>,
-    pub accepted: Accepted,
-    pub outdated: Outdated,
+    pub called: Box<dyn Fn(Caller) + Send + Sync>,
     /// Set when no one more is wanted.
     pub closed: Arc<AtomicBool>,
 }
@@ -83,13 +89,33 @@ fn answer(door: &Door, pending: &Pending, number: u64, tcp: TcpStream, address: 
         return;
     }
     match result {
-        Ok((device, tls)) => (door.accepted)(device, tcp, tls),
-        Err(error) => {
-            let line = format!("a connection from {} was refused: {error}", address.ip());
-            door.notes.say(address.ip(), error.kind(), &line);
-            if let GreetError::Refused(super::hello::Refusal::Newer, generation) = error {
-                (door.outdated)(generation);
-            }
+        Ok((device, tls)) => (door.called)(Caller::Linked(device, tcp, tls)),
+        Err(error) => turned_away(door, &error, address),
+    }
+}
+
+fn turned_away(door: &Door, error: &GreetError, address: SocketAddr) {
+    let expected = matches!(
+        error,
+        GreetError::Asked | GreetError::Refused(Refusal::Without | Refusal::Done, _)
+    );
+    if !expected {
+        let line = format!("a connection from {} was refused: {error}", address.ip());
+        door.notes.say(address.ip(), error.kind(), &line);
+    }
+    let GreetError::Refused(refusal, theirs) = error else {
+        return;
+    };
+    // Fewer than there are devices.
+    let device = theirs.device as usize;
+    match refusal {
+        Refusal::Newer if theirs.members.has(door.greeter.me()) => {
+            (door.called)(Caller::Outdated(theirs.generation, theirs.members));
         }
+        Refusal::Done => (door.called)(Caller::Done(device)),
+        refusal if refusal.differs() && theirs.wish == Wish::Link => {
+            (door.called)(Caller::Differs(device))
+        }
+        _ => {}
     }
 }

@@ -8,11 +8,12 @@ use std::time::Duration;
 use rustls::Connection;
 
 use super::greet::{GreetError, Greeter};
-use super::hello::Refusal;
+use super::hello::{Refusal, Wish};
+use super::members::Members;
 use super::notes::Notes;
 
 /// How long one address may take.
-const TCP_SECONDS_MAX: Duration = Duration::from_secs(2);
+pub const TCP_SECONDS_MAX: Duration = Duration::from_secs(2);
 /// Between two attempts: first, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
@@ -21,6 +22,8 @@ pub struct Call {
     pub greeter: Arc<Greeter>,
     pub notes: Arc<Notes>,
     pub device: usize,
+    /// Whether it is only asked how things are, over and over.
+    pub asks: bool,
     pub name: String,
     pub address: String,
     /// Set when no more calls are wanted.
@@ -31,12 +34,17 @@ pub struct Call {
 pub enum Called {
     /// It is answered.
     Connected(TcpStream, Box<Connection>),
-    /// Not yet, for this reason; another attempt follows.
-    Trouble(String),
-    /// It never will be: the device says no.
-    Refused(Refusal),
-    /// The device is at this later generation.
-    Outdated(u64),
+    /// Not yet, for this reason; another attempt follows. And whether anyone was there.
+    Trouble(String, bool),
+    /// The two run different things. Another attempt follows: the other may be wrong,
+    /// and started again.
+    Differs(Refusal),
+    /// The device is at this later generation, with these devices.
+    Outdated(u64, Members),
+    /// The others go on without this device. Another attempt follows.
+    Without,
+    /// There is nothing left to do.
+    Done,
 }
 
 /// Calls until the device answers, one way or the other, or no more calls are wanted.
@@ -44,17 +52,37 @@ pub fn connect(call: &Call, told: impl Fn(Called)) {
     let (mut pause, longest) = PAUSES;
     while !call.closed.load(Ordering::SeqCst) {
         let (error, ip) = match attempt(call) {
-            Ok((tcp, tls)) => return told(Called::Connected(tcp, tls)),
+            Ok((tcp, tls)) if !call.asks => return told(Called::Connected(tcp, tls)),
+            Ok(_) => {
+                std::thread::sleep(longest);
+                continue;
+            }
             Err(failed) => failed,
         };
+        let there = !matches!(
+            error,
+            GreetError::Io(_) | GreetError::Closed | GreetError::Slow
+        );
         match error {
-            GreetError::RefusedBy(Refusal::Older, generation) => {
-                return told(Called::Outdated(generation));
+            GreetError::RefusedBy(Refusal::Done, _) => return told(Called::Done),
+            GreetError::RefusedBy(Refusal::Older, theirs)
+                if theirs.members.has(call.greeter.me()) =>
+            {
+                return told(Called::Outdated(theirs.generation, theirs.members));
+            }
+            GreetError::RefusedBy(Refusal::Older | Refusal::Without, _) => {
+                let who = (&call.name, &call.address);
+                let line = format!("`{}` at {}: {}", who.0, who.1, Refusal::Without);
+                let line = format!("{line}; it joins the next generation");
+                call.notes.say(ip, "without", &line);
+                told(Called::Without);
             }
             // It will see that it is behind, and catch up.
             GreetError::RefusedBy(Refusal::Newer, _) => {}
+            // The ordinary call between the two finds it too.
+            GreetError::RefusedBy(..) | GreetError::Refused(..) if call.asks => {}
             GreetError::RefusedBy(refusal, _) | GreetError::Refused(refusal, _) => {
-                return told(Called::Refused(refusal));
+                told(Called::Differs(refusal));
             }
             // That a device is not there yet is nothing to speak of.
             GreetError::Io(_) | GreetError::Closed | GreetError::Slow => {}
@@ -63,7 +91,7 @@ pub fn connect(call: &Call, told: impl Fn(Called)) {
                 call.notes.say(ip, error.kind(), &line);
             }
         }
-        told(Called::Trouble(error.to_string()));
+        told(Called::Trouble(error.to_string(), there));
         std::thread::sleep(pause);
         pause = (pause * 2).min(longest);
     }
@@ -78,11 +106,20 @@ fn attempt(call: &Call) -> Result<(TcpStream, Box<Connection>), (GreetError, IpA
         .map_err(|error| (error.into(), nowhere))?;
     let none = std::io::Error::other("the name of its host has no address");
     let mut last = (GreetError::Io(none), nowhere);
+    let wish = if call.asks {
+        Wish::Standing
+    } else {
+        Wish::Link
+    };
     for address in addresses {
         let called = TcpStream::connect_timeout(&address, TCP_SECONDS_MAX)
             .and_then(|tcp| tcp.set_nodelay(true).map(|()| tcp))
             .map_err(GreetError::from)
-            .and_then(|tcp| call.greeter.call(&tcp, call.device).map(|tls| (tcp, tls)));
+            .and_then(|tcp| {
+                call.greeter
+                    .call(&tcp, call.device, wish)
+                    .map(|tls| (tcp, tls))
+            });
         match called {
             Ok(connected) => return Ok(connected),
             Err(error) => last = (error, address.ip()),

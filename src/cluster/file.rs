@@ -3,6 +3,7 @@
 //!
 //! ```toml
 //! format = 1
+//! survivors-seconds = 30      # optional: go on without a device that is gone so long
 //! [mesh]                      # all optional
 //! connect-seconds = 60        # how long devices wait for each other
 //! failure-seconds = 5         # a silent peer is lost after this
@@ -18,6 +19,7 @@
 use std::time::Duration;
 
 use super::fingerprint::Fingerprint;
+use super::members::{MEMBERS_MAX, Members};
 use super::raw::{self, At, RawDevice, RawPlace};
 use crate::diagnostic::{Diagnostic, Sources, Span};
 use crate::graph::did_you_mean;
@@ -27,6 +29,9 @@ use crate::graph::did_you_mean;
 pub struct Cluster {
     /// How long devices have patience with each other.
     pub mesh: Patience,
+    /// After how long the others go on without a device that was lost; never where it
+    /// is not said.
+    pub survivors: Option<Duration>,
     /// In the order of the file; a device's place in it is its process number.
     pub devices: Vec<Device>,
     /// Stages that are bound to devices.
@@ -99,6 +104,18 @@ impl Cluster {
     pub fn device(&self, name: &str) -> Option<usize> {
         self.devices.iter().position(|device| device.name == name)
     }
+
+    /// The cluster of those alone that take part, in the same order.
+    #[must_use]
+    pub fn only(&self, members: Members) -> Self {
+        let all = self.devices.iter().enumerate();
+        let kept = all.filter(|(device, _)| members.has(*device));
+        Cluster {
+            devices: kept.map(|(_, device)| device.clone()).collect(),
+            place: Vec::new(),
+            ..self.clone()
+        }
+    }
 }
 
 /// Checks the cluster in `sources` number `source`.
@@ -138,10 +155,15 @@ pub fn check(sources: &Sources, source: usize) -> Result<Cluster, Vec<Diagnostic
         let error = Diagnostic::new("no-devices", "the file has no devices").at(start);
         errors.push(error.help("name each in a table of its own: `[device.kitchen]`"));
     }
+    if let Some(survivors) = raw.survivors.as_ref().filter(|_| names.len() > MEMBERS_MAX) {
+        let message = format!("no more than {MEMBERS_MAX} devices can go on without one");
+        errors.push(Diagnostic::new("bad-value", message).at(survivors.span));
+    }
     let devices = raw.devices.into_iter().filter_map(device).collect();
     if errors.is_empty() {
         return Ok(Cluster {
             mesh: raw.mesh,
+            survivors: raw.survivors.map(|survivors| survivors.value),
             devices,
             place,
         });

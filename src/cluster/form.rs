@@ -1,14 +1,14 @@
 //! Brings all devices together.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use rustls::Connection;
 
-use super::accept::{Door, accept};
+use super::accept::{Caller, Door, accept};
 use super::connect::{Call, Called, connect};
 use super::file::Cluster;
 use super::frame::Kind;
@@ -17,9 +17,15 @@ use super::hello::Refusal;
 use super::identity::Identity;
 use super::link::{Got, Link};
 use super::loss::OnLoss;
+use super::members::Members;
 use super::mesh::Mesh;
 use super::mesh_error::{MeshError, Missing};
 use super::notes::{Log, Notes};
+
+/// The address under which things are noted that no caller is the reason of.
+const NOBODYS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+/// How often it is looked who is gone.
+const TICK: Duration = Duration::from_millis(100);
 
 /// What a mesh is formed from.
 pub struct Formation<'a> {
@@ -33,12 +39,30 @@ pub struct Formation<'a> {
     pub plan_hash: [u8; 32],
     /// Counts up with each attempt at the run: those of all devices must be the same.
     pub generation: u64,
+    /// Who takes part.
+    pub members: Members,
+    /// Under an agent, the device that commits: it knows how the run stands.
+    pub commits: Option<usize>,
+    /// On the device that commits, where the others may go on without one.
+    pub survivors: Option<Survivors<'a>>,
+    /// What is told to devices that ask with [`notices`](super::notices).
+    pub notice: Vec<u8>,
     /// As [`listen`] makes it.
     pub listener: TcpListener,
     /// Where refusals are noted.
     pub log: Log,
     /// Told of devices that are lost, once the mesh is formed.
     pub on_loss: OnLoss,
+}
+
+/// How the device that commits decides to go on without those that are gone.
+pub struct Survivors<'a> {
+    /// How long they are waited for.
+    pub after: Duration,
+    /// Since when each device is gone, over several attempts at a mesh.
+    pub absent: &'a mut [Option<Instant>],
+    /// Whether these devices can do it all, or why not.
+    pub possible: &'a dyn Fn(Members) -> Result<(), String>,
 }
 
 /// Listens on device `me`'s own address; to be passed to [`form`]. Until then callers wait.
@@ -57,8 +81,9 @@ pub fn listen(cluster: &Cluster, me: usize) -> Result<TcpListener, MeshError> {
 /// it in the cluster file. Returns when all are connected to all.
 ///
 /// # Errors
-/// `missing-devices`, `older-generation`, `wrong-identity`; and where a device that was
-/// called says no: `different-plan`, `different-cluster`, `other-version`
+/// `missing-devices`, `older-generation`, `wrong-identity`, `done`; and where more than
+/// half of the others run something else: `different-plan`, `different-cluster`,
+/// `other-version`
 pub fn form(formation: Formation<'_>) -> Result<Mesh, MeshError> {
     let Formation {
         cluster,
@@ -80,7 +105,8 @@ pub fn form(formation: Formation<'_>) -> Result<Mesh, MeshError> {
         me,
         identity,
         formation.plan_hash,
-        formation.generation,
+        (formation.generation, formation.members),
+        formation.notice,
     )?;
     let (events, happened) = unbounded();
     let forming = Forming {
@@ -93,9 +119,22 @@ pub fn form(formation: Formation<'_>) -> Result<Mesh, MeshError> {
         links: cluster.devices.iter().map(|_| None).collect(),
         serial: 0,
         announced: false,
+        generation: formation.generation,
+        members: formation.members,
+        commits: formation.commits,
+        survivors: formation.survivors,
+        met: false,
+        without: false,
+        there: vec![false; cluster.devices.len()],
+        differs: vec![false; cluster.devices.len()],
+        refused: None,
     };
     let links = forming.run(formation.listener, &happened)?;
-    Ok(Mesh::new(cluster, links, &formation.on_loss))
+    let members = links.into_iter().enumerate();
+    let members = members.filter(|(device, _)| formation.members.has(*device));
+    let links = members.map(|(_, link)| link).collect();
+    let cluster = cluster.only(formation.members);
+    Ok(Mesh::new(&cluster, links, &formation.on_loss))
 }
 
 enum Event {
@@ -104,9 +143,13 @@ enum Event {
     Ready(usize, u64),
     /// The link with this serial number is down.
     Down(usize, u64, String),
-    Trouble(usize, String),
-    Refused(usize, Refusal),
-    Outdated(u64),
+    Trouble(usize, String, bool),
+    /// The device runs something else; why it refused this one, where it was called.
+    Differs(usize, Option<Refusal>),
+    Outdated(u64, Members),
+    /// The others go on without this device.
+    Without,
+    Done,
 }
 
 struct Forming<'a> {
@@ -121,6 +164,20 @@ struct Forming<'a> {
     serial: u64,
     /// Whether the others were told that this device is connected to all.
     announced: bool,
+    generation: u64,
+    members: Members,
+    commits: Option<usize>,
+    survivors: Option<Survivors<'a>>,
+    /// Whether any other device was there.
+    met: bool,
+    /// Whether the others go on without this device, which waits for their end.
+    without: bool,
+    /// Who was there at the last attempt.
+    there: Vec<bool>,
+    /// Who runs something else, as far as is known.
+    differs: Vec<bool>,
+    /// The last that was called and does.
+    refused: Option<(usize, Refusal)>,
 }
 
 struct Linked {
@@ -136,8 +193,11 @@ impl Forming<'_> {
         happened: &Receiver<Event>,
     ) -> Result<Vec<Option<Arc<Link>>>, MeshError> {
         let door = self.open_door(listener)?;
+        let members = self.members;
         let outcome = (0..self.me)
-            .try_for_each(|device| self.call(device))
+            .filter(|device| members.has(*device))
+            .try_for_each(|device| self.call(device, false))
+            .and_then(|()| self.ask())
             .and_then(|()| self.wait(happened));
         self.closed.store(true, Ordering::SeqCst);
         // It looks every few milliseconds; then the address is free again.
@@ -158,39 +218,144 @@ impl Forming<'_> {
 
     /// Until all are connected to all.
     fn wait(&mut self, happened: &Receiver<Event>) -> Result<(), MeshError> {
-        let waited = self.cluster.mesh.connect;
-        let deadline = Instant::now() + waited;
+        let mut waited = self.cluster.mesh.connect;
+        if self.commits.is_some() {
+            // The one that commits needs this time to decide.
+            waited += self.cluster.survivors.unwrap_or_default();
+        }
+        let started = Instant::now();
+        // The one that may decide does so, in its own time.
+        let deadline = self.survivors.is_none().then(|| started + waited);
         let mut why = vec!["it never answered".to_owned(); self.links.len()];
         while !self.all(|linked| linked.ready) {
-            match happened.recv_deadline(deadline) {
-                Ok(Event::Linked(device, tcp, tls)) => self.linked(device, tcp, tls)?,
-                Ok(Event::Ready(device, serial)) => {
-                    if let Some(linked) = self.links[device].as_mut().filter(|l| l.serial == serial)
-                    {
-                        linked.ready = true;
-                    }
-                }
-                Ok(Event::Down(device, serial, reason)) => {
-                    why[device] = reason;
-                    if self.links[device]
-                        .take_if(|linked| linked.serial == serial)
-                        .is_some()
-                        && device < self.me
-                    {
-                        self.call(device)?;
-                    }
-                }
-                Ok(Event::Trouble(device, reason)) => why[device] = reason,
-                Ok(Event::Refused(device, refusal)) => return Err(self.refused(device, refusal)),
-                Ok(Event::Outdated(generation)) => return Err(MeshError::Outdated { generation }),
-                Err(_) => return Err(self.missing(waited, &why)),
+            if let Ok(event) = happened.recv_timeout(TICK) {
+                self.take(event, &mut why)?;
             }
+            let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            if late && !self.without && !self.all(|linked| linked.ready) {
+                return Err(self.late(waited, &why));
+            }
+            self.decide(&why)?;
+            self.say_where_results_are(started);
         }
         Ok(())
     }
 
+    fn take(&mut self, event: Event, why: &mut [String]) -> Result<(), MeshError> {
+        match event {
+            Event::Linked(device, tcp, tls) => self.linked(device, tcp, tls)?,
+            Event::Ready(device, serial) => {
+                if let Some(linked) = self.links[device].as_mut().filter(|l| l.serial == serial) {
+                    linked.ready = true;
+                }
+            }
+            Event::Down(device, serial, reason) => {
+                why[device] = reason;
+                let down = self.links[device].take_if(|linked| linked.serial == serial);
+                if down.is_some() && device < self.me {
+                    self.call(device, false)?;
+                }
+            }
+            Event::Trouble(device, reason, there) => {
+                why[device] = reason;
+                self.met |= there;
+                self.there[device] = there;
+                // One that is gone may come back and see it otherwise.
+                self.without &= there || self.commits != Some(device);
+            }
+            Event::Differs(device, refusal) => self.differs(device, refusal)?,
+            Event::Outdated(generation, members) => {
+                return Err(MeshError::Outdated {
+                    generation,
+                    members,
+                });
+            }
+            Event::Without => self.without = true,
+            Event::Done => return Err(MeshError::Done),
+        }
+        Ok(())
+    }
+
+    /// A device that most others refuse is wrong itself; else it is the other one, which
+    /// may be started again.
+    fn differs(&mut self, device: usize, refusal: Option<Refusal>) -> Result<(), MeshError> {
+        self.differs[device] = true;
+        self.refused = refusal.map(|refusal| (device, refusal)).or(self.refused);
+        let count = self.differs.iter().filter(|differs| **differs).count();
+        match self.refused {
+            Some((device, refusal)) if count * 2 > self.links.len() - 1 => {
+                Err(self.refused(device, refusal))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn late(&self, waited: Duration, why: &[String]) -> MeshError {
+        match self.refused {
+            Some((device, refusal)) => self.refused(device, refusal),
+            None => self.missing(waited, why),
+        }
+    }
+
+    /// Without the device that commits no other can go on.
+    fn say_where_results_are(&self, since: Instant) {
+        let (Some(commits), Some(after)) = (self.commits, self.cluster.survivors) else {
+            return;
+        };
+        if commits != self.me && !self.there[commits] && since.elapsed() >= after {
+            let name = &self.cluster.devices[commits].name;
+            let line = format!("`{name}` is waited for: results are committed there");
+            self.notes.say(NOBODYS, "commits", &line);
+        }
+    }
+
+    /// Whether the others go on without those that are gone, if any are for long enough.
+    fn decide(&mut self, why: &[String]) -> Result<(), MeshError> {
+        let now = Instant::now();
+        let Some(survivors) = self.survivors.as_mut() else {
+            return Ok(());
+        };
+        let mut gone = Vec::new();
+        for (device, since) in survivors.absent.iter_mut().enumerate() {
+            match device == self.me || self.links[device].is_some() {
+                true => *since = None,
+                false => gone.push((device, *since.get_or_insert(now))),
+            }
+        }
+        gone.retain(|(device, _)| self.members.has(*device));
+        let long = |(_, since): &(usize, Instant)| now - *since >= survivors.after;
+        if gone.is_empty() || !gone.iter().all(long) {
+            return Ok(());
+        }
+        let left = |device: usize| device == self.me || self.links[device].is_some();
+        let members = Members::of(self.links.len(), left);
+        let names = gone.iter().map(|(device, _)| {
+            let name = &self.cluster.devices[*device].name;
+            format!("`{name}` ({})", why[*device])
+        });
+        let names = names.collect::<Vec<_>>().join(", ");
+        match (survivors.possible)(members) {
+            Ok(()) => {
+                let line = format!("the run goes on without {names}");
+                self.notes.say(NOBODYS, "goes-on", &line);
+                Err(MeshError::Outdated {
+                    generation: decision_after(self.generation),
+                    members,
+                })
+            }
+            Err(reason) => {
+                let line = format!("the run waits for {names}: {reason}");
+                self.notes.say(NOBODYS, "waits", &line);
+                Ok(())
+            }
+        }
+    }
+
     fn all(&self, is: impl Fn(&Linked) -> bool) -> bool {
-        let is = |device: usize| device == self.me || self.links[device].as_ref().is_some_and(&is);
+        let is = |device: usize| {
+            let here = device == self.me || !self.members.has(device);
+            here || self.links[device].as_ref().is_some_and(&is)
+        };
         (0..self.links.len()).all(is)
     }
 
@@ -203,6 +368,11 @@ impl Forming<'_> {
     ) -> Result<(), MeshError> {
         let link = Link::new(tcp, tls, self.cluster.mesh.failure).map_err(MeshError::Thread)?;
         self.serial += 1;
+        self.met = true;
+        self.without = false;
+        self.there[device] = true;
+        self.differs[device] = false;
+        self.refused.take_if(|(other, _)| *other == device);
         self.watch(device, self.serial, Arc::clone(&link))?;
         if self.announced {
             // Where this fails, the watch tells.
@@ -241,15 +411,18 @@ impl Forming<'_> {
     }
 
     fn open_door(&self, listener: TcpListener) -> Result<std::thread::JoinHandle<()>, MeshError> {
-        let (accepted, outdated) = (self.events.clone(), self.events.clone());
+        let events = self.events.clone();
         let door = Door {
             greeter: Arc::clone(&self.greeter),
             notes: Arc::clone(&self.notes),
-            accepted: Box::new(move |device, tcp, tls| {
-                let _ = accepted.send(Event::Linked(device, tcp, tls));
-            }),
-            outdated: Box::new(move |generation| {
-                let _ = outdated.send(Event::Outdated(generation));
+            called: Box::new(move |caller| {
+                // Nobody waits any more: then nobody needs it.
+                let _ = events.send(match caller {
+                    Caller::Linked(device, tcp, tls) => Event::Linked(device, tcp, tls),
+                    Caller::Outdated(generation, members) => Event::Outdated(generation, members),
+                    Caller::Differs(device) => Event::Differs(device, None),
+                    Caller::Done(_) => return,
+                });
             }),
             closed: Arc::clone(&self.closed),
         };
@@ -260,12 +433,22 @@ impl Forming<'_> {
             .map_err(MeshError::Thread)
     }
 
+    /// Asks the device that commits how the run stands, over and over, since during a
+    /// run and after it no other answers, and it calls only those before it.
+    fn ask(&self) -> Result<(), MeshError> {
+        match self.commits.filter(|commits| *commits > self.me) {
+            Some(commits) => self.call(commits, true),
+            None => Ok(()),
+        }
+    }
+
     /// Calls `device` from a thread of its own.
-    fn call(&self, device: usize) -> Result<(), MeshError> {
+    fn call(&self, device: usize, asks: bool) -> Result<(), MeshError> {
         let call = Call {
             greeter: Arc::clone(&self.greeter),
             notes: Arc::clone(&self.notes),
             device,
+            asks,
             name: self.cluster.devices[device].name.clone(),
             address: self.cluster.devices[device].address.clone(),
             closed: Arc::clone(&self.closed),
@@ -275,9 +458,11 @@ impl Forming<'_> {
             connect(&call, |called| {
                 let _ = events.send(match called {
                     Called::Connected(tcp, tls) => Event::Linked(device, tcp, tls),
-                    Called::Trouble(reason) => Event::Trouble(device, reason),
-                    Called::Refused(refusal) => Event::Refused(device, refusal),
-                    Called::Outdated(generation) => Event::Outdated(generation),
+                    Called::Trouble(reason, there) => Event::Trouble(device, reason, there),
+                    Called::Differs(refusal) => Event::Differs(device, Some(refusal)),
+                    Called::Outdated(generation, members) => Event::Outdated(generation, members),
+                    Called::Without => Event::Without,
+                    Called::Done => Event::Done,
                 });
             });
         })
@@ -302,7 +487,9 @@ impl Forming<'_> {
             .zip(why)
             .enumerate())
         .filter(|(device, ((_, linked), _))| {
-            *device != self.me && !linked.as_ref().is_some_and(|linked| linked.ready)
+            *device != self.me
+                && self.members.has(*device)
+                && !linked.as_ref().is_some_and(|linked| linked.ready)
         })
         .map(|(_, ((device, linked), why))| Missing {
             name: device.name.clone(),
@@ -315,6 +502,7 @@ impl Forming<'_> {
         MeshError::Missing {
             waited,
             missing: missing.collect(),
+            nobody: !self.met,
         }
     }
 }
@@ -322,4 +510,13 @@ impl Forming<'_> {
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), MeshError> {
     let thread = std::thread::Builder::new().name(name.to_owned());
     thread.spawn(work).map(drop).map_err(MeshError::Thread)
+}
+
+/// The generation of a decision about who takes part: later than any that counting
+/// attempts can reach, and, by the clock, than any decision that this device has taken
+/// and forgotten.
+fn decision_after(generation: u64) -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let seconds = since.map_or(0, |since| since.as_secs());
+    seconds.max((generation >> 32) + 1) << 32
 }

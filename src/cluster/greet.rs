@@ -3,7 +3,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -12,13 +12,18 @@ use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerCon
 use super::file::Cluster;
 use super::fingerprint::Fingerprint;
 use super::hello::{
-    ANSWER_BYTES, HELLO_BYTES, Hello, HelloError, Refusal, answer, parse_answer, parse_hello,
+    ANSWER_BYTES, HELLO_BYTES, Hello, HelloError, Refusal, VERSION_AT, Wish, answer, parse_answer,
+    parse_hello,
 };
 use super::identity::Identity;
+use super::link::lock;
+use super::members::Members;
 use super::pin::{self, NotPinned};
 
 /// How long a connection may take from its first byte until it is a device's.
 pub const GREETING_SECONDS_MAX: Duration = Duration::from_secs(3);
+/// The longest notice that is believed.
+const NOTICE_BYTES_MAX: usize = 1 << 20;
 /// Never resolved and never sent, but TLS wants a name.
 const NO_NAME: &str = "segue.invalid";
 
@@ -29,6 +34,10 @@ pub struct Greeter {
     /// For each device.
     calls: Vec<Arc<ClientConfig>>,
     answers: Arc<ServerConfig>,
+    /// What every caller is told, where none is wanted.
+    closed: Mutex<Option<Refusal>>,
+    /// What is told to whoever asks.
+    notice: Vec<u8>,
 }
 
 struct Peer {
@@ -60,12 +69,16 @@ pub enum GreetError {
     /// Its hello is none.
     #[error(transparent)]
     Hello(#[from] HelloError),
-    /// This device refuses it; with the generation it is at.
+    /// This device refuses it; with what it said, but for its number, which is that of
+    /// its certificate.
     #[error("{0}")]
-    Refused(Refusal, u64),
-    /// It refuses this device; with the generation it is at.
+    Refused(Refusal, Hello),
+    /// It refuses this device; with what it said.
     #[error("{}", .0.mirrored())]
-    RefusedBy(Refusal, u64),
+    RefusedBy(Refusal, Hello),
+    /// It wanted to know how things are, and now does.
+    #[error("it only asked")]
+    Asked,
     /// The system says no.
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -83,12 +96,15 @@ impl GreetError {
             GreetError::Tls(_) => "not-tls",
             GreetError::Hello(_) => "not-hello",
             GreetError::Io(_) => "io",
+            GreetError::Asked => "asked",
             GreetError::Refused(refusal, _) | GreetError::RefusedBy(refusal, _) => match refusal {
                 Refusal::Version => "version",
                 Refusal::Older => "older-generation",
                 Refusal::Newer => "newer-generation",
                 Refusal::Device | Refusal::Devices | Refusal::Workers => "different-cluster",
                 Refusal::Plan => "different-plan",
+                Refusal::Without => "without",
+                Refusal::Done => "done",
                 Refusal::Malformed | Refusal::Other(_) => "refused",
             },
         }
@@ -105,15 +121,18 @@ impl Greeter {
         me: usize,
         identity: &Identity,
         plan_hash: [u8; 32],
-        generation: u64,
+        (generation, members): (u64, Members),
+        notice: Vec<u8>,
     ) -> Result<Self, rustls::Error> {
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let ours = Hello {
             device: number(me),
             devices: number(cluster.devices.len()),
             workers: number(cluster.devices[me].workers),
+            wish: Wish::Link,
             generation,
             plan_hash,
+            members,
         };
         let peers: Vec<Peer> = (cluster.devices.iter())
             .map(|device| Peer {
@@ -130,32 +149,82 @@ impl Greeter {
             peers,
             calls,
             answers,
+            closed: Mutex::default(),
+            notice,
         })
     }
 
-    /// Introduces this device to device number `device` over `tcp`.
+    /// Every caller is told `refusal` from now on.
+    pub fn close(&self, refusal: Refusal) {
+        *lock(&self.closed) = Some(refusal);
+    }
+
+    /// This device's number.
+    pub fn me(&self) -> usize {
+        usize::try_from(self.ours.device).unwrap_or(usize::MAX)
+    }
+
+    /// Introduces this device to device number `device` over `tcp`, or only asks it how
+    /// things are.
     ///
     /// # Errors
     /// Why the two do not come together
-    pub fn call(&self, tcp: &TcpStream, device: usize) -> Result<Box<Connection>, GreetError> {
+    pub fn call(
+        &self,
+        tcp: &TcpStream,
+        device: usize,
+        wish: Wish,
+    ) -> Result<Box<Connection>, GreetError> {
+        let mut tcp = Within::new(tcp, GREETING_SECONDS_MAX);
+        let (tls, bytes) = self.introduce(&mut tcp, device, wish)?;
+        let (verdict, theirs) = parse_answer(&bytes)?;
+        verdict.map_err(|refusal| GreetError::RefusedBy(refusal, theirs))?;
+        let workers = self.peers[device].workers;
+        (self.ours.accepts(&theirs, device, workers))
+            .map_err(|refusal| GreetError::Refused(refusal, theirs))?;
+        Ok(tls)
+    }
+
+    /// The notice of device number `device`, whatever else it says.
+    ///
+    /// # Errors
+    /// Why there is none to be had
+    pub fn ask_notice(&self, tcp: &TcpStream, device: usize) -> Result<Vec<u8>, GreetError> {
+        let mut tcp = Within::new(tcp, GREETING_SECONDS_MAX);
+        let (mut tls, bytes) = self.introduce(&mut tcp, device, Wish::Notice)?;
+        // Yes or no, as long as it is an answer.
+        let _answer = parse_answer(&bytes)?;
+        let mut length = [0; 4];
+        receive(&mut tls, &mut tcp, &mut length).map_err(greet_error)?;
+        let length = u32::from_be_bytes(length) as usize;
+        if length > NOTICE_BYTES_MAX {
+            return Err(HelloError::Length(length).into());
+        }
+        let mut notice = vec![0; length];
+        receive(&mut tls, &mut tcp, &mut notice).map_err(greet_error)?;
+        Ok(notice)
+    }
+
+    /// Shakes hands and says who this is; gives the answer.
+    fn introduce(
+        &self,
+        tcp: &mut Within<'_>,
+        device: usize,
+        wish: Wish,
+    ) -> Result<(Box<Connection>, [u8; ANSWER_BYTES]), GreetError> {
         let name = ServerName::try_from(NO_NAME).map_err(io::Error::other);
         let client = ClientConnection::new(
             Arc::clone(&self.calls[device]),
             name.map_err(GreetError::Io)?,
         );
         let mut tls = Box::new(Connection::from(client.map_err(GreetError::Tls)?));
-        let mut tcp = Within::new(tcp, GREETING_SECONDS_MAX);
         let mut bytes = [0; ANSWER_BYTES];
-        shake_hands(&mut tls, &mut tcp)
-            .and_then(|()| send(&mut tls, &mut tcp, &self.ours.to_bytes()))
-            .and_then(|()| receive(&mut tls, &mut tcp, &mut bytes))
+        let hello = Hello { wish, ..self.ours };
+        shake_hands(&mut tls, tcp)
+            .and_then(|()| send(&mut tls, tcp, &hello.to_bytes()))
+            .and_then(|()| receive(&mut tls, tcp, &mut bytes))
             .map_err(|error| self.caller_error(error))?;
-        let (verdict, theirs) = parse_answer(&bytes)?;
-        verdict.map_err(|refusal| GreetError::RefusedBy(refusal, theirs.generation))?;
-        let workers = self.peers[device].workers;
-        (self.ours.accepts(&theirs, device, workers))
-            .map_err(|refusal| GreetError::Refused(refusal, theirs.generation))?;
-        Ok(tls)
+        Ok((tls, bytes))
     }
 
     /// Lets whoever called over `tcp` introduce itself, and tells it whether it is
@@ -170,23 +239,53 @@ impl Greeter {
         shake_hands(&mut tls, &mut tcp).map_err(greet_error)?;
         let device = self.device_of(tls.peer_certificates())?;
         let mut bytes = [0; HELLO_BYTES];
-        receive(&mut tls, &mut tcp, &mut bytes).map_err(greet_error)?;
-        let theirs = parse_hello(&bytes);
+        let (start, rest) = bytes.split_at_mut(VERSION_AT.end);
+        receive(&mut tls, &mut tcp, start).map_err(greet_error)?;
+        // A hello of another version may have another length.
+        let theirs = match parse_hello(start) {
+            Err(error @ HelloError::Version(_)) => Err(error),
+            _ => {
+                receive(&mut tls, &mut tcp, rest).map_err(greet_error)?;
+                parse_hello(&bytes)
+            }
+        };
         let verdict = theirs
             .map_err(Refusal::from)
             .and_then(|theirs| self.accepts(&theirs, device));
         let answered = send(&mut tls, &mut tcp, &answer(verdict, &self.ours));
-        let theirs = theirs?;
-        verdict.map_err(|refusal| GreetError::Refused(refusal, theirs.generation))?;
+        if theirs.is_ok_and(|theirs| theirs.wish == Wish::Notice) {
+            let length = u32::try_from(self.notice.len()).unwrap_or(u32::MAX);
+            let notice = [&length.to_be_bytes(), self.notice.as_slice()].concat();
+            let told = answered.and_then(|()| send(&mut tls, &mut tcp, &notice));
+            return Err(told.map_or_else(greet_error, |()| GreetError::Asked));
+        }
+        let theirs = Hello {
+            device: u32::try_from(device).unwrap_or(u32::MAX),
+            ..theirs?
+        };
+        if verdict != Err(Refusal::Done) {
+            verdict.map_err(|refusal| GreetError::Refused(refusal, theirs))?;
+        }
         answered.map_err(greet_error)?;
-        Ok((device, tls))
+        // Only now it knows.
+        verdict.map_err(|refusal| GreetError::Refused(refusal, theirs))?;
+        match theirs.wish {
+            Wish::Link => Ok((device, tls)),
+            Wish::Standing | Wish::Notice => Err(GreetError::Asked),
+        }
     }
 
     fn accepts(&self, theirs: &Hello, device: usize) -> Result<(), Refusal> {
+        if let Some(refusal) = *lock(&self.closed) {
+            return Err(refusal);
+        }
         self.ours
             .accepts(theirs, device, self.peers[device].workers)?;
-        // Only a device further down the list calls.
-        match theirs.device > self.ours.device {
+        if !self.ours.members.has(device) {
+            return Err(Refusal::Without);
+        }
+        // Only a device further down the list calls, unless it only asks.
+        match theirs.wish != Wish::Link || theirs.device > self.ours.device {
             true => Ok(()),
             false => Err(Refusal::Device),
         }
@@ -212,13 +311,10 @@ impl Greeter {
                 | rustls::AlertDescription::UnknownCA
                 | rustls::AlertDescription::UnsupportedCertificate
                 | rustls::AlertDescription::DecryptError,
-            )) => {
-                let me = usize::try_from(self.ours.device).unwrap_or(usize::MAX);
-                match self.peers.get(me) {
-                    Some(me) => GreetError::Unwelcome(me.identity),
-                    None => GreetError::Closed,
-                }
-            }
+            )) => match self.peers.get(self.me()) {
+                Some(me) => GreetError::Unwelcome(me.identity),
+                None => GreetError::Closed,
+            },
             error => error,
         }
     }

@@ -6,22 +6,51 @@
 //! | bytes | |
 //! | --- | --- |
 //! | 0..8 | `segue\0\r\n` |
-//! | 8..10 | version of the protocol: 1 |
-//! | 10..12 | nothing yet: 0 |
+//! | 8..10 | version of the protocol: 2 |
+//! | 10..12 | 0 from who is to be connected, 1 from who only asks how things are, 2 from who asks for the notice |
 //! | 12..16 | index of the sender in the cluster |
 //! | 16..20 | how many devices there are |
 //! | 20..24 | how many workers the sender has |
 //! | 24..32 | generation of the run |
 //! | 32..64 | hash of graph and plan |
+//! | 64..72 | who takes part: a bit for each device, or 0 for all |
+
+use super::members::Members;
 
 /// How long a hello is.
-pub const HELLO_BYTES: usize = 64;
+pub const HELLO_BYTES: usize = 72;
 /// How long an answer is.
 pub const ANSWER_BYTES: usize = 2 + HELLO_BYTES;
 /// The version spoken here.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
+
+/// Where its number stands, in this version and in all others.
+pub const VERSION_AT: std::ops::Range<usize> = 8..10;
 
 const MAGIC: [u8; 8] = *b"segue\0\r\n";
+
+/// What a caller wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// To be connected.
+    Link,
+    /// To know how things are.
+    Standing,
+    /// The other's notice: four bytes of length, and so many bytes, follow the answer.
+    Notice,
+}
+
+impl Wish {
+    const ALL: [Wish; 3] = [Wish::Link, Wish::Standing, Wish::Notice];
+
+    fn code(self) -> u16 {
+        match self {
+            Wish::Link => 0,
+            Wish::Standing => 1,
+            Wish::Notice => 2,
+        }
+    }
+}
 
 /// One device's side of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,10 +61,15 @@ pub struct Hello {
     pub devices: u32,
     /// Worker threads of the sender.
     pub workers: u32,
-    /// Counts up each time the mesh is formed anew.
+    /// What the sender wants.
+    pub wish: Wish,
+    /// Counts up each time the mesh is formed anew: the lower half with each attempt,
+    /// the upper one with each decision about who takes part.
     pub generation: u64,
     /// Of the graph and the plan.
     pub plan_hash: [u8; 32],
+    /// Who takes part.
+    pub members: Members,
 }
 
 /// Why bytes are no hello.
@@ -65,6 +99,9 @@ pub enum HelloError {
         /// Of the sender.
         workers: u32,
     },
+    /// Devices take part that the cluster does not have.
+    #[error("its hello has devices take part that there are not")]
+    Members,
 }
 
 /// Why a device is not let into the mesh: the answer that it gets. The texts are
@@ -96,6 +133,12 @@ pub enum Refusal {
     /// The hello could not be read.
     #[error("its hello cannot be read")]
     Malformed,
+    /// The others go on without it.
+    #[error("the run goes on without this device")]
+    Without,
+    /// There is nothing left to do.
+    #[error("the run is complete")]
+    Done,
     /// Of a reason that this version does not know.
     #[error("the reason has a number that this version does not know: {0}")]
     Other(u16),
@@ -107,11 +150,13 @@ impl Hello {
         let mut bytes = [0; HELLO_BYTES];
         bytes[..8].copy_from_slice(&MAGIC);
         bytes[8..10].copy_from_slice(&VERSION.to_be_bytes());
+        bytes[10..12].copy_from_slice(&self.wish.code().to_be_bytes());
         bytes[12..16].copy_from_slice(&self.device.to_be_bytes());
         bytes[16..20].copy_from_slice(&self.devices.to_be_bytes());
         bytes[20..24].copy_from_slice(&self.workers.to_be_bytes());
         bytes[24..32].copy_from_slice(&self.generation.to_be_bytes());
-        bytes[32..].copy_from_slice(&self.plan_hash);
+        bytes[32..64].copy_from_slice(&self.plan_hash);
+        bytes[64..].copy_from_slice(&self.members.bits().to_be_bytes());
         bytes
     }
 
@@ -144,7 +189,7 @@ pub fn parse_hello(bytes: &[u8]) -> Result<Hello, HelloError> {
         return Err(HelloError::Magic);
     }
     // A later version may be longer, but has its number here too.
-    match bytes.get(8..10) {
+    match bytes.get(VERSION_AT) {
         Some(&[high, low]) if u16::from_be_bytes([high, low]) != VERSION => {
             return Err(HelloError::Version(u16::from_be_bytes([high, low])));
         }
@@ -153,21 +198,22 @@ pub fn parse_hello(bytes: &[u8]) -> Result<Hello, HelloError> {
     let bytes: &[u8; HELLO_BYTES] = bytes
         .try_into()
         .map_err(|_| HelloError::Length(bytes.len()))?;
-    if bytes[10..12] != [0, 0] {
-        return Err(HelloError::Reserved);
-    }
+    let code = u16::from_be_bytes(part(bytes, 10));
+    let known = Wish::ALL.into_iter().find(|wish| wish.code() == code);
+    let wish = known.ok_or(HelloError::Reserved)?;
+    let devices = u32::from_be_bytes(part(bytes, 16));
+    let members = u64::from_be_bytes(part(bytes, 64));
     let hello = Hello {
         device: u32::from_be_bytes(part(bytes, 12)),
-        devices: u32::from_be_bytes(part(bytes, 16)),
+        devices,
         workers: u32::from_be_bytes(part(bytes, 20)),
+        wish,
         generation: u64::from_be_bytes(part(bytes, 24)),
         plan_hash: part(bytes, 32),
+        members: Members::from_bits(members, devices).ok_or(HelloError::Members)?,
     };
     let Hello {
-        device,
-        devices,
-        workers,
-        ..
+        device, workers, ..
     } = hello;
     if device >= devices || workers == 0 {
         return Err(HelloError::Counts {
@@ -203,7 +249,7 @@ pub fn parse_answer(bytes: &[u8]) -> Result<(Result<(), Refusal>, Hello), HelloE
 }
 
 impl Refusal {
-    const ALL: [Refusal; 8] = [
+    const ALL: [Refusal; 10] = [
         Refusal::Version,
         Refusal::Older,
         Refusal::Newer,
@@ -212,7 +258,17 @@ impl Refusal {
         Refusal::Workers,
         Refusal::Plan,
         Refusal::Malformed,
+        Refusal::Without,
+        Refusal::Done,
     ];
+
+    /// Whether the two run different things, and waiting does not help.
+    pub fn differs(self) -> bool {
+        !matches!(
+            self,
+            Refusal::Older | Refusal::Newer | Refusal::Without | Refusal::Done
+        )
+    }
 
     /// The same seen from the one who is refused, where that differs.
     pub fn mirrored(self) -> Self {
@@ -233,6 +289,8 @@ impl Refusal {
             Refusal::Workers => 6,
             Refusal::Plan => 7,
             Refusal::Malformed => 8,
+            Refusal::Without => 9,
+            Refusal::Done => 10,
             Refusal::Other(code) => code,
         }
     }
@@ -267,8 +325,10 @@ mod tests {
         device: 2,
         devices: 3,
         workers: 4,
+        wish: Wish::Link,
         generation: 5,
         plan_hash: [6; 32],
+        members: Members::ALL,
     };
 
     #[test]
@@ -293,6 +353,8 @@ mod tests {
         assert_eq!(broken(0, b'S'), HelloError::Magic);
         assert_eq!(broken(9, 7), HelloError::Version(7));
         assert_eq!(broken(10, 1), HelloError::Reserved);
+        assert_eq!(broken(11, 3), HelloError::Reserved);
+        assert_eq!(broken(71, 8), HelloError::Members);
         let counts = HelloError::Counts {
             device: 3,
             devices: 3,
@@ -300,14 +362,14 @@ mod tests {
         };
         assert_eq!(broken(15, 3), counts);
         assert_eq!(
-            parse_hello(&HELLO.to_bytes()[..63]),
-            Err(HelloError::Length(63))
+            parse_hello(&HELLO.to_bytes()[..71]),
+            Err(HelloError::Length(71))
         );
         let mut longer = HELLO.to_bytes().to_vec();
         longer.push(0);
-        assert_eq!(parse_hello(&longer), Err(HelloError::Length(65)));
-        longer[9] = 2;
-        assert_eq!(parse_hello(&longer), Err(HelloError::Version(2)));
+        assert_eq!(parse_hello(&longer), Err(HelloError::Length(73)));
+        longer[9] = 3;
+        assert_eq!(parse_hello(&longer), Err(HelloError::Version(3)));
     }
 
     #[test]
@@ -363,7 +425,7 @@ mod tests {
         for _ in 0..200_000 {
             let mut bytes = match random() % 2 {
                 0 => HELLO.to_bytes().to_vec(),
-                _ => (0..random() % 80).map(|_| random() as u8).collect(),
+                _ => (0..random() % 90).map(|_| random() as u8).collect(),
             };
             for _ in 0..random() % 4 {
                 if let Some(at) = (random() as usize).checked_rem(bytes.len()) {
@@ -371,7 +433,7 @@ mod tests {
                 }
             }
             if random() % 8 == 0 {
-                bytes.truncate(random() as usize % 80);
+                bytes.truncate(random() as usize % 90);
             }
             // Whatever is accepted is written as it was read.
             if let Ok(hello) = parse_hello(&bytes) {

@@ -82,6 +82,12 @@ impl Mesh {
         });
     }
 
+    /// For each device whether its run has ended properly; so does this one's here.
+    pub fn ended(&self) -> Vec<bool> {
+        let ended = |peer: &Option<Arc<Peer>>| peer.as_ref().is_none_or(|peer| peer.ended());
+        self.devices.iter().map(ended).collect()
+    }
+
     /// What went over the wire so far, to and from all others.
     pub fn traffic(&self) -> Traffic {
         let each = self.devices.iter().flatten().map(|device| device.traffic());

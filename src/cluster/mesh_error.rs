@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::fingerprint::Fingerprint;
 use super::hello::Refusal;
+use super::members::Members;
 
 /// Why there is no mesh.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +35,8 @@ pub enum MeshError {
         waited: Duration,
         /// Who is missing.
         missing: Vec<Missing>,
+        /// Whether not one of the others was there.
+        nobody: bool,
     },
     /// A device runs something else.
     #[error("`{name}` at {address} refuses: {}", .refusal.mirrored())]
@@ -50,7 +53,15 @@ pub enum MeshError {
     Outdated {
         /// The other's.
         generation: u64,
+        /// Who takes part in it.
+        members: Members,
     },
+    /// The others go on in a way that this device cannot plan.
+    #[error("the others go on without a device, and here that cannot be: {0}")]
+    Survivors(String),
+    /// There is nothing left to do.
+    #[error("the run is complete")]
+    Done,
     /// TLS cannot be set up.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
@@ -84,6 +95,8 @@ impl MeshError {
                 _ => "refused",
             },
             MeshError::Outdated { .. } => "older-generation",
+            MeshError::Survivors(_) => "different-plan",
+            MeshError::Done => "done",
             MeshError::Tls(_) | MeshError::Thread(_) => "internal",
         }
     }

@@ -64,6 +64,11 @@ impl Peer {
         self.link.hang()
     }
 
+    /// Whether the peer's run has ended properly.
+    pub fn ended(&self) -> bool {
+        lock(&self.fate).peer_ended
+    }
+
     pub fn finish(&self) {
         lock(&self.fate).finished = true;
     }

@@ -15,7 +15,7 @@ use crate::graph::node::{Entry, Kind, Node, parse_file};
 
 /// The one version of the format there is.
 const FORMAT: i64 = 1;
-const TOP_KEYS: [&str; 4] = ["format", "mesh", "device", "place"];
+const TOP_KEYS: [&str; 5] = ["format", "survivors-seconds", "mesh", "device", "place"];
 const MESH_KEYS: [&str; 2] = ["connect-seconds", "failure-seconds"];
 const DEVICE_KEYS: [&str; 4] = ["address", "workers", "memory", "identity"];
 /// More threads on one device are a slip of the hand.
@@ -32,6 +32,7 @@ pub struct At<T> {
 #[derive(Debug, Default)]
 pub struct RawCluster {
     pub mesh: Patience,
+    pub survivors: Option<At<Duration>>,
     pub devices: Vec<RawDevice>,
     pub place: Vec<RawPlace>,
 }
@@ -81,6 +82,11 @@ impl Reader {
         for entry in entries {
             match entry.key.as_str() {
                 "format" => self.format(&entry.node),
+                "survivors-seconds" => {
+                    let span = entry.node.span;
+                    let value = self.seconds(entry, 1.0);
+                    raw.survivors = value.map(|value| At { value, span });
+                }
                 "mesh" => self.mesh(&mut raw.mesh, &entry.node),
                 "device" => {
                     let devices = self.table(&entry.node, "`device`").iter();

@@ -13,6 +13,7 @@ use segue_plugin::OptionType;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::Standing;
 use super::shared::Failure;
 use crate::graph::{Graph, Role, Stage};
 
@@ -150,6 +151,21 @@ impl Journal {
         written
             .and_then(|()| self.file.sync_data())
             .map_err(|e| failed(&self.path, &e))
+    }
+}
+
+/// How far the journal at `path` is, without a change to it.
+pub fn standing(path: &Path, header: &Value) -> Standing {
+    let text = std::fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let mut whole = text.split_inclusive('\n').filter(|l| l.ends_with('\n'));
+    let first = whole.next().map(serde_json::from_str::<Value>);
+    if !matches!(first, Some(Ok(first)) if first == *header) {
+        return Standing::New;
+    }
+    match whole.next_back().map(serde_json::from_str::<Entry>) {
+        Some(Ok(entry)) if entry.done => Standing::Done,
+        _ => Standing::Begun,
     }
 }
 

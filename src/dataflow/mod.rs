@@ -26,19 +26,23 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, bounded};
 
+use crate::cluster::Stream;
 use crate::graph::Plan;
 use crate::operators::Operators;
 use crate::plugins::Library;
 use commit::{Committed, Committer, QUEUE, Start};
 use journal::{Entry, Journal};
-use network::Leave;
+use network::{Connections, Leave};
 use shared::Shared;
+use timely::communication::allocator::zero_copy::stream::Stream as TimelyStream;
 use timely::worker::Worker;
 use worker::{Job, Measured};
 
 pub use metrics::{DeviceReport, Latency, Report, StageReport};
 pub use network::Network;
+pub use parcel::Parcel;
 pub use shared::{Failure, Progress};
+pub use wire::{compact, expand};
 
 /// How often a run that waits tells how far it is.
 const TICK: Duration = Duration::from_millis(100);
@@ -91,14 +95,46 @@ pub fn run_here(
     here: Here,
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<Option<Report>, Failure> {
+    let connections: Connections<Stream> = match here.network {
+        None => Connections::Alone,
+        Some(network) => Connections::Mesh(network),
+    };
+    run_connected(plan, operators, options, here.device, connections, watch)
+}
+
+/// The same over `streams`, which are used as they are: nothing is encrypted, and whoever
+/// is at the other end is trusted. A stream that fails is a panic. For measuring what
+/// [`run_here`] costs: no command leads here.
+///
+/// # Errors
+/// The first failure of any stage or file
+pub fn run_over<S: TimelyStream + 'static>(
+    plan: Plan,
+    operators: &Operators,
+    options: &RunOptions,
+    device: usize,
+    streams: Vec<Option<S>>,
+) -> Result<Option<Report>, Failure> {
+    let connections = Connections::Plain(streams);
+    run_connected(plan, operators, options, device, connections, &mut |_| {})
+}
+
+fn run_connected<S: TimelyStream + 'static>(
+    plan: Plan,
+    operators: &Operators,
+    options: &RunOptions,
+    device: usize,
+    connections: Connections<S>,
+    watch: &mut dyn FnMut(&Progress),
+) -> Result<Option<Report>, Failure> {
     let started = Instant::now();
     let shared = Arc::new(Shared::default());
-    let commits = plan.sink_device() == here.device;
+    let commits = plan.sink_device() == device;
     let (start, before) = match commits {
         true => start(&plan, options)?,
         false => (None, Entry::default()),
     };
-    let alone = here.network.is_none();
+    let alone = matches!(connections, Connections::Alone);
     if alone && before.done {
         return Ok(Some(report(
             &plan,
@@ -107,7 +143,7 @@ pub fn run_here(
             Measured::default(),
         )));
     }
-    let libraries = libraries(&plan, operators, here.device)?;
+    let libraries = libraries(&plan, operators, device)?;
     let (to_committer, messages) = bounded(QUEUE);
     let committing = match start {
         None => None,
@@ -116,6 +152,9 @@ pub fn run_here(
             let shared = Arc::clone(&shared);
             Some(std::thread::spawn(move || {
                 let result = committer.run(&messages);
+                if let Ok(Some(_)) = result {
+                    shared.set_written();
+                }
                 result
                     .map_err(|failure| shared.fail(failure))
                     .ok()
@@ -131,7 +170,7 @@ pub fn run_here(
         libraries,
         start: commits.then(|| before.clone()),
         alone,
-        device: here.device,
+        device,
         strict: options.strict,
         shared: Arc::clone(&shared),
         committer: to_committer,
@@ -140,7 +179,7 @@ pub fn run_here(
         done,
     };
     let work = move |worker: &mut Worker, leave: Option<&Leave>| job.run(worker, leave);
-    let guards = network::launch(here.network, here.device, threads, &shared, work)?;
+    let guards = network::launch(connections, device, threads, &shared, work)?;
     let mut left = threads;
     while left > 0 {
         match all_done.recv_timeout(TICK) {
@@ -163,6 +202,25 @@ pub fn run_here(
         (None, None) => Ok(None),
         (None, Some(Some(committed))) => Ok(Some(report(&plan, &before, committed, measured))),
     }
+}
+
+/// How far an earlier run of the same graph came, as its journal says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// There was none, or it was of something else.
+    New,
+    /// It was not completed.
+    Begun,
+    /// It was completed.
+    Done,
+}
+
+/// What the journal of `plan`, where there is one, says.
+pub fn standing(plan: &Plan) -> Standing {
+    let path = journal::path(&plan.graph);
+    path.map_or(Standing::New, |path| {
+        journal::standing(&path, &journal::header(&plan.graph))
+    })
 }
 
 /// Opens the journal, and finds where to start; no start when all is done already.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, Once};
 
 use crossbeam_channel::Receiver;
 use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
+use timely::communication::allocator::zero_copy::stream::Stream;
 use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};
 use timely::communication::{Hooks, WorkerGuards};
 use timely::worker::Worker;
@@ -19,6 +20,8 @@ pub struct Network {
     pub mesh: Mesh,
     /// Says so when a device is lost: that ends the run.
     pub lost: Receiver<Loss>,
+    /// To be called when this device's part is done, whatever happens next.
+    pub complete: Option<fn()>,
 }
 
 /// How this device takes its leave.
@@ -27,15 +30,23 @@ pub struct Leave {
     mesh: Mesh,
     blamed: Arc<Mutex<Option<Loss>>>,
     once: Arc<Once>,
+    complete: Option<fn()>,
+    completed: Arc<Once>,
 }
 
 impl Leave {
     fn new(network: Network, shared: &Arc<Shared>) -> Self {
-        let Network { mesh, lost } = network;
+        let Network {
+            mesh,
+            lost,
+            complete,
+        } = network;
         let leave = Leave {
             mesh,
             blamed: Arc::default(),
             once: Arc::new(Once::new()),
+            complete,
+            completed: Arc::new(Once::new()),
         };
         let (blamed, shared) = (Arc::clone(&leave.blamed), Arc::clone(shared));
         std::thread::spawn(move || {
@@ -58,6 +69,9 @@ impl Leave {
 
     /// The run is complete.
     pub fn finish(&self) {
+        // Before the others can see it: then no one waits for a device that knows.
+        self.completed
+            .call_once(|| self.complete.iter().for_each(|complete| complete()));
         self.mesh.finish();
     }
 
@@ -80,6 +94,16 @@ impl Leave {
     }
 }
 
+/// How a device reaches the others.
+pub enum Connections<S> {
+    /// There are none.
+    Alone,
+    /// As the product does it.
+    Mesh(Network),
+    /// Over these, as they are.
+    Plain(Vec<Option<S>>),
+}
+
 type Allocators = (Vec<AllocatorBuilder>, Box<dyn Any + Send>);
 
 /// Starts the `threads` workers of device number `device`; `work` gets how to leave the
@@ -87,38 +111,45 @@ type Allocators = (Vec<AllocatorBuilder>, Box<dyn Any + Send>);
 ///
 /// # Errors
 /// `internal` when threads cannot be started
-pub fn launch<T: Send + 'static>(
-    network: Option<Network>,
+pub fn launch<S: Stream + 'static, T: Send + 'static>(
+    connections: Connections<S>,
     device: usize,
     threads: usize,
     shared: &Arc<Shared>,
     work: impl Fn(&mut Worker, Option<&Leave>) -> T + Send + Sync + 'static,
 ) -> Result<WorkerGuards<T>, Failure> {
     let failed = |message: String| Failure::new("internal", message);
-    let (allocators, leave): (Allocators, Option<Leave>) = match network {
-        None => {
+    let (allocators, leave): (Allocators, Option<Leave>) = match connections {
+        Connections::Alone => {
             let config = match threads {
                 1 => CommunicationConfig::Thread,
                 n => CommunicationConfig::Process(n),
             };
             (config.try_build().map_err(failed)?, None)
         }
-        Some(network) => {
-            let hooks = Hooks::default();
-            let (refill, spill) = (hooks.refill.clone(), hooks.spill.clone());
-            let local = ProcessBuilder::new_typed_vector(threads, refill, spill);
-            let streams = network.mesh.streams();
-            let (builders, guard) =
-                initialize_networking_from_sockets(local, streams, device, threads, hooks)
-                    .map_err(|e| failed(e.to_string()))?;
-            let builders = builders.into_iter().map(AllocatorBuilder::Tcp).collect();
-            (
-                (builders, Box::new(guard)),
-                Some(Leave::new(network, shared)),
-            )
+        Connections::Mesh(network) => {
+            let allocators = over(network.mesh.streams(), device, threads)?;
+            (allocators, Some(Leave::new(network, shared)))
         }
+        Connections::Plain(streams) => (over(streams, device, threads)?, None),
     };
     let work = move |worker: &mut Worker| work(worker, leave.as_ref());
     timely::execute::execute_from(allocators.0, allocators.1, WorkerConfig::default(), work)
         .map_err(failed)
+}
+
+/// Workers that reach those of other devices over `streams`.
+fn over<S: Stream + 'static>(
+    streams: Vec<Option<S>>,
+    device: usize,
+    threads: usize,
+) -> Result<Allocators, Failure> {
+    let hooks = Hooks::default();
+    let (refill, spill) = (hooks.refill.clone(), hooks.spill.clone());
+    let local = ProcessBuilder::new_typed_vector(threads, refill, spill);
+    let (builders, guard) =
+        initialize_networking_from_sockets(local, streams, device, threads, hooks)
+            .map_err(|e| Failure::new("internal", e.to_string()))?;
+    let builders = builders.into_iter().map(AllocatorBuilder::Tcp).collect();
+    Ok((builders, Box::new(guard)))
 }

@@ -106,6 +106,7 @@ impl Progress {
 pub struct Shared {
     stopped: AtomicBool,
     failure: Mutex<Option<Failure>>,
+    written: AtomicBool,
     /// How far it is.
     pub progress: Progress,
 }
@@ -126,6 +127,16 @@ impl Shared {
     /// Whether the run is to end now.
     pub fn stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
+    }
+
+    /// All is committed.
+    pub fn set_written(&self) {
+        self.written.store(true, Ordering::Release);
+    }
+
+    /// Whether all is committed; known where results are.
+    pub fn written(&self) -> bool {
+        self.written.load(Ordering::Acquire)
     }
 
     /// Why it ended, if it failed.

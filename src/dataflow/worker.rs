@@ -28,6 +28,8 @@ use crate::plugins::{Instance, Library};
 
 /// How long a worker may sleep before it looks whether the run was stopped.
 const NAP: Duration = Duration::from_millis(50);
+/// Between two looks whether the last commit is on disk.
+const SHORT_NAP: Duration = Duration::from_millis(1);
 
 /// A run, as each worker of one device gets it.
 pub struct Job {
@@ -121,6 +123,7 @@ impl Job {
             worker.step_or_park(Some(NAP));
             sources.after_step(&probes.window);
         }
+        self.wait_for_journal();
         let mut measured = Measured {
             load_seconds,
             ..Measured::default()
@@ -142,6 +145,15 @@ impl Job {
         let measured = self.share(worker, &measured)?;
         leave.finish();
         Some(measured)
+    }
+
+    /// Other devices end when they have heard from all: what they do not repeat must be
+    /// in the journal by then.
+    fn wait_for_journal(&self) {
+        let commits = self.start.is_some() && !self.alone;
+        while commits && !self.shared.written() && !self.shared.stopped() {
+            std::thread::sleep(SHORT_NAP);
+        }
     }
 
     /// Whether worker `index` is its device's first.

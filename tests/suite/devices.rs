@@ -3,9 +3,12 @@
 mod agents;
 mod failures;
 mod files;
+mod hello;
 mod memory;
+mod network;
 mod refusals;
 mod same_bytes;
+mod survivors;
 
 use std::fs::File;
 use std::net::TcpListener;
@@ -93,6 +96,17 @@ fn free_address() -> String {
     }
 }
 
+/// A cluster whose devices go on without one that is gone for a second.
+fn cluster_of_survivors(project: &Project, devices: &[&str], more: &str) {
+    cluster(project, devices, more);
+    let text = project.read("cluster.toml");
+    let first = "format = 1\n";
+    // The one that commits also waits so long for those who are to hear of the end.
+    let mesh = "survivors-seconds = 1\n[mesh]\nconnect-seconds = 3\n";
+    let text = text.replace(first, &format!("{first}{mesh}"));
+    project.write("cluster.toml", text);
+}
+
 /// The process of a device, or its agent; killed when this goes.
 struct Device {
     child: Child,
@@ -108,10 +122,13 @@ impl Device {
     }
 
     fn spawn(project: &Project, arguments: &[&str]) -> Self {
+        Device::run(project, project.command(arguments))
+    }
+
+    fn run(project: &Project, mut command: Command) -> Self {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let number = NEXT.fetch_add(1, Ordering::SeqCst);
         let stderr = project.path(&format!("{number}.stderr"));
-        let mut command = project.command(arguments);
         command
             .stdout(Stdio::null())
             .stderr(File::create(&stderr).unwrap());

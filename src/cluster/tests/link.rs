@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::super::frame::{DATA_BYTES_MAX, Kind};
 use super::super::greet::Greeter;
+use super::super::hello::Wish;
 use super::super::link::{Got, Link};
 use super::super::loss::LossReason;
+use super::super::members::Members;
 use super::{Devices, devices};
 
 /// The two ends of one link, and what they were made from.
@@ -16,11 +18,20 @@ pub fn links(patience: Duration) -> (Arc<Link>, Arc<Link>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let calling = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (called, _) = listener.accept().unwrap();
-    let greeter =
-        |d: &Devices, i: usize| Greeter::new(&d.cluster, i, &d.identities[i], [7; 32], 1).unwrap();
+    let greeter = |d: &Devices, i: usize| {
+        Greeter::new(
+            &d.cluster,
+            i,
+            &d.identities[i],
+            [7; 32],
+            (1, Members::ALL),
+            Vec::new(),
+        )
+        .unwrap()
+    };
     let (first, second) = (greeter(&devices, 0), greeter(&devices, 1));
     let caller = std::thread::spawn(move || {
-        let tls = second.call(&calling, 0).unwrap();
+        let tls = second.call(&calling, 0, Wish::Link).unwrap();
         Link::new(calling, tls, patience).unwrap()
     });
     let (device, tls) = first.answer(&called).unwrap();

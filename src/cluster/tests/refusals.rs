@@ -69,7 +69,7 @@ fn an_older_generation_learns_the_newer() {
     let note = "it is at an earlier generation of the run";
     let error = refused(twist, note, ["missing-devices", "older-generation"]);
     assert!(
-        matches!(error, MeshError::Outdated { generation: 5 }),
+        matches!(error, MeshError::Outdated { generation: 5, .. }),
         "{error}"
     );
 }
@@ -86,7 +86,7 @@ fn a_newer_generation_makes_the_older_begin_again() {
     );
     assert!(matches!(
         error(first),
-        MeshError::Outdated { generation: 9 }
+        MeshError::Outdated { generation: 9, .. }
     ));
     assert_eq!(error(second).code(), "missing-devices");
 }
@@ -211,4 +211,28 @@ fn an_address_in_use() {
     let _taken = std::net::TcpListener::bind(devices.address(0));
     let error = listen(&devices.cluster, 0).unwrap_err();
     assert_eq!(error.code(), "cannot-listen");
+}
+
+/// One that is wrong and came first does not end one that is right and came later: it is
+/// the wrong one that most others refuse.
+#[test]
+fn one_that_is_wrong_does_not_end_those_that_are_right() {
+    let devices = devices(3);
+    std::thread::scope(|scope| {
+        let wrong = Twist {
+            plan_hash: [1; 32],
+            ..Twist::default()
+        };
+        let wrong = scope.spawn(|| devices.form(1, wrong));
+        let third = scope.spawn(|| devices.form(2, Twist::default()));
+        let noted = || lock(&devices.notes[1]).len();
+        assert!(super::wait_for(10.0, || noted() == 1), "never refused");
+        assert!(!third.is_finished() && !wrong.is_finished());
+        let first = scope.spawn(|| devices.form(0, Twist::default()));
+        assert_eq!(error(wrong.join().unwrap()).code(), "different-plan");
+        assert!(!third.is_finished() && !first.is_finished());
+        devices.form(1, Twist::default()).unwrap();
+        first.join().unwrap().unwrap();
+        third.join().unwrap().unwrap();
+    });
 }

@@ -132,11 +132,13 @@ fn anonymous(address: std::net::SocketAddr) {
         device: 1,
         devices: 3,
         workers: 1,
+        wish: Wish::Link,
         generation: 0,
         plan_hash: [0; 32],
+        members: Members::ALL,
     };
     let _ = stream.write_all(&hello.to_bytes());
-    assert!(stream.read_exact(&mut [0; 66]).is_err());
+    assert!(stream.read_exact(&mut [0; 74]).is_err());
 }
 
 /// A stolen certificate is no use without its key: the handshake's signature is checked.
@@ -167,11 +169,13 @@ fn a_certificate_without_its_key() {
             device: 1,
             devices: 2,
             workers: 1,
+            wish: Wish::Link,
             generation: 0,
             plan_hash: [0; 32],
+            members: Members::ALL,
         };
         let _ = stream.write_all(&hello.to_bytes());
-        assert!(stream.read_exact(&mut [0; 66]).is_err());
+        assert!(stream.read_exact(&mut [0; 74]).is_err());
         assert_eq!(
             first.join().unwrap().err().unwrap().code(),
             "missing-devices"

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Device, SLOW, SLOW_ON_HALL, alone, cluster, commits, eventually, signal};
-use crate::harness::{Project, Random, reviews};
+use crate::harness::{Project, Ran, Random, reviews};
 
 const NAMES: [&str; 2] = ["kitchen", "hall"];
 const KILLS: usize = 20;
@@ -21,20 +21,26 @@ fn parent(process: &str) -> Option<u32> {
     fields.next()?.parse().ok().filter(|_| !ended)
 }
 
-fn runs(process: u32) -> bool {
+pub fn runs(process: u32) -> bool {
     parent(&process.to_string()).is_some()
+}
+
+/// The processes that a process has started.
+pub fn children_of(process: u32) -> Vec<u32> {
+    let processes = std::fs::read_dir("/proc").unwrap();
+    let names = processes.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let children = names.filter(|name| parent(name) == Some(process));
+    children.map(|name| name.parse().unwrap()).collect()
 }
 
 /// The run that an agent has started, when it has.
 fn child_of(agent: u32) -> u32 {
     let mut child = None;
     eventually("an agent starts a run", || {
-        let processes = std::fs::read_dir("/proc").unwrap();
-        let mut names = processes.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        child = names.find(|name| parent(name) == Some(agent));
+        child = children_of(agent).first().copied();
         child.is_some()
     });
-    child.unwrap().parse().unwrap()
+    child.unwrap()
 }
 
 #[test]
@@ -94,4 +100,72 @@ fn an_agent_does_not_repeat_what_cannot_succeed() {
     let text = hall.stderr();
     assert_eq!(text.matches("error[").count(), 1, "{text}");
     assert!(text.contains("no verdict on 4 rows"), "{text}");
+}
+
+/// Whatever is killed at the end, all agents hear of it.
+#[test]
+fn kills_at_the_end() {
+    let project = Project::with_graph(SLOW)
+        .file("reviews.csv", reviews(40))
+        .test_plugin();
+    let expected = alone(&project, "out.jsonl", &["--set", "slow.sleep-ms=0"]);
+    let mesh = format!("[mesh]\nconnect-seconds = 3\n{SLOW_ON_HALL}");
+    cluster(&project, &NAMES, &mesh);
+    for killed in [0, 1, 0, 1, 0, 1] {
+        let agents = NAMES.map(|name| Device::start(&project, "agent", name, &[]));
+        let children = agents.each_ref().map(|agent| child_of(agent.child.id()));
+        let journal = || std::fs::read_to_string(project.path("out.jsonl.journal"));
+        eventually("it is done", || {
+            journal().is_ok_and(|text| text.contains("\"done\":true"))
+        });
+        signal(children[killed], "KILL");
+        for agent in agents {
+            let ran = agent.end().ok();
+            assert!(!ran.stderr.contains("panicked"), "{ran}");
+        }
+        assert!(project.bytes("out.jsonl") == expected, "{killed}");
+        std::fs::remove_file(project.path("out.jsonl.journal")).unwrap();
+    }
+}
+
+/// The one that commits has told all there were, and ended.
+#[test]
+fn an_agent_that_is_late_gives_up() {
+    let project = Project::with_graph(SLOW)
+        .file("reviews.csv", reviews(40))
+        .test_plugin();
+    let mesh = format!("[mesh]\nconnect-seconds = 1\n{SLOW_ON_HALL}");
+    cluster(&project, &NAMES, &mesh);
+    let start = |name| Device::start(&project, "agent", name, &[]);
+    for agent in NAMES.map(start) {
+        agent.end().ok();
+    }
+    let ran = start("kitchen").end();
+    assert_eq!(ran.code, Some(1), "{ran}");
+    let last = "nobody was there in 10 generations\nhelp: the run may be complete; ";
+    assert!(ran.stderr.contains(last), "{ran}");
+}
+
+/// Where results are committed it is known that there is nothing left to do.
+#[test]
+fn agents_that_are_started_again_have_nothing_to_do() {
+    let project = Project::with_graph(SLOW)
+        .file("reviews.csv", reviews(40))
+        .test_plugin();
+    cluster(&project, &NAMES, SLOW_ON_HALL);
+    let start = |name| Device::start(&project, "agent", name, &[]);
+    for agent in NAMES.map(start) {
+        agent.end().ok();
+    }
+    let bytes = project.bytes("out.jsonl");
+    let [kitchen, hall] = NAMES.map(start).map(Device::end).map(Ran::ok);
+    assert!(
+        kitchen.stderr.contains("the run is complete, "),
+        "{kitchen}"
+    );
+    assert!(
+        hall.stderr.contains("40 reviews were committed before"),
+        "{hall}"
+    );
+    assert!(project.bytes("out.jsonl") == bytes);
 }

@@ -1,6 +1,7 @@
 //! A device that is gone, hangs or fails ends the run of all, each with one message.
 
-use super::{Device, SLOW, SLOW_ON_HALL, cluster, commits, eventually};
+use super::agents::{children_of, runs};
+use super::{Device, SLOW, SLOW_ON_HALL, cluster, commits, eventually, signal};
 use crate::harness::{Project, Ran, reviews};
 use crate::tiny::Tiny;
 
@@ -117,4 +118,43 @@ fn local_devices_show_the_cause() {
     let ran = project.run(&["run", "graph.toml", "--devices", "2"]);
     assert_eq!(ran.code, Some(1), "{ran}");
     assert!(ran.stderr.contains("no verdict on 4 rows"), "{ran}");
+}
+
+/// Two local devices after some commits: the process that has started them, and theirs.
+fn local_under_way() -> (Project, Device, [u32; 2]) {
+    let project = Project::with_graph(SLOW)
+        .file("reviews.csv", reviews(8_000))
+        .test_plugin();
+    let parent = Device::spawn(&project, &["run", "graph.toml", "--devices", "2"]);
+    eventually("it commits", || commits(&project) > 5);
+    let is = |process: &u32, name: &str| {
+        let words = std::fs::read_to_string(format!("/proc/{process}/cmdline")).unwrap();
+        words.contains(&format!("--device\0{name}\0"))
+    };
+    let children = children_of(parent.child.id());
+    let child = |name| *children.iter().find(|child| is(child, name)).unwrap();
+    let children = ["device-1", "device-2"].map(child);
+    (project, parent, children)
+}
+
+#[test]
+fn local_devices_end_with_their_parent() {
+    let (_project, parent, children) = local_under_way();
+    parent.signal("KILL");
+    eventually("they end", || !children.into_iter().any(runs));
+}
+
+#[test]
+fn a_local_device_that_a_signal_ends_is_named() {
+    for (killed, text, number) in [(0, "KILL", 9), (1, "KILL", 9), (0, "TERM", 15)] {
+        let (_project, parent, children) = local_under_way();
+        signal(children[killed], text);
+        let ran = parent.end();
+        assert_eq!(ran.code, Some(1), "{ran}");
+        let line = format!(
+            "error[device-died]: device `device-{}` was ended by signal {number} (SIG{text})\n",
+            killed + 1
+        );
+        assert!(ran.stderr.contains(&line), "no `{line}` in {ran}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{SENTIMENT, cluster};
+use super::{Device, SENTIMENT, SLOW, SLOW_ON_HALL, alone, cluster};
 use crate::harness::{Project, ROOT, golden, reviews};
 use crate::tiny::Tiny;
 
@@ -149,4 +149,59 @@ fn explain_shows_who_holds_what_and_what_crosses() {
         places,
         ["kitchen", "kitchen", "kitchen", "hall", "attic", "attic"]
     );
+}
+
+const ELSEWHERE: [&str; 2] = ["--set", "reviews.path=elsewhere.csv"];
+
+#[test]
+fn only_the_device_that_reads_needs_the_input_file() {
+    let project = Project::with_graph(SLOW)
+        .file("reviews.csv", reviews(40))
+        .test_plugin();
+    let expected = alone(&project, "out.jsonl", &[]);
+    cluster(&project, &["kitchen", "hall"], SLOW_ON_HALL);
+    for command in ["run", "agent"] {
+        for order in [[0, 1], [1, 0]] {
+            let devices = order.map(|device| match device {
+                0 => Device::start(&project, command, "kitchen", &[]),
+                _ => Device::start(&project, command, "hall", &ELSEWHERE),
+            });
+            for device in devices {
+                device.end().ok();
+            }
+            // With all columns of the file that only one device has.
+            assert!(project.bytes("out.jsonl") == expected, "{command}");
+            std::fs::remove_file(project.path("out.jsonl.journal")).unwrap();
+        }
+    }
+    let check = ["check", "graph.toml", "--cluster", "cluster.toml"];
+    let hall = ["--device", "hall"];
+    let text = project.run(&[&check[..], &hall, &ELSEWHERE].concat());
+    text.failed_with(2, "missing-file", &["elsewhere.csv"]);
+}
+
+#[test]
+fn the_device_that_reads_needs_the_input_file() {
+    let project = Project::with_graph(SLOW)
+        .file("reviews.csv", reviews(40))
+        .test_plugin();
+    cluster(&project, &["kitchen", "hall"], SLOW_ON_HALL);
+    let mut hall = Device::start(&project, "run", "hall", &[]);
+    let kitchen = Device::start(&project, "run", "kitchen", &ELSEWHERE).end();
+    kitchen.failed_with(2, "missing-file", &["elsewhere.csv"]);
+    assert!(hall.runs());
+}
+
+#[test]
+fn an_input_file_that_no_device_has() {
+    let project = Project::with_graph(SLOW)
+        .file("reviews.csv", reviews(40))
+        .test_plugin();
+    let mesh = format!("[mesh]\nconnect-seconds = 1\n{SLOW_ON_HALL}");
+    cluster(&project, &["kitchen", "hall"], &mesh);
+    let start = |name| Device::start(&project, "run", name, &ELSEWHERE);
+    for device in ["kitchen", "hall"].map(start) {
+        let part = "no device that has it could be asked";
+        device.end().failed_with(1, "missing-devices", &[part]);
+    }
 }

@@ -1,0 +1,144 @@
+//! Local processes that stand for devices.
+
+use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use super::Failed;
+use crate::cluster::Identity;
+use crate::diagnostic::{Diagnostic, Sources};
+use crate::graph::Plan;
+
+/// How long local devices have to notice that one of them failed.
+const GRACE: Duration = Duration::from_secs(8);
+
+/// Runs the graph on local processes that stand for devices, with identities that are
+/// thrown away. What the process that commits prints is shown; of the others only why
+/// they failed.
+///
+/// # Errors
+/// The first failure
+pub fn run_local_devices(plan: &Plan, options: &[String], quiet: bool) -> Result<(), Failed> {
+    let failed = |e: std::io::Error| {
+        Failed::Running(format!(
+            "error[internal]: cannot start local devices: {e}\n"
+        ))
+    };
+    let folder = tempfile::tempdir().map_err(failed)?;
+    let file = local_cluster(plan, folder.path())?;
+    let binary = std::env::current_exe().map_err(failed)?;
+    let commits = plan.sink_device();
+    let mut children: Vec<Child> = Vec::new();
+    for (i, (name, _)) in plan.layout.devices.iter().enumerate() {
+        let mut command = Command::new(&binary);
+        command
+            .args(options)
+            .arg("--cluster")
+            .arg(&file)
+            .args(["--device", name]);
+        // It closes when this process ends, whatever the reason, and then they end too.
+        command.arg("--tied").stdin(Stdio::piped());
+        if i != commits || quiet {
+            command.arg("--quiet");
+        }
+        if i != commits {
+            command.stderr(Stdio::piped());
+        }
+        children.push(command.spawn().map_err(failed)?);
+    }
+    let killed = end_together(&mut children).map_err(failed)?;
+    let mut outcome = Ok(());
+    for (i, child) in children.into_iter().enumerate() {
+        let name = &plan.layout.devices[i].0;
+        let output = child.wait_with_output().map_err(failed)?;
+        if let (Some(died), false) = (died(name, output.status), killed[i]) {
+            return Err(Failed::Running(died.render(&Sources::new())));
+        }
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        // Those that only lost another have nothing to add to what it said itself.
+        let cause = i != commits && !said.is_empty() && !said.contains("error[device-lost]");
+        if !output.status.success() && (outcome.is_ok() || cause) {
+            outcome = Err(match output.status.code() {
+                Some(2) => Failed::Wrong(said),
+                _ => Failed::Running(said),
+            });
+        }
+    }
+    outcome
+}
+
+/// Waits for all. When one fails, the others have [`GRACE`] to notice; those that still
+/// wait for it then are ended. Gives which are.
+fn end_together(children: &mut [Child]) -> std::io::Result<Vec<bool>> {
+    let mut deadline: Option<Instant> = None;
+    loop {
+        let mut running = false;
+        for child in children.iter_mut() {
+            match child.try_wait()? {
+                None => running = true,
+                Some(status) if !status.success() => {
+                    deadline.get_or_insert(Instant::now() + GRACE);
+                }
+                Some(_) => {}
+            }
+        }
+        if !running {
+            return Ok(vec![false; children.len()]);
+        }
+        if deadline.is_some_and(|deadline| Instant::now() > deadline) {
+            let kill = |child: &mut Child| {
+                let runs = child.try_wait()?.is_none();
+                // One that has just ended by itself needs no ending.
+                drop(child.kill());
+                Ok(runs)
+            };
+            return children.iter_mut().map(kill).collect();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// What to say of a device that a signal has ended: it could not do so itself.
+fn died(name: &str, status: ExitStatus) -> Option<Diagnostic> {
+    let signal = status.signal()?;
+    let known = match signal {
+        4 => " (SIGILL)",
+        6 => " (SIGABRT)",
+        7 => " (SIGBUS)",
+        9 => " (SIGKILL)",
+        11 => " (SIGSEGV)",
+        15 => " (SIGTERM)",
+        _ => "",
+    };
+    let message = format!("device `{name}` was ended by signal {signal}{known}");
+    let error = Diagnostic::new("device-died", message);
+    Some(match signal {
+        9 => error.help("where nobody did that, the system may have been out of memory"),
+        _ => error,
+    })
+}
+
+/// A cluster file for free ports of this machine, with an identity for each device.
+fn local_cluster(plan: &Plan, folder: &Path) -> Result<PathBuf, Failed> {
+    let internal = |message: String| Failed::Running(format!("error[internal]: {message}\n"));
+    let io = |e: std::io::Error| internal(e.to_string());
+    let mut text = "format = 1\n".to_owned();
+    let mut held = Vec::new();
+    for (name, workers) in &plan.layout.devices {
+        let identity = Identity::generate(name).map_err(|e| internal(e.to_string()))?;
+        identity.save(folder).map_err(|e| internal(e.to_string()))?;
+        let listener = TcpListener::bind("127.0.0.1:0").map_err(io)?;
+        let address = listener.local_addr().map_err(io)?;
+        // All ports are held until all are known, so that no two are the same.
+        held.push(listener);
+        text += &format!(
+            "[device.{name}]\naddress = \"{address}\"\nworkers = {workers}\nidentity = \"{}\"\n",
+            identity.fingerprint
+        );
+    }
+    let path = folder.join("cluster.toml");
+    std::fs::write(&path, text).map_err(io)?;
+    Ok(path)
+}
