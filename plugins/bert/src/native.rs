@@ -70,11 +70,12 @@ impl<'a> Source<'a> {
     }
 
     /// Reads the weights of the range and wires the model: tokens (n) or hidden states (n, H) to
-    /// hidden states (n, H) or logits.
+    /// hidden states (n, H) or logits; and, as further outputs, the hidden states after so many
+    /// layers as `states` name.
     ///
     /// # Errors
     /// See [`crate::Segment::load`].
-    pub fn build(&self) -> Result<TypedModel, ModelError> {
+    pub fn build(&self, states: &[usize]) -> Result<TypedModel, ModelError> {
         let mut model = TypedModel::default();
         let tokens = model.symbols.sym("tokens").to_dim();
         let mut outlet = if self.layers.has_embeddings() {
@@ -84,6 +85,10 @@ impl<'a> Source<'a> {
             let hidden = self.config.hidden_size.to_dim();
             wired(model.add_source("hidden", f32::fact([tokens, hidden])))?
         };
+        let mut outlets = tvec![outlet];
+        if self.layers.has_embeddings() && states.contains(&0) {
+            outlets.push(outlet);
+        }
         let workspace = Arc::new(Mutex::new(Workspace::default()));
         for layer in self.layers.start..self.layers.end {
             let op = EncoderLayer {
@@ -91,11 +96,15 @@ impl<'a> Source<'a> {
                 workspace: workspace.clone(),
             };
             outlet = wire(&mut model, &format!("layer.{layer}"), op, outlet)?;
+            if states.contains(&(layer + 1)) {
+                outlets.push(outlet);
+            }
         }
         if self.ends_in_logits() {
             outlet = wire(&mut model, "head", self.head()?, outlet)?;
         }
-        wired(model.select_output_outlets(&[outlet]))?;
+        outlets[0] = outlet;
+        wired(model.select_output_outlets(&outlets))?;
         Ok(model)
     }
 

@@ -20,6 +20,8 @@ pub struct Segment {
     layers: Layers,
     ends_in_logits: bool,
     engine: Engine,
+    /// Those of the last run.
+    states: Vec<TValue>,
 }
 
 #[derive(Debug)]
@@ -88,9 +90,26 @@ impl Segment {
     /// - `model-onnx`: an ONNX file whose layers cannot be told apart
     /// - `bad-layers`: the range does not fit the model
     pub fn load(dir: &Path, layers: Layers) -> Result<Self, ModelError> {
+        Self::load_with_states(dir, layers, &[])
+    }
+
+    /// As [`Self::load`], and at each run it keeps the hidden states after so many layers as
+    /// `states` name, as far as they lie in the range: 0 is after the embeddings.
+    ///
+    /// # Errors
+    /// As [`Self::load`], and `bad-states` for an ONNX file.
+    pub fn load_with_states(
+        dir: &Path,
+        layers: Layers,
+        states: &[usize],
+    ) -> Result<Self, ModelError> {
         let config = ModelConfig::read(dir)?;
         layers.check(config.num_hidden_layers)?;
         let (engine, ends_in_logits) = match onnx::find(dir) {
+            Some(_) if !states.is_empty() => {
+                let message = "the states of an ONNX file cannot be had";
+                return Err(ModelError::new("bad-states", message));
+            }
             Some(path) => {
                 let chain = OnnxChain::load(&path, &config, layers)?;
                 let ends_in_logits = chain.ends_in_logits;
@@ -98,7 +117,7 @@ impl Segment {
             }
             None => {
                 let source = Source::open(dir, &config, layers)?;
-                let plan = wired(source.build().map(SimplePlan::new)?)?;
+                let plan = wired(source.build(states).map(SimplePlan::new)?)?;
                 (
                     Engine::Native(wired(plan.spawn())?),
                     source.ends_in_logits(),
@@ -110,6 +129,7 @@ impl Segment {
             engine,
             layers,
             config,
+            states: Vec::new(),
         })
     }
 
@@ -131,6 +151,16 @@ impl Segment {
     /// Whether it gives logits (else hidden states).
     pub fn gives_logits(&self) -> bool {
         self.ends_in_logits
+    }
+
+    /// State number `index` of those asked for, of the last review: n x H.
+    ///
+    /// # Errors
+    /// `bad-states` when there is none
+    pub fn state(&self, index: usize) -> Result<&[f32], ModelError> {
+        let state = self.states.get(index);
+        let state = state.ok_or_else(|| ModelError::new("bad-states", "no such state was kept"))?;
+        wired(state.try_as_plain_ram().and_then(|plain| plain.as_slice::<f32>()))
     }
 
     /// f32 that one review of `tokens` tokens adds to the output.
@@ -157,7 +187,8 @@ impl Segment {
             return Err(ModelError::new("bad-token", message)
                 .help("tokenize with the vocabulary of the same model"));
         }
-        wired(self.engine.run(Input::Tokens(tokens), out))
+        self.states = wired(self.engine.run(Input::Tokens(tokens), out))?;
+        Ok(())
     }
 
     /// Runs one review from its hidden states (n, H), and appends like [`Self::run_tokens`].
@@ -173,7 +204,8 @@ impl Segment {
         }
         let n = hidden.len() / h;
         self.check_input(false, n)?;
-        wired(self.engine.run(Input::Hidden(hidden, n), out))
+        self.states = wired(self.engine.run(Input::Hidden(hidden, n), out))?;
+        Ok(())
     }
 
     fn check_input(&self, is_tokens: bool, n: usize) -> Result<(), ModelError> {
@@ -204,7 +236,8 @@ impl Segment {
 }
 
 impl Engine {
-    fn run(&mut self, input: Input<'_>, out: &mut Vec<f32>) -> TractResult<()> {
+    /// Appends the result to `out`, and gives what else was asked for.
+    fn run(&mut self, input: Input<'_>, out: &mut Vec<f32>) -> TractResult<Vec<TValue>> {
         match self {
             Self::Native(state) => {
                 let input = match input {
@@ -215,13 +248,19 @@ impl Engine {
                 if result.is_err() {
                     state.reset_turn()?;
                 }
-                out.extend_from_slice(result?[0].try_as_plain_ram()?.as_slice::<f32>()?);
+                let mut results = result?.into_iter();
+                if let Some(result) = results.next() {
+                    out.extend_from_slice(result.try_as_plain_ram()?.as_slice::<f32>()?);
+                }
+                Ok(results.collect())
             }
-            Self::Onnx(chain) => out.extend(match input {
-                Input::Tokens(tokens) => chain.run(tokens, &[], tokens.len())?,
-                Input::Hidden(hidden, n) => chain.run(&[], hidden, n)?,
-            }),
+            Self::Onnx(chain) => {
+                out.extend(match input {
+                    Input::Tokens(tokens) => chain.run(tokens, &[], tokens.len())?,
+                    Input::Hidden(hidden, n) => chain.run(&[], hidden, n)?,
+                });
+                Ok(Vec::new())
+            }
         }
-        Ok(())
     }
 }

@@ -21,7 +21,7 @@ const TYPICAL_TOKENS: usize = 200;
 /// reads  `tokens: list u32`, or `hidden: ragged f32[H]` when `layers` does not begin at 0
 ///
 /// writes `logits: fixed f32[labels]`, or `hidden: ragged f32[H]` when `layers` ends before the
-/// head or the model has none
+/// head or the model has none; and `state-K: ragged f32[H]` for each K of `states` within `layers`
 ///
 /// # Errors
 /// Those of [`Segment::load`], [`Segment::run_tokens`] and [`Segment::run_hidden`]
@@ -35,8 +35,13 @@ pub struct Bert {
     /// The encoder layers to run, as `a..b`; the embeddings go with the first, the head with the last.
     #[serde(default = "all_layers")]
     pub layers: String,
+    /// After how many layers hidden states are also written, as a list: `0,2,4`; 0 is after the embeddings.
+    #[serde(default)]
+    pub states: String,
     #[serde(skip)]
     segment: Option<Segment>,
+    #[serde(skip)]
+    kept: Vec<usize>,
 }
 
 fn all_layers() -> String {
@@ -48,6 +53,29 @@ impl Bert {
         let config = ModelConfig::read(&self.model).map_err(blamed)?;
         Layers::parse(&self.layers, config.num_hidden_layers).map_err(blamed)
     }
+
+    /// The states that this range has.
+    fn states(&self, layers: Layers, count: usize) -> Result<Vec<usize>> {
+        let bad = |what: &str| {
+            let message = format!("`states` has `{what}`; write numbers from 0 to {count}: `0,2`");
+            Error::new("bad-option", message).option("states")
+        };
+        let mut all = Vec::new();
+        for text in self.states.split(',').map(str::trim).filter(|text| !text.is_empty()) {
+            let state = text.parse().ok().filter(|state| *state <= count);
+            all.push(state.ok_or_else(|| bad(text))?);
+        }
+        all.sort_unstable();
+        all.dedup();
+        let first = if layers.has_embeddings() { 0 } else { layers.start + 1 };
+        all.retain(|state| (first..=layers.end).contains(state));
+        Ok(all)
+    }
+}
+
+/// The column of a state.
+fn state_column(state: usize) -> String {
+    format!("state-{state}")
 }
 
 impl Stage for Bert {
@@ -70,10 +98,13 @@ impl Stage for Bert {
             true => Columns::new().reads("tokens", list_u32()),
             false => Columns::new().reads("hidden", hidden),
         };
-        Ok(match gives_logits {
+        let columns = match gives_logits {
             true => columns.writes("logits", fixed_f32(config.labels.len())),
             false => columns.writes("hidden", hidden),
-        })
+        };
+        let states = self.states(layers, config.num_hidden_layers)?;
+        let add = |columns: Columns, state: &usize| columns.writes(&state_column(*state), hidden);
+        Ok(states.iter().fold(columns, add))
     }
 
     /// One unit an encoder layer; none when `layers` already selects a part.
@@ -95,7 +126,12 @@ impl Stage for Bert {
     }
 
     fn start(&mut self, _: &Context) -> Result<()> {
-        self.segment = Some(Segment::load(&self.model, self.range()?).map_err(blamed)?);
+        let config = ModelConfig::read(&self.model).map_err(blamed)?;
+        let layers = self.range()?;
+        let states = self.states(layers, config.num_hidden_layers)?;
+        let segment = Segment::load_with_states(&self.model, layers, &states);
+        self.segment = Some(segment.map_err(blamed)?);
+        self.kept = states;
         Ok(())
     }
 
@@ -103,19 +139,30 @@ impl Stage for Bert {
         let Some(segment) = &mut self.segment else {
             return Err(Error::new("not-started", "no weights were loaded"));
         };
-        let (values, lengths) = run(segment, &batch)?;
+        let mut states = vec![Vec::new(); self.kept.len()];
+        let (values, lengths) = run(segment, &batch, &mut states)?;
         let config = segment.config();
-        if segment.gives_logits() {
-            batch.with_column("logits", fixed_f32_array(values, config.labels.len())?)
+        let mut batch = if segment.gives_logits() {
+            batch.with_column("logits", fixed_f32_array(values, config.labels.len())?)?
         } else {
             let hidden = ragged_f32_array(values, config.hidden_size, &lengths)?;
-            batch.with_column("hidden", hidden)
+            batch.with_column("hidden", hidden)?
+        };
+        for (state, values) in self.kept.iter().zip(states) {
+            let values = ragged_f32_array(values, config.hidden_size, &lengths)?;
+            batch = batch.with_column(&state_column(*state), values)?;
         }
+        Ok(batch)
     }
 }
 
-/// The output of all rows, one after the other, and each row's tokens.
-fn run(segment: &mut Segment, batch: &Batch) -> Result<(Vec<f32>, Vec<usize>)> {
+/// The output of all rows, one after the other, and each row's tokens; into `states` go those
+/// that are kept.
+fn run(
+    segment: &mut Segment,
+    batch: &Batch,
+    states: &mut [Vec<f32>],
+) -> Result<(Vec<f32>, Vec<usize>)> {
     let hidden_size = segment.config().hidden_size;
     let mut values = Vec::new();
     let mut lengths = Vec::with_capacity(batch.rows());
@@ -127,17 +174,27 @@ fn run(segment: &mut Segment, batch: &Batch) -> Result<(Vec<f32>, Vec<usize>)> {
         }
         for (row, tokens) in batch.lists_u32("tokens")?.enumerate() {
             let result = segment.run_tokens(tokens, &mut values);
-            result.map_err(|e| in_row(row, e))?;
+            let kept = result.and_then(|()| keep(segment, states));
+            kept.map_err(|e| in_row(row, e))?;
             lengths.push(tokens.len());
         }
     } else {
         for (row, hidden) in batch.ragged_f32("hidden", hidden_size)?.enumerate() {
             let result = segment.run_hidden(hidden, &mut values);
-            result.map_err(|e| in_row(row, e))?;
+            let kept = result.and_then(|()| keep(segment, states));
+            kept.map_err(|e| in_row(row, e))?;
             lengths.push(hidden.len() / hidden_size);
         }
     }
     Ok((values, lengths))
+}
+
+/// Appends the states of the last review.
+fn keep(segment: &Segment, states: &mut [Vec<f32>]) -> std::result::Result<(), ModelError> {
+    for (i, state) in states.iter_mut().enumerate() {
+        state.extend_from_slice(segment.state(i)?);
+    }
+    Ok(())
 }
 
 fn unit(config: &ModelConfig, layer: usize, word_bytes: u64) -> Unit {

@@ -85,11 +85,6 @@ impl LayerShape {
             down_norm: next(2 * h),
         }
     }
-
-    /// How many parameters there are.
-    pub fn parameters(self) -> usize {
-        self.parts().down_norm.end
-    }
 }
 
 /// One encoder layer over one batch: (n, H) and the flat parameters to (n, H).

@@ -5,6 +5,7 @@ mod attention;
 mod batch;
 mod checkpoint;
 mod config;
+mod distill;
 mod dropout;
 mod finetune;
 mod layer;
@@ -15,10 +16,12 @@ mod norm;
 mod output;
 mod params;
 mod pool;
+mod prune;
 mod rows;
 mod trainer;
 mod values;
 
+pub use distill::Distill;
 pub use finetune::Finetune;
 
-segue_plugin::export!("finetune" => Finetune);
+segue_plugin::export!("finetune" => Finetune, "distill" => Distill);

@@ -1,0 +1,240 @@
+//! A smaller model out of a larger one: whole layers, dimensions, head dimensions and inner
+//! units are taken out, those with the least absolute weight first.
+
+use std::ops::Range;
+
+use segue_plugin::{Error, Result};
+
+use crate::config::ModelShape;
+use crate::layer::{Dense, LayerShape};
+use crate::params::{LAYERS, NORM, POSITIONS, TYPES, WORDS};
+
+/// Which parts of a model are kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kept {
+    /// Dimensions of the hidden states.
+    pub hidden: Vec<usize>,
+    /// Layers.
+    pub layers: Vec<usize>,
+}
+
+/// The sizes to reach; the number of heads stays.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// The layers to keep, ascending.
+    pub layers: Vec<usize>,
+    /// A multiple of the number of heads.
+    pub hidden: usize,
+    /// The inner size of a feed-forward block.
+    pub inner: usize,
+}
+
+/// A matrix (outputs, inputs) in a flat vector.
+#[derive(Clone, Copy)]
+struct Matrix<'a> {
+    data: &'a [f32],
+    inputs: usize,
+}
+
+impl<'a> Matrix<'a> {
+    fn of(vector: &'a [f32], part: &Dense) -> Self {
+        let inputs = part.weight.len() / part.bias.len();
+        Matrix {
+            data: &vector[part.weight.clone()],
+            inputs,
+        }
+    }
+
+    fn row(self, row: usize) -> &'a [f32] {
+        &self.data[row * self.inputs..(row + 1) * self.inputs]
+    }
+
+    /// The L1 norm of a row.
+    fn row_weight(self, row: usize) -> f64 {
+        self.row(row).iter().map(|x| f64::from(x.abs())).sum()
+    }
+
+    /// Adds the L1 norm of each column.
+    fn add_columns(self, weights: &mut [f64]) {
+        for row in self.data.chunks_exact(self.inputs) {
+            for (weight, x) in weights.iter_mut().zip(row) {
+                *weight += f64::from(x.abs());
+            }
+        }
+    }
+
+    /// The sub-matrix of `rows` and `columns`.
+    fn cut(self, rows: &[usize], columns: &[usize], out: &mut Vec<f32>) {
+        for row in rows {
+            let row = self.row(*row);
+            out.extend(columns.iter().map(|column| row[*column]));
+        }
+    }
+}
+
+/// The `count` indices of `range` with the largest weights, ascending.
+fn largest(range: Range<usize>, count: usize, weight: impl Fn(usize) -> f64) -> Vec<usize> {
+    let mut all: Vec<usize> = range.collect();
+    // Stable: of equal weights the first stays.
+    all.sort_by(|a, b| weight(*b).total_cmp(&weight(*a)));
+    all.truncate(count);
+    all.sort_unstable();
+    all
+}
+
+fn pick(from: &[f32], indices: &[usize], out: &mut Vec<f32>) {
+    out.extend(indices.iter().map(|i| from[*i]));
+}
+
+/// Makes the model of `target` out of `vectors`, a model of `shape`; its word embeddings count
+/// for what of the hidden dimensions is kept, as do all matrices that read or write them.
+///
+/// # Errors
+/// `bad-shape` when the target is no part of the model
+pub fn shrink(
+    shape: &ModelShape,
+    vectors: &[Vec<f32>],
+    target: &Target,
+) -> Result<(ModelShape, Vec<Vec<f32>>, Kept)> {
+    check(shape, target)?;
+    let hidden = kept_hidden(shape, vectors, target);
+    let small = ModelShape {
+        layer: LayerShape {
+            hidden: target.hidden,
+            inner: target.inner,
+            ..shape.layer
+        },
+        layers: target.layers.len(),
+        ..shape.clone()
+    };
+    let h = shape.layer.hidden;
+    let rows = |vector: &[f32]| {
+        let mut out = Vec::new();
+        vector.chunks_exact(h).for_each(|row| pick(row, &hidden, &mut out));
+        out
+    };
+    let mut cut = vec![
+        rows(&vectors[WORDS]),
+        rows(&vectors[POSITIONS]),
+        rows(&vectors[TYPES]),
+        rows(&vectors[NORM]),
+    ];
+    for layer in &target.layers {
+        cut.push(shrink_layer(shape.layer, small.layer, &vectors[LAYERS + layer], &hidden));
+    }
+    let pooler = &vectors[LAYERS + shape.layers];
+    let mut out = Vec::new();
+    let matrix = Matrix {
+        data: &pooler[..h * h],
+        inputs: h,
+    };
+    matrix.cut(&hidden, &hidden, &mut out);
+    pick(&pooler[h * h..], &hidden, &mut out);
+    cut.push(out);
+    let classifier = &vectors[LAYERS + shape.layers + 1];
+    let (weight, bias) = classifier.split_at(shape.labels * h);
+    let mut out = rows(weight);
+    out.extend_from_slice(bias);
+    cut.push(out);
+    let layers = target.layers.clone();
+    Ok((small, cut, Kept { hidden, layers }))
+}
+
+fn check(shape: &ModelShape, target: &Target) -> Result<()> {
+    let bad = |option: &str, message: String| Err(Error::new("bad-shape", message).option(option));
+    let (large, heads) = (shape.layer, shape.layer.heads);
+    if target.hidden == 0 || target.hidden > large.hidden || target.hidden % heads != 0 {
+        let (to, from) = (target.hidden, large.hidden);
+        return bad("hidden", format!("`hidden` is {to}; it must be a multiple of the {heads} heads, up to {from}"));
+    }
+    if target.inner == 0 || target.inner > large.inner {
+        let (to, from) = (target.inner, large.inner);
+        return bad("inner", format!("`inner` is {to}; it must be from 1 to {from}"));
+    }
+    let ascending = target.layers.windows(2).all(|pair| pair[0] < pair[1]);
+    let last = target.layers.last();
+    if !ascending || last.is_none_or(|last| *last >= shape.layers) {
+        let count = shape.layers;
+        return bad("layers", format!("`layers` must be some of 0 to {}, ascending", count - 1));
+    }
+    Ok(())
+}
+
+fn kept_hidden(shape: &ModelShape, vectors: &[Vec<f32>], target: &Target) -> Vec<usize> {
+    let h = shape.layer.hidden;
+    let mut weights = vec![0.0; h];
+    let words = Matrix {
+        data: &vectors[WORDS],
+        inputs: h,
+    };
+    words.add_columns(&mut weights);
+    // The table has many more rows than a layer: its mean row counts like one.
+    weights.iter_mut().for_each(|weight| *weight /= shape.words as f64);
+    for layer in &target.layers {
+        let vector = &vectors[LAYERS + layer];
+        let parts = shape.layer.parts();
+        for reads in [&parts.qkv, &parts.up] {
+            Matrix::of(vector, reads).add_columns(&mut weights);
+        }
+        for written in [&parts.output, &parts.down] {
+            let matrix = Matrix::of(vector, written);
+            for (row, weight) in weights.iter_mut().enumerate() {
+                *weight += matrix.row_weight(row);
+            }
+        }
+    }
+    largest(0..h, target.hidden, |i| weights[i])
+}
+
+/// One layer's parameters, in the order of [`LayerShape::parts`].
+fn shrink_layer(large: LayerShape, small: LayerShape, vector: &[f32], hidden: &[usize]) -> Vec<f32> {
+    let parts = large.parts();
+    let (qkv, output) = (Matrix::of(vector, &parts.qkv), Matrix::of(vector, &parts.output));
+    let h = large.hidden;
+    let (size, keep) = (h / large.heads, small.hidden / small.heads);
+    let mut output_columns = vec![0.0; h];
+    output.add_columns(&mut output_columns);
+    let (mut pairs, mut values) = (Vec::new(), Vec::new());
+    for head in 0..large.heads {
+        let range = head * size..(head + 1) * size;
+        // A query's and a key's dimension only count together.
+        let pair = |i: usize| qkv.row_weight(i) * qkv.row_weight(h + i);
+        pairs.extend(largest(range.clone(), keep, pair));
+        let value = |i: usize| qkv.row_weight(2 * h + i) * output_columns[i];
+        values.extend(largest(range, keep, value));
+    }
+    let (up, down) = (Matrix::of(vector, &parts.up), Matrix::of(vector, &parts.down));
+    let mut down_columns = vec![0.0; large.inner];
+    down.add_columns(&mut down_columns);
+    let inner = largest(0..large.inner, small.inner, |i| up.row_weight(i) * down_columns[i]);
+
+    let shifted = |indices: &[usize], by: usize| -> Vec<usize> {
+        indices.iter().map(|i| i + by).collect()
+    };
+    let (keys, value_rows) = (shifted(&pairs, h), shifted(&values, 2 * h));
+    let mut out = Vec::with_capacity(small.parts().down_norm.end);
+    // Scores are divided by the root of the head's size, which is another now.
+    let scale = (keep as f32 / size as f32).sqrt();
+    qkv.cut(&pairs, hidden, &mut out);
+    out.iter_mut().for_each(|x| *x *= scale);
+    qkv.cut(&keys, hidden, &mut out);
+    qkv.cut(&value_rows, hidden, &mut out);
+    let bias = &vector[parts.qkv.bias];
+    out.extend(pairs.iter().map(|i| bias[*i] * scale));
+    pick(bias, &keys, &mut out);
+    pick(bias, &value_rows, &mut out);
+    output.cut(hidden, &values, &mut out);
+    pick(&vector[parts.output.bias], hidden, &mut out);
+    let norm = |range: Range<usize>, out: &mut Vec<f32>| {
+        let (weight, bias) = vector[range].split_at(h);
+        pick(weight, hidden, out);
+        pick(bias, hidden, out);
+    };
+    norm(parts.output_norm, &mut out);
+    up.cut(&inner, hidden, &mut out);
+    pick(&vector[parts.up.bias], &inner, &mut out);
+    down.cut(hidden, &inner, &mut out);
+    pick(&vector[parts.down.bias], hidden, &mut out);
+    norm(parts.down_norm, &mut out);
+    out
+}
