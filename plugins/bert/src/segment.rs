@@ -160,7 +160,11 @@ impl Segment {
     pub fn state(&self, index: usize) -> Result<&[f32], ModelError> {
         let state = self.states.get(index);
         let state = state.ok_or_else(|| ModelError::new("bad-states", "no such state was kept"))?;
-        wired(state.try_as_plain_ram().and_then(|plain| plain.as_slice::<f32>()))
+        wired(
+            state
+                .try_as_plain_ram()
+                .and_then(|plain| plain.as_slice::<f32>()),
+        )
     }
 
     /// f32 that one review of `tokens` tokens adds to the output.

@@ -61,13 +61,22 @@ impl Bert {
             Error::new("bad-option", message).option("states")
         };
         let mut all = Vec::new();
-        for text in self.states.split(',').map(str::trim).filter(|text| !text.is_empty()) {
+        for text in self
+            .states
+            .split(',')
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+        {
             let state = text.parse().ok().filter(|state| *state <= count);
             all.push(state.ok_or_else(|| bad(text))?);
         }
         all.sort_unstable();
         all.dedup();
-        let first = if layers.has_embeddings() { 0 } else { layers.start + 1 };
+        let first = if layers.has_embeddings() {
+            0
+        } else {
+            layers.start + 1
+        };
         all.retain(|state| (first..=layers.end).contains(state));
         Ok(all)
     }

@@ -67,8 +67,8 @@ fn gelu_tanh<S: Simd>(x: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Isa, Kernel};
     use super::*;
+    use crate::{Isa, Kernel};
 
     struct Activate<'a>(Activation, &'a mut Vec<f32>);
 

@@ -78,8 +78,8 @@ fn fold(mut values: [f32; 16], join: impl Fn(f32, f32) -> f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Isa, Kernel};
     use super::*;
+    use crate::{Isa, Kernel};
 
     struct Exp<'a>(&'a mut Vec<f32>);
 

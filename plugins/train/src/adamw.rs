@@ -67,7 +67,11 @@ impl AdamW {
         let correct1 = 1.0 - self.beta1.powi(power);
         let correct2 = 1.0 - self.beta2.powi(power);
         for part in parts {
-            let decay = if part.decays() { 1.0 - rate * self.weight_decay } else { 1.0 };
+            let decay = if part.decays() {
+                1.0 - rate * self.weight_decay
+            } else {
+                1.0
+            };
             let range = part.range.clone();
             let chunks = (params[range.clone()].par_chunks_mut(CHUNK))
                 .zip(gradient[range.clone()].par_chunks(CHUNK))
@@ -88,7 +92,12 @@ impl AdamW {
 
 /// The root of the sum of all squares.
 pub fn norm(gradients: &[Vec<f32>]) -> f64 {
-    let squares = |chunk: &[f32]| chunk.iter().map(|g| f64::from(*g) * f64::from(*g)).sum::<f64>();
+    let squares = |chunk: &[f32]| {
+        chunk
+            .iter()
+            .map(|g| f64::from(*g) * f64::from(*g))
+            .sum::<f64>()
+    };
     let sums = gradients.iter().map(|gradient| {
         let parts: Vec<f64> = gradient.par_chunks(CHUNK).map(squares).collect();
         parts.iter().sum::<f64>()
@@ -112,7 +121,13 @@ mod tests {
         let gradient = [0.5, -3.0, 0.5, -3.0];
         let mut moments = Moments::zeros(4);
         let adam = AdamW::default();
-        adam.step((&mut params, &parts), (&gradient, 1.0), &mut moments, 0.1, 1);
+        adam.step(
+            (&mut params, &parts),
+            (&gradient, 1.0),
+            &mut moments,
+            0.1,
+            1,
+        );
         // The averages over their corrections are the gradient and its square.
         for (got, want) in params.iter().zip([0.899, -0.899, 0.9, -0.9]) {
             assert!((got - want).abs() < 1e-5, "{params:?}");

@@ -101,7 +101,9 @@ impl Attention<'_> {
         softmax(p, n);
         match self.mask.is_none() {
             true => self.mask,
-            false => self.mask.derived((review.number * self.heads + head) as u64),
+            false => self
+                .mask
+                .derived((review.number * self.heads + head) as u64),
         }
     }
 
@@ -125,7 +127,12 @@ impl Attention<'_> {
     fn view<'a>(self, review: &Review<'a>, part: usize, head: usize) -> View<'a> {
         let columns = self.columns(head);
         let from = part * self.hidden + columns.start;
-        View::strided(&review.qkv[from..], review.tokens, columns.len(), 3 * self.hidden)
+        View::strided(
+            &review.qkv[from..],
+            review.tokens,
+            columns.len(),
+            3 * self.hidden,
+        )
     }
 
     fn review<'a>(self, number: usize, qkv: &'a [f32]) -> Review<'a> {
@@ -138,7 +145,7 @@ impl Attention<'_> {
     }
 
     /// Cuts `all` into the reviews' rows.
-    fn split<'a>(self, mut all: &'a mut [f32], width: usize) -> Vec<&'a mut [f32]> {
+    fn split(self, mut all: &mut [f32], width: usize) -> Vec<&mut [f32]> {
         (self.starts.windows(2))
             .map(|ends| {
                 let (first, rest) =

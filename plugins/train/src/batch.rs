@@ -55,7 +55,12 @@ impl Examples {
             .map(|name| name.map(|name| class(name, labels)).transpose())
             .collect::<Result<_>>()?;
         let missing = |name: &str| Error::new("missing-column", format!("no column `{name}`"));
-        let column = |name: &str| batch.columns().column_by_name(name).ok_or_else(|| missing(name));
+        let column = |name: &str| {
+            batch
+                .columns()
+                .column_by_name(name)
+                .ok_or_else(|| missing(name))
+        };
         let epoch = column("epoch")?.as_primitive_opt::<UInt32Type>();
         let progress = column("progress")?.as_primitive_opt::<Float32Type>();
         let (Some(epoch), Some(progress)) = (epoch, progress) else {
@@ -91,11 +96,14 @@ fn check_tokens(row: &[u32], shape: &ModelShape) -> Result<()> {
 }
 
 fn class(name: &str, labels: &[String]) -> Result<usize> {
-    labels.iter().position(|label| label == name).ok_or_else(|| {
-        let known = labels.join("`, `");
-        let message = format!("a review's label is `{name}`, not one of `{known}`");
-        Error::new("bad-label", message).option("labels")
-    })
+    labels
+        .iter()
+        .position(|label| label == name)
+        .ok_or_else(|| {
+            let known = labels.join("`, `");
+            let message = format!("a review's label is `{name}`, not one of `{known}`");
+            Error::new("bad-label", message).option("labels")
+        })
 }
 
 fn used_for(batch: &Batch) -> Result<Use> {

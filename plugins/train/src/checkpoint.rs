@@ -7,8 +7,8 @@ use std::path::Path;
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use segue_plugin::{Error, Result};
-use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// Where the small part of the state lies in the file's header.
 const STATE: &str = "state";
@@ -19,11 +19,16 @@ const STATE: &str = "state";
 /// `write-failed`
 pub fn save(path: &Path, state: &impl Serialize, vectors: &[(String, &[f32])]) -> Result<()> {
     let told = |e: &dyn std::fmt::Display| {
-        Error::new("write-failed", format!("cannot write `{}`: {e}", path.display()))
+        Error::new(
+            "write-failed",
+            format!("cannot write `{}`: {e}", path.display()),
+        )
     };
     let state = serde_json::to_string(state).map_err(|e| told(&e))?;
-    let views: Vec<(String, Numbers<'_>)> =
-        vectors.iter().map(|(name, values)| (name.clone(), Numbers(values, [values.len()]))).collect();
+    let views: Vec<(String, Numbers<'_>)> = vectors
+        .iter()
+        .map(|(name, values)| (name.clone(), Numbers(values, [values.len()])))
+        .collect();
     let metadata = HashMap::from([(STATE.to_owned(), state)]);
     let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| told(&e))?;
     write_whole(path, &bytes)
@@ -35,7 +40,10 @@ pub fn save(path: &Path, state: &impl Serialize, vectors: &[(String, &[f32])]) -
 /// `write-failed`
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let told = |e: std::io::Error| {
-        Error::new("write-failed", format!("cannot write `{}`: {e}", path.display()))
+        Error::new(
+            "write-failed",
+            format!("cannot write `{}`: {e}", path.display()),
+        )
     };
     let new = path.with_extension("new");
     let mut file = File::create(&new).map_err(told)?;
@@ -50,7 +58,10 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 /// `no-checkpoint`
 pub fn load<S: DeserializeOwned>(path: &Path) -> Result<(S, HashMap<String, Vec<f32>>)> {
     let told = |e: &dyn std::fmt::Display| {
-        Error::new("no-checkpoint", format!("cannot go on from `{}`: {e}", path.display()))
+        Error::new(
+            "no-checkpoint",
+            format!("cannot go on from `{}`: {e}", path.display()),
+        )
     };
     let bytes = fs::read(path).map_err(|e| told(&e))?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| told(&e))?;
@@ -61,7 +72,11 @@ pub fn load<S: DeserializeOwned>(path: &Path) -> Result<(S, HashMap<String, Vec<
         let (chunks, _) = view.data().as_chunks::<4>();
         chunks.iter().map(|b| f32::from_le_bytes(*b)).collect()
     };
-    let vectors = file.tensors().iter().map(|(name, view)| (name.clone(), numbers(view))).collect();
+    let vectors = file
+        .tensors()
+        .iter()
+        .map(|(name, view)| (name.clone(), numbers(view)))
+        .collect();
     Ok((state, vectors))
 }
 
@@ -77,7 +92,11 @@ impl safetensors::View for Numbers<'_> {
     }
 
     fn data(&self) -> std::borrow::Cow<'_, [u8]> {
-        self.0.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into()
+        self.0
+            .iter()
+            .flat_map(|v| v.to_le_bytes())
+            .collect::<Vec<u8>>()
+            .into()
     }
 
     fn data_len(&self) -> usize {

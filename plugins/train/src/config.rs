@@ -40,7 +40,10 @@ impl Config {
     pub fn read(folder: &Path, labels: usize) -> Result<Self> {
         let path = folder.join("config.json");
         let text = std::fs::read_to_string(&path).map_err(|e| {
-            Error::new("model-missing", format!("cannot read `{}`: {e}", path.display()))
+            Error::new(
+                "model-missing",
+                format!("cannot read `{}`: {e}", path.display()),
+            )
         })?;
         let bad = |why: String| Error::new("model-config", format!("`{}`: {why}", path.display()));
         let json: Value = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
@@ -51,11 +54,15 @@ impl Config {
         };
         let act = json["hidden_act"].as_str().unwrap_or("gelu");
         if act != "gelu" {
-            return Err(bad(format!("`hidden_act` is `{act}`, and only `gelu` can be trained")));
+            return Err(bad(format!(
+                "`hidden_act` is `{act}`, and only `gelu` can be trained"
+            )));
         }
         let kind = json["model_type"].as_str().unwrap_or("bert");
         if kind != "bert" {
-            return Err(bad(format!("`model_type` is `{kind}`, and only `bert` can be trained")));
+            return Err(bad(format!(
+                "`model_type` is `{kind}`, and only `bert` can be trained"
+            )));
         }
         let shape = ModelShape {
             layer: LayerShape {
@@ -72,7 +79,9 @@ impl Config {
         };
         let LayerShape { hidden, heads, .. } = shape.layer;
         if heads == 0 || hidden == 0 || hidden % heads != 0 {
-            return Err(bad(format!("a hidden size of {hidden} cannot have {heads} heads")));
+            return Err(bad(format!(
+                "a hidden size of {hidden} cannot have {heads} heads"
+            )));
         }
         Ok(Config { json, shape })
     }

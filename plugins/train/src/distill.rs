@@ -111,7 +111,9 @@ impl Distill {
     /// After how many of the teacher's layers its states are learnt.
     fn states(&self) -> Result<Vec<usize>> {
         let layers = self.target()?.layers;
-        Ok(std::iter::once(0).chain(layers.iter().map(|layer| layer + 1)).collect())
+        Ok(std::iter::once(0)
+            .chain(layers.iter().map(|layer| layer + 1))
+            .collect())
     }
 
     fn check(&self) -> Result<()> {
@@ -148,7 +150,8 @@ impl Stage for Distill {
         let hidden = ragged_f32(self.teacher()?.shape.layer.hidden);
         let columns = reads(Columns::new()).reads("logits", fixed_f32(self.labels.len()));
         let states = self.states()?;
-        let add = |columns: Columns, state: &usize| columns.reads(&format!("state-{state}"), hidden);
+        let add =
+            |columns: Columns, state: &usize| columns.reads(&format!("state-{state}"), hidden);
         Ok(writes(states.iter().fold(columns, add)))
     }
 
@@ -172,12 +175,18 @@ impl Stage for Distill {
     }
 
     fn process_each(&mut self, batch: Batch, host: &mut Host<'_>) -> Result<()> {
-        let Some(Running { config, kept, trainer }) = &mut self.running else {
+        let Some(Running {
+            config,
+            kept,
+            trainer,
+        }) = &mut self.running
+        else {
             return Err(Error::new("not-started", "no weights were loaded"));
         };
         let examples = Examples::read(&batch, trainer.shape(), &self.labels)?;
-        let states: Vec<usize> =
-            std::iter::once(0).chain(kept.layers.iter().map(|layer| layer + 1)).collect();
+        let states: Vec<usize> = std::iter::once(0)
+            .chain(kept.layers.iter().map(|layer| layer + 1))
+            .collect();
         let labels = self.labels.len();
         let weights = [self.state_weight, self.verdict_weight, self.label_weight];
         let temperature = self.temperature;
@@ -190,14 +199,23 @@ impl Stage for Distill {
     }
 
     fn finish(&mut self, host: &mut Host<'_>) -> Result<Next> {
-        let Some(Running { config, trainer, .. }) = &mut self.running else {
+        let Some(Running {
+            config, trainer, ..
+        }) = &mut self.running
+        else {
             return Err(Error::new("not-started", "no weights were loaded"));
         };
         let shape = trainer.shape().clone();
         let vectors = trainer.finish(host)?;
         let config = config.text(&shape, &self.labels);
         let model = (&shape, vectors);
-        write_model(&self.output, &self.teacher, model, &config, self.half_precision)?;
+        write_model(
+            &self.output,
+            &self.teacher,
+            model,
+            &config,
+            self.half_precision,
+        )?;
         Ok(Next::Done)
     }
 }

@@ -52,7 +52,11 @@ impl Mask {
         hash = (hash ^ (hash >> 15)).wrapping_add(self.keys[1]);
         hash = hash.wrapping_mul(0x846c_a68b);
         hash ^= hash >> 16;
-        if hash >= self.threshold { self.scale } else { 0.0 }
+        if hash >= self.threshold {
+            self.scale
+        } else {
+            0.0
+        }
     }
 }
 

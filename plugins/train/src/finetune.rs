@@ -62,8 +62,13 @@ impl Stage for Finetune {
         let config = Config::read(&self.model, self.labels.len()).map_err(blame)?;
         let shape = config.shape.clone();
         let weights = || params::read(&self.model, &shape, self.schedule.seed).map_err(blame);
-        let trainer =
-            Trainer::start(self.schedule.clone(), shape.clone(), weights, &self.output, context.from)?;
+        let trainer = Trainer::start(
+            self.schedule.clone(),
+            shape.clone(),
+            weights,
+            &self.output,
+            context.from,
+        )?;
         self.running = Some((config, trainer));
         Ok(())
     }
@@ -89,7 +94,13 @@ impl Stage for Finetune {
         let shape = trainer.shape().clone();
         let vectors = trainer.finish(host)?;
         let config = config.text(&shape, &self.labels);
-        write_model(&self.output, &self.model, (&shape, vectors), &config, self.half_precision)?;
+        write_model(
+            &self.output,
+            &self.model,
+            (&shape, vectors),
+            &config,
+            self.half_precision,
+        )?;
         Ok(Next::Done)
     }
 }

@@ -150,7 +150,14 @@ impl EncoderLayer {
         fill(&mut out, &w[part.bias.clone()]);
         let x = View::new(x, rows, inputs);
         let weight = View::new(&w[part.weight.clone()], outputs, inputs);
-        matmul(&mut out, outputs, Onto::Sum, 1.0, (x, weight.t()), self.threads);
+        matmul(
+            &mut out,
+            outputs,
+            Onto::Sum,
+            1.0,
+            (x, weight.t()),
+            self.threads,
+        );
         out
     }
 
@@ -217,20 +224,47 @@ impl EncoderLayer {
         };
         let mut dnormed = copy(dy);
         let range = parts.down_norm.clone();
-        norm_backward(&mut dnormed, &saved.end, &saved.end_stats, &w[range.start..range.start + h], &mut dw[range]);
+        norm_backward(
+            &mut dnormed,
+            &saved.end,
+            &saved.end_stats,
+            &w[range.start..range.start + h],
+            &mut dw[range],
+        );
         let mut masked = copy(&dnormed);
         mask_and_add(&mut masked, self.half(2), None);
         let mut dinner = self.pool.take(saved.inner.len());
-        self.dense_backward((&saved.activated, &masked), (w, &mut dw), &parts.down, (&mut dinner, Onto::Nothing));
+        self.dense_backward(
+            (&saved.activated, &masked),
+            (w, &mut dw),
+            &parts.down,
+            (&mut dinner, Onto::Nothing),
+        );
         gelu_backward(&saved.inner, &mut dinner);
-        self.dense_backward((&saved.normed, &dinner), (w, &mut dw), &parts.up, (&mut dnormed, Onto::Sum));
+        self.dense_backward(
+            (&saved.normed, &dinner),
+            (w, &mut dw),
+            &parts.up,
+            (&mut dnormed, Onto::Sum),
+        );
         self.pool.give(dinner);
         let range = parts.output_norm.clone();
-        norm_backward(&mut dnormed, &saved.middle, &saved.middle_stats, &w[range.start..range.start + h], &mut dw[range]);
+        norm_backward(
+            &mut dnormed,
+            &saved.middle,
+            &saved.middle_stats,
+            &w[range.start..range.start + h],
+            &mut dw[range],
+        );
         masked.copy_from_slice(&dnormed);
         mask_and_add(&mut masked, self.half(1), None);
         let mut dcontext = self.pool.take(n);
-        self.dense_backward((&saved.context, &masked), (w, &mut dw), &parts.output, (&mut dcontext, Onto::Nothing));
+        self.dense_backward(
+            (&saved.context, &masked),
+            (w, &mut dw),
+            &parts.output,
+            (&mut dcontext, Onto::Nothing),
+        );
         let mut dqkv = self.pool.take(3 * n);
         self.attention().backward(&saved.qkv, &dcontext, &mut dqkv);
         let mut dx = dnormed.clone();
@@ -259,7 +293,9 @@ impl EncoderLayer {
 
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<Saved>> {
         // A thread that panicked left a whole value.
-        self.saved.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.saved
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -296,7 +332,9 @@ impl CustomOp2 for EncoderLayer {
         };
         let dout = dout.contiguous()?;
         let gradients = tensor_slice(x, |x| {
-            tensor_slice(w, |w| tensor_slice(&dout, |dy| self.backward(x, w, &saved, dy)))
+            tensor_slice(w, |w| {
+                tensor_slice(&dout, |dy| self.backward(x, w, &saved, dy))
+            })
         })???;
         self.recycle(saved);
         let (dx, dw) = gradients;

@@ -88,7 +88,13 @@ impl Model {
     pub fn run(&self, tokens: &Tokens, mask: Option<Mask>) -> Result<Output> {
         let training = mask.is_some();
         let mask = mask.unwrap_or(Mask::NONE);
-        let at = |site: u64| if mask.is_none() { mask } else { mask.derived(site) };
+        let at = |site: u64| {
+            if mask.is_none() {
+                mask
+            } else {
+                mask.derived(site)
+            }
+        };
         let mut hidden = self.embeddings(tokens, training, at(0))?;
         let mut states = vec![hidden.clone()];
         for layer in 0..self.shape.layers {
@@ -136,7 +142,9 @@ impl Model {
 
     fn embeddings(&self, tokens: &Tokens, training: bool, mask: Mask) -> Result<Tensor> {
         let index = |of: &[u32]| Tensor::from_slice(of, of.len(), &Device::Cpu);
-        let words = self.table(WORDS, training)?.index_select(&index(&tokens.ids)?, 0)?;
+        let words = self
+            .table(WORDS, training)?
+            .index_select(&index(&tokens.ids)?, 0)?;
         let positions = self.table(POSITIONS, training)?;
         let positions = positions.index_select(&index(&tokens.positions)?, 0)?;
         let types = self.table(TYPES, training)?.narrow(0, 0, 1)?;
@@ -172,7 +180,9 @@ impl Model {
         training: bool,
     ) -> Result<Tensor> {
         let params = self.param(index, training);
-        let weight = params.narrow(0, 0, outputs * inputs)?.reshape((outputs, inputs))?;
+        let weight = params
+            .narrow(0, 0, outputs * inputs)?
+            .reshape((outputs, inputs))?;
         let bias = params.narrow(0, outputs * inputs, outputs)?;
         x.matmul(&weight.t()?)?.broadcast_add(&bias)
     }
@@ -186,7 +196,9 @@ impl Model {
 pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
     let counting = targets.sum_all()?.to_scalar::<f32>()?.max(1.0);
     let log = candle_nn::ops::log_softmax(logits, D::Minus1)?;
-    (log * targets)?.sum_all()?.affine(-1.0 / f64::from(counting), 0.0)
+    (log * targets)?
+        .sum_all()?
+        .affine(-1.0 / f64::from(counting), 0.0)
 }
 
 #[cfg(test)]
@@ -217,13 +229,17 @@ mod tests {
     fn vectors(shape: &ModelShape) -> Vec<Vec<f32>> {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(3);
         let mut draw = |count| (0..count).map(|_| random.random::<f32>() - 0.5).collect();
-        let lengths = parts(shape).into_iter().map(|parts| crate::params::length(&parts));
+        let lengths = parts(shape)
+            .into_iter()
+            .map(|parts| crate::params::length(&parts));
         lengths.map(&mut draw).collect()
     }
 
     fn loss(model: &Model, mask: Mask) -> Tensor {
         let rows = [&[1u32, 5, 2][..], &[8, 0, 3, 3, 4], &[7]];
-        let output = model.run(&Tokens::new(rows.into_iter()), Some(mask)).unwrap();
+        let output = model
+            .run(&Tokens::new(rows.into_iter()), Some(mask))
+            .unwrap();
         let targets = [[1.0f32, 0.0], [0.25, 0.75], [0.0, 0.0]];
         let targets = Tensor::new(&targets, &Device::Cpu).unwrap();
         let ends = cross_entropy(&output.logits, &targets).unwrap();
@@ -258,7 +274,10 @@ mod tests {
                 at(kept);
                 let got = gradients[v][i];
                 let off = (got - want).abs();
-                assert!(off < 4e-4 + 0.01 * want.abs(), "vector {v}, {i}: {got}, not {want}");
+                assert!(
+                    off < 4e-4 + 0.01 * want.abs(),
+                    "vector {v}, {i}: {got}, not {want}"
+                );
             }
         }
     }
@@ -278,9 +297,18 @@ mod tests {
         let shape = shape();
         let model = Model::new(shape.clone(), &vectors(&shape), 1).unwrap();
         let rows = [&[1u32, 5, 2][..], &[8, 0, 3, 3, 4]];
-        let both = model.run(&Tokens::new(rows.into_iter()), None).unwrap().logits;
-        let one = model.run(&Tokens::new(rows[1..].iter().copied()), None).unwrap().logits;
-        let (both, one) = (both.to_vec2::<f32>().unwrap(), one.to_vec2::<f32>().unwrap());
+        let both = model
+            .run(&Tokens::new(rows.into_iter()), None)
+            .unwrap()
+            .logits;
+        let one = model
+            .run(&Tokens::new(rows[1..].iter().copied()), None)
+            .unwrap()
+            .logits;
+        let (both, one) = (
+            both.to_vec2::<f32>().unwrap(),
+            one.to_vec2::<f32>().unwrap(),
+        );
         for (a, b) in both[1].iter().zip(&one[0]) {
             assert!((a - b).abs() < 1e-6, "{a} {b}");
         }

@@ -21,7 +21,9 @@ pub struct MaskedNorm {
 impl MaskedNorm {
     fn slot(&self) -> std::sync::MutexGuard<'_, Vec<Stats>> {
         // A thread that panicked left a whole value.
-        self.stats.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.stats
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 

@@ -23,7 +23,12 @@ pub fn write_model(
     write_whole(&folder.join("model.safetensors"), &weights)?;
     write_whole(&folder.join("config.json"), config.as_bytes())?;
     let mut copied = 0;
-    for name in ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"] {
+    for name in [
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "vocab.txt",
+    ] {
         // Each of them may be missing, not all.
         if let Ok(bytes) = std::fs::read(base.join(name)) {
             write_whole(&folder.join(name), &bytes)?;

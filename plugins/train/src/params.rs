@@ -31,6 +31,9 @@ impl Part {
     }
 }
 
+/// A tensor's name and shape.
+type Named = (String, Vec<usize>);
+
 /// Which vector is which.
 pub const WORDS: usize = 0;
 /// The position table.
@@ -46,9 +49,8 @@ pub const LAYERS: usize = 4;
 /// the encoder layers, pooler, classifier.
 pub fn parts(shape: &ModelShape) -> Vec<Vec<Part>> {
     let h = shape.layer.hidden;
-    let table = |name: &str, rows: usize| {
-        line(vec![(format!("embeddings.{name}.weight"), vec![rows, h])])
-    };
+    let table =
+        |name: &str, rows: usize| line(vec![(format!("embeddings.{name}.weight"), vec![rows, h])]);
     let norm = |name: &str| {
         let tensor = |what: &str| (format!("{name}.LayerNorm.{what}"), vec![h]);
         vec![tensor("weight"), tensor("bias")]
@@ -70,13 +72,16 @@ pub fn parts(shape: &ModelShape) -> Vec<Vec<Part>> {
 fn layer_tensors(
     shape: &ModelShape,
     layer: usize,
-    norm: &dyn Fn(&str) -> Vec<(String, Vec<usize>)>,
-) -> Vec<(String, Vec<usize>)> {
+    norm: &dyn Fn(&str) -> Vec<Named>,
+) -> Vec<Named> {
     let (h, f) = (shape.layer.hidden, shape.layer.inner);
     let of = |rest: &str| format!("encoder.layer.{layer}.{rest}");
     let heads = ["query", "key", "value"].map(|part| of(&format!("attention.self.{part}")));
     // The three weights first, then the three biases: together one dense layer of 3 H outputs.
-    let mut tensors: Vec<_> = heads.iter().map(|name| (format!("{name}.weight"), vec![h, h])).collect();
+    let mut tensors: Vec<_> = heads
+        .iter()
+        .map(|name| (format!("{name}.weight"), vec![h, h]))
+        .collect();
     tensors.extend(heads.iter().map(|name| (format!("{name}.bias"), vec![h])));
     tensors.extend(dense(&of("attention.output.dense"), h, h));
     tensors.extend(norm(&of("attention.output")));
@@ -86,14 +91,14 @@ fn layer_tensors(
     tensors
 }
 
-fn dense(name: &str, outputs: usize, inputs: usize) -> Vec<(String, Vec<usize>)> {
+fn dense(name: &str, outputs: usize, inputs: usize) -> Vec<Named> {
     vec![
         (format!("{name}.weight"), vec![outputs, inputs]),
         (format!("{name}.bias"), vec![outputs]),
     ]
 }
 
-fn line(tensors: Vec<(String, Vec<usize>)>) -> Vec<Part> {
+fn line(tensors: Vec<Named>) -> Vec<Part> {
     let mut at = 0;
     (tensors.into_iter())
         .map(|(name, shape)| {
@@ -121,7 +126,10 @@ pub fn length(parts: &[Part]) -> usize {
 pub fn read(folder: &Path, shape: &ModelShape, seed: u64) -> Result<Vec<Vec<f32>>> {
     let path = folder.join("model.safetensors");
     let bytes = std::fs::read(&path).map_err(|e| {
-        Error::new("model-missing", format!("cannot read `{}`: {e}", path.display()))
+        Error::new(
+            "model-missing",
+            format!("cannot read `{}`: {e}", path.display()),
+        )
     })?;
     let bad = |why: String| Error::new("model-mismatch", format!("`{}` {why}", path.display()));
     let file = SafeTensors::deserialize(&bytes).map_err(|e| bad(format!("cannot be read: {e}")))?;
@@ -149,17 +157,32 @@ pub fn read(folder: &Path, shape: &ModelShape, seed: u64) -> Result<Vec<Vec<f32>
 fn numbers(tensor: &TensorView<'_>, part: &Part) -> std::result::Result<Vec<f32>, String> {
     if tensor.shape() != part.shape {
         let (found, asked) = (tensor.shape(), &part.shape);
-        return Err(format!("has `{}` of shape {found:?}, not {asked:?}", part.name));
+        return Err(format!(
+            "has `{}` of shape {found:?}, not {asked:?}",
+            part.name
+        ));
     }
     let data = tensor.data();
     match tensor.dtype() {
-        Dtype::F32 => Ok(data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
+        Dtype::F32 => Ok(data
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|b| f32::from_le_bytes(*b))
+            .collect()),
         Dtype::F16 => {
-            let all: Vec<f16> =
-                data.as_chunks::<2>().0.iter().map(|b| f16::from_le_bytes(*b)).collect();
+            let all: Vec<f16> = data
+                .as_chunks::<2>()
+                .0
+                .iter()
+                .map(|b| f16::from_le_bytes(*b))
+                .collect();
             Ok(all.to_f32_vec())
         }
-        other => Err(format!("stores `{}` as {other:?}; f32 and f16 can be read", part.name)),
+        other => Err(format!(
+            "stores `{}` as {other:?}; f32 and f16 can be read",
+            part.name
+        )),
     }
 }
 
@@ -187,7 +210,10 @@ pub fn file(shape: &ModelShape, vectors: &[Vec<f32>], half_precision: bool) -> R
         for part in parts {
             let values = &vector[part.range.clone()];
             let bytes = match half_precision {
-                true => values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect(),
+                true => values
+                    .iter()
+                    .flat_map(|v| f16::from_f32(*v).to_le_bytes())
+                    .collect(),
                 false => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
             };
             let name = match part.name.starts_with("classifier") {
@@ -197,7 +223,11 @@ pub fn file(shape: &ModelShape, vectors: &[Vec<f32>], half_precision: bool) -> R
             stored.insert(name, (part.shape.clone(), bytes));
         }
     }
-    let dtype = if half_precision { Dtype::F16 } else { Dtype::F32 };
+    let dtype = if half_precision {
+        Dtype::F16
+    } else {
+        Dtype::F32
+    };
     let failed = |e: safetensors::SafeTensorError| Error::new("write-failed", e.to_string());
     let views = (stored.iter())
         .map(|(name, (shape, bytes))| Ok((name, TensorView::new(dtype, shape.clone(), bytes)?)))

@@ -32,6 +32,8 @@ impl Pool {
 
     fn free(&self) -> std::sync::MutexGuard<'_, Vec<Vec<f32>>> {
         // A thread that panicked left whole buffers.
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }

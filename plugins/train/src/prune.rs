@@ -110,7 +110,9 @@ pub fn shrink(
     let h = shape.layer.hidden;
     let rows = |vector: &[f32]| {
         let mut out = Vec::new();
-        vector.chunks_exact(h).for_each(|row| pick(row, &hidden, &mut out));
+        vector
+            .chunks_exact(h)
+            .for_each(|row| pick(row, &hidden, &mut out));
         out
     };
     let mut cut = vec![
@@ -120,7 +122,12 @@ pub fn shrink(
         rows(&vectors[NORM]),
     ];
     for layer in &target.layers {
-        cut.push(shrink_layer(shape.layer, small.layer, &vectors[LAYERS + layer], &hidden));
+        cut.push(shrink_layer(
+            shape.layer,
+            small.layer,
+            &vectors[LAYERS + layer],
+            &hidden,
+        ));
     }
     let pooler = &vectors[LAYERS + shape.layers];
     let mut out = Vec::new();
@@ -143,19 +150,28 @@ pub fn shrink(
 fn check(shape: &ModelShape, target: &Target) -> Result<()> {
     let bad = |option: &str, message: String| Err(Error::new("bad-shape", message).option(option));
     let (large, heads) = (shape.layer, shape.layer.heads);
-    if target.hidden == 0 || target.hidden > large.hidden || target.hidden % heads != 0 {
+    if target.hidden == 0 || target.hidden > large.hidden || !target.hidden.is_multiple_of(heads) {
         let (to, from) = (target.hidden, large.hidden);
-        return bad("hidden", format!("`hidden` is {to}; it must be a multiple of the {heads} heads, up to {from}"));
+        return bad(
+            "hidden",
+            format!("`hidden` is {to}; it must be a multiple of the {heads} heads, up to {from}"),
+        );
     }
     if target.inner == 0 || target.inner > large.inner {
         let (to, from) = (target.inner, large.inner);
-        return bad("inner", format!("`inner` is {to}; it must be from 1 to {from}"));
+        return bad(
+            "inner",
+            format!("`inner` is {to}; it must be from 1 to {from}"),
+        );
     }
     let ascending = target.layers.windows(2).all(|pair| pair[0] < pair[1]);
     let last = target.layers.last();
     if !ascending || last.is_none_or(|last| *last >= shape.layers) {
         let count = shape.layers;
-        return bad("layers", format!("`layers` must be some of 0 to {}, ascending", count - 1));
+        return bad(
+            "layers",
+            format!("`layers` must be some of 0 to {}, ascending", count - 1),
+        );
     }
     Ok(())
 }
@@ -169,7 +185,9 @@ fn kept_hidden(shape: &ModelShape, vectors: &[Vec<f32>], target: &Target) -> Vec
     };
     words.add_columns(&mut weights);
     // The table has many more rows than a layer: its mean row counts like one.
-    weights.iter_mut().for_each(|weight| *weight /= shape.words as f64);
+    weights
+        .iter_mut()
+        .for_each(|weight| *weight /= shape.words as f64);
     for layer in &target.layers {
         let vector = &vectors[LAYERS + layer];
         let parts = shape.layer.parts();
@@ -187,9 +205,17 @@ fn kept_hidden(shape: &ModelShape, vectors: &[Vec<f32>], target: &Target) -> Vec
 }
 
 /// One layer's parameters, in the order of [`LayerShape::parts`].
-fn shrink_layer(large: LayerShape, small: LayerShape, vector: &[f32], hidden: &[usize]) -> Vec<f32> {
+fn shrink_layer(
+    large: LayerShape,
+    small: LayerShape,
+    vector: &[f32],
+    hidden: &[usize],
+) -> Vec<f32> {
     let parts = large.parts();
-    let (qkv, output) = (Matrix::of(vector, &parts.qkv), Matrix::of(vector, &parts.output));
+    let (qkv, output) = (
+        Matrix::of(vector, &parts.qkv),
+        Matrix::of(vector, &parts.output),
+    );
     let h = large.hidden;
     let (size, keep) = (h / large.heads, small.hidden / small.heads);
     let mut output_columns = vec![0.0; h];
@@ -203,14 +229,18 @@ fn shrink_layer(large: LayerShape, small: LayerShape, vector: &[f32], hidden: &[
         let value = |i: usize| qkv.row_weight(2 * h + i) * output_columns[i];
         values.extend(largest(range, keep, value));
     }
-    let (up, down) = (Matrix::of(vector, &parts.up), Matrix::of(vector, &parts.down));
+    let (up, down) = (
+        Matrix::of(vector, &parts.up),
+        Matrix::of(vector, &parts.down),
+    );
     let mut down_columns = vec![0.0; large.inner];
     down.add_columns(&mut down_columns);
-    let inner = largest(0..large.inner, small.inner, |i| up.row_weight(i) * down_columns[i]);
+    let inner = largest(0..large.inner, small.inner, |i| {
+        up.row_weight(i) * down_columns[i]
+    });
 
-    let shifted = |indices: &[usize], by: usize| -> Vec<usize> {
-        indices.iter().map(|i| i + by).collect()
-    };
+    let shifted =
+        |indices: &[usize], by: usize| -> Vec<usize> { indices.iter().map(|i| i + by).collect() };
     let (keys, value_rows) = (shifted(&pairs, h), shifted(&values, 2 * h));
     let mut out = Vec::with_capacity(small.parts().down_norm.end);
     // Scores are divided by the root of the head's size, which is another now.

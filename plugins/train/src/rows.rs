@@ -105,7 +105,10 @@ impl Kernel for NormBackward<'_> {
         let width = self.weight.len();
         let (dweight, dbias) = self.sums.split_at_mut(width);
         let mut normed = vec![0.0; width];
-        let rows = self.dy.chunks_exact_mut(width).zip(self.x.chunks_exact(width));
+        let rows = self
+            .dy
+            .chunks_exact_mut(width)
+            .zip(self.x.chunks_exact(width));
         for ((dy, x), [mean, scale]) in rows.zip(self.stats) {
             for i in 0..width {
                 normed[i] = (x[i] - mean) * scale;
@@ -155,7 +158,9 @@ fn add_all(sums: &mut [f32], partial: &[Vec<f32>]) {
 pub fn fill(out: &mut [f32], row: &[f32]) {
     let width = row.len();
     out.par_chunks_mut(CHUNK * width).for_each(|chunk| {
-        chunk.chunks_exact_mut(width).for_each(|out| out.copy_from_slice(row));
+        chunk
+            .chunks_exact_mut(width)
+            .for_each(|out| out.copy_from_slice(row));
     });
 }
 
@@ -330,7 +335,10 @@ impl Kernel for SoftmaxBackward<'_> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         let (mask, width) = (self.mask, self.width);
-        let rows = self.p.chunks_exact(width).zip(self.dp.chunks_exact_mut(width));
+        let rows = self
+            .p
+            .chunks_exact(width)
+            .zip(self.dp.chunks_exact_mut(width));
         for (r, (p, dp)) in rows.enumerate() {
             if !mask.is_none() {
                 for (i, x) in dp.iter_mut().enumerate() {

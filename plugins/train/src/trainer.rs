@@ -68,10 +68,16 @@ impl Schedule {
             (part(self.dropout), "dropout", "from 0 to below 1"),
             (self.weight_decay >= 0.0, "weight-decay", "0 or more"),
             (positive(self.clip), "clip", "above 0"),
-            (self.checkpoint_minutes >= 0.0, "checkpoint-minutes", "0 or more"),
+            (
+                self.checkpoint_minutes >= 0.0,
+                "checkpoint-minutes",
+                "0 or more",
+            ),
         ] {
             if !good {
-                return Err(Error::new("bad-option", format!("`{option}` must be {rule}")).option(option));
+                return Err(
+                    Error::new("bad-option", format!("`{option}` must be {rule}")).option(option),
+                );
             }
         }
         Ok(())
@@ -236,18 +242,28 @@ impl Trainer {
         examples: &Examples,
         loss: impl FnOnce(&Output) -> Result<Tensor>,
     ) -> Result<()> {
-        if self.state.best.is_some_and(|(_, since)| since >= self.schedule.patience) {
+        if self
+            .state
+            .best
+            .is_some_and(|(_, since)| since >= self.schedule.patience)
+        {
             return Ok(());
         }
         self.state.step += 1;
         let mask = Mask::new(self.schedule.dropout, self.schedule.seed).derived(self.state.step);
-        let output = self.model.run(&examples.tokens, Some(mask)).map_err(internal)?;
+        let output = self
+            .model
+            .run(&examples.tokens, Some(mask))
+            .map_err(internal)?;
         let loss = loss(&output)?;
         let value = loss.to_scalar::<f32>().map_err(internal)?;
         if !value.is_finite() {
             let step = self.state.step;
             let message = format!("the loss is no number any more at step {step}");
-            return Err(Error::new("diverged", format!("{message}; lower `learning-rate`")));
+            return Err(Error::new(
+                "diverged",
+                format!("{message}; lower `learning-rate`"),
+            ));
         }
         let gradients = self.model.gradients(&loss).map_err(internal)?;
         let length = norm(&gradients) as f32;
@@ -259,7 +275,13 @@ impl Trainer {
         };
         for (i, gradient) in gradients.iter().enumerate() {
             let params = (self.vectors[i].as_mut_slice(), self.parts[i].as_slice());
-            adam.step(params, (gradient, scale), &mut self.moments[i], rate, self.state.step);
+            adam.step(
+                params,
+                (gradient, scale),
+                &mut self.moments[i],
+                rate,
+                self.state.step,
+            );
         }
         self.model.set(&self.vectors).map_err(internal)?;
         let weight = if self.recent_loss == 0.0 { 1.0 } else { 0.05 };
@@ -323,7 +345,9 @@ impl Trainer {
     /// Gives the rows of `time`, for the first time or again.
     fn give(&self, time: u64, host: &mut Host<'_>) -> Result<()> {
         let from = self.state.log.partition_point(|entry| entry.time < time);
-        let rows = self.state.log[from..].iter().take_while(|entry| entry.time == time);
+        let rows = self.state.log[from..]
+            .iter()
+            .take_while(|entry| entry.time == time);
         if rows.clone().next().is_some() {
             host.emit(log::batch(time, rows)?);
         }
@@ -381,9 +405,17 @@ fn resume(path: &std::path::Path, count: usize) -> Result<Resumed> {
             Error::new("no-checkpoint", message)
         })
     };
-    let mut all = |name: &str| (0..count).map(|i| take(name, i)).collect::<Result<Vec<_>>>();
+    let mut all = |name: &str| {
+        (0..count)
+            .map(|i| take(name, i))
+            .collect::<Result<Vec<_>>>()
+    };
     let (params, first, second) = (all("params")?, all("first")?, all("second")?);
-    let best = if state.best.is_some() { all("best")? } else { Vec::new() };
+    let best = if state.best.is_some() {
+        all("best")?
+    } else {
+        Vec::new()
+    };
     let moments = (first.into_iter().zip(second))
         .map(|(first, second)| Moments { first, second })
         .collect();

@@ -2,8 +2,8 @@
 
 mod head;
 
-use super::aligned::Aligned;
 use super::Simd;
+use super::aligned::Aligned;
 use super::{Isa, Kernel};
 use head::Head;
 

@@ -1,7 +1,7 @@
 //! Residual sum and layer norm.
 
-use super::math::sum_of;
 use super::Simd;
+use super::math::sum_of;
 use super::{Isa, Kernel};
 
 /// Weight and bias of a layer norm, (H) each.

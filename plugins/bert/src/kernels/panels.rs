@@ -2,8 +2,8 @@
 
 use std::marker::PhantomData;
 
-use super::aligned::Aligned;
 use super::Simd;
+use super::aligned::Aligned;
 use super::tile::{PANEL_MAX, Rows, Sink, panel_product};
 use super::{After, Isa, Kernel, gelu};
 

@@ -1,7 +1,7 @@
 //! One head of one review, in the steps that attention takes.
 
-use crate::kernels::math::{exp, max_of, sum_of};
 use crate::kernels::Simd;
+use crate::kernels::math::{exp, max_of, sum_of};
 use crate::kernels::tile::{PANEL_MAX, Rows, Sink, panel_product};
 
 /// One head of one review.
