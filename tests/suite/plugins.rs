@@ -122,20 +122,32 @@ fn refused(flags: &[&str]) -> Ran {
 #[test]
 fn a_plugin_for_another_abi_is_refused() {
     for (flag, version) in [
-        ("-DMAJOR=2", "2.0"),
-        ("-DMAJOR=0", "0.0"),
+        ("-DMAJOR=2", "2.1"),
+        ("-DMAJOR=0", "0.1"),
         ("-DMINOR=9", "1.9"),
     ] {
         refused(&[flag]).failed_with(
             2,
             "plugin-abi",
             &[
-                &format!("`lib/odd.so` is built for plugin ABI {version}; this Segue has 1.0\n"),
+                &format!("`lib/odd.so` is built for plugin ABI {version}; this Segue has 1.1\n"),
                 "graph.toml:8:10",
                 "help: build it again",
             ],
         );
     }
+}
+
+/// A table of ABI 1.0 ends before `finish`, which then is not called.
+#[test]
+fn a_plugin_for_an_older_abi_still_runs() {
+    let size = "-DSIZE=offsetof(segue_plugin, finish)";
+    let project = project("lib/odd.so", "");
+    let source = Path::new(ROOT).join("tests/suite/plugins/table.c");
+    compile(&source, &project.path("lib/odd.so"), &["-DMINOR=0", size]);
+    project.run(&["check", "graph.toml"]).ok();
+    // The same table, said to be of 1.1, is too short.
+    refused(&[size]).failed_with(2, "bad-plugin", &["has a table of"]);
 }
 
 #[test]
