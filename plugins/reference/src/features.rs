@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::rows::Rows;
 use crate::tfidf::{Tfidf, TfidfOptions};
+use crate::tokens::{TokenOptions, Tokens};
 use crate::words::{Corpus, Lexicon};
 
 /// What the features of a text are.
@@ -13,6 +14,8 @@ use crate::words::{Corpus, Lexicon};
 pub enum FeatureOptions {
     /// Weighted words and runs of words, in no order.
     Tfidf(TfidfOptions),
+    /// Words, in their order.
+    Tokens(TokenOptions),
 }
 
 /// Features as learned from texts.
@@ -20,6 +23,8 @@ pub enum FeatureOptions {
 pub enum Features {
     /// Weighted words and runs of words, in no order.
     Tfidf(Tfidf),
+    /// Words, in their order.
+    Tokens(Tokens),
 }
 
 impl Features {
@@ -27,6 +32,9 @@ impl Features {
     pub fn learn(options: &FeatureOptions, corpus: &Corpus, texts: &[usize]) -> Self {
         match options {
             FeatureOptions::Tfidf(options) => Features::Tfidf(Tfidf::learn(options, corpus, texts)),
+            FeatureOptions::Tokens(options) => {
+                Features::Tokens(Tokens::learn(options, corpus, texts))
+            }
         }
     }
 
@@ -44,6 +52,10 @@ impl Features {
                 let (tfidf, lexicon) = Tfidf::from_names(options.ngrams, names, weights)?;
                 Ok((Features::Tfidf(tfidf), lexicon))
             }
+            FeatureOptions::Tokens(options) => {
+                let (tokens, lexicon) = Tokens::from_names(options, names)?;
+                Ok((Features::Tokens(tokens), lexicon))
+            }
         }
     }
 
@@ -51,6 +63,7 @@ impl Features {
     pub fn width(&self) -> usize {
         match self {
             Features::Tfidf(tfidf) => tfidf.width(),
+            Features::Tokens(tokens) => tokens.width(),
         }
     }
 
@@ -58,6 +71,7 @@ impl Features {
     pub fn push(&self, words: &[u32], rows: &mut Rows) {
         match self {
             Features::Tfidf(tfidf) => tfidf.push(words, rows),
+            Features::Tokens(tokens) => tokens.push(words, rows),
         }
     }
 
@@ -74,6 +88,7 @@ impl Features {
     pub fn names(&self, lexicon: &Lexicon) -> Vec<String> {
         match self {
             Features::Tfidf(tfidf) => tfidf.names(lexicon),
+            Features::Tokens(tokens) => tokens.names(lexicon),
         }
     }
 
@@ -81,6 +96,7 @@ impl Features {
     pub fn weights(&self) -> &[f32] {
         match self {
             Features::Tfidf(tfidf) => tfidf.idf(),
+            Features::Tokens(_) => &[],
         }
     }
 }

@@ -21,20 +21,34 @@
 //! # Ok::<(), segue_plugin::Error>(())
 //! ```
 
+pub mod adam;
+pub mod ann;
+pub mod cnn;
 pub mod dual;
 pub mod features;
 pub mod gathered;
 pub mod learning;
 pub mod model;
+pub mod network;
 pub mod operator;
+pub mod operator_ann;
+pub mod operator_cnn;
 pub mod operator_svm;
 mod options;
 pub mod recipe;
 pub mod rows;
+pub mod sparse;
 pub mod svm;
+pub mod tensors;
 pub mod tfidf;
+pub mod tokens;
 pub mod trained;
 pub mod training;
+pub mod windows;
 pub mod words;
 
-segue_plugin::export!("svm" => operator_svm::Svm);
+segue_plugin::export!(
+    "svm" => operator_svm::SvmStage,
+    "ann" => operator_ann::AnnStage,
+    "cnn" => operator_cnn::CnnStage,
+);

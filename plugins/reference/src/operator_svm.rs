@@ -51,7 +51,7 @@ pub struct SvmOperator {
 }
 
 /// The operator.
-pub type Svm = Operator<SvmOperator>;
+pub type SvmStage = Operator<SvmOperator>;
 
 fn yes() -> bool {
     true

@@ -3,8 +3,11 @@
 use segue_plugin::Result;
 use serde::{Deserialize, Serialize};
 
+use crate::ann::{Ann, AnnOptions};
+use crate::cnn::{Cnn, CnnOptions};
 use crate::features::FeatureOptions;
 use crate::model::Model;
+use crate::network::{LearningOptions, Network};
 use crate::svm::{SvmModel, SvmOptions};
 use crate::training::Schedule;
 
@@ -29,6 +32,10 @@ pub struct Recipe {
 pub enum ModelOptions {
     /// A linear support vector machine.
     Svm(SvmOptions),
+    /// A multilayer perceptron.
+    Ann(AnnOptions, LearningOptions),
+    /// A convolutional network.
+    Cnn(CnnOptions, LearningOptions),
 }
 
 impl Recipe {
@@ -40,6 +47,22 @@ impl Recipe {
         let classes = self.labels.len();
         Ok(match self.model {
             ModelOptions::Svm(options) => Box::new(SvmModel::new(options, width, classes)),
+            ModelOptions::Ann(options, learning) => {
+                let ann = Ann {
+                    options,
+                    width,
+                    classes,
+                };
+                Box::new(Network::new(ann, learning)?)
+            }
+            ModelOptions::Cnn(options, learning) => {
+                let cnn = Cnn {
+                    options,
+                    width,
+                    classes,
+                };
+                Box::new(Network::new(cnn, learning)?)
+            }
         })
     }
 }
