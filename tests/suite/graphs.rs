@@ -1,4 +1,5 @@
-//! Every graph that ships runs, on one worker and on two, and gives the golden output.
+//! Every graph that ships runs, on one worker, on two and on two devices, and gives the
+//! golden output.
 
 use std::path::{Path, PathBuf};
 
@@ -6,29 +7,49 @@ use serde_json::Value;
 
 use crate::harness::{Project, ROOT, compile_word_count, golden};
 
+/// Every graph file under `graphs/`.
 fn graphs() -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(Path::new(ROOT).join("graphs")).unwrap();
-    let paths = entries.map(|entry| entry.unwrap().path());
-    let mut graphs: Vec<_> = paths
-        .filter(|path| path.extension().is_some_and(|ending| ending == "toml"))
-        .collect();
+    let mut folders = vec![Path::new(ROOT).join("graphs")];
+    let mut graphs = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.extension() {
+                Some(ending) if ending == "toml" => graphs.push(path),
+                _ if path.is_dir() => folders.push(path),
+                _ => {}
+            }
+        }
+    }
     graphs.sort();
     graphs
 }
 
-/// The sinks of a graph, and the endings of their files.
-fn sinks(project: &Project, graph: &str) -> Vec<(String, String)> {
+/// The stages of a graph, as its plan has them.
+fn stages(project: &Project, graph: &str) -> Vec<Value> {
     let plan = project.run(&["explain", graph, "--format", "json"]).ok();
     let plan: Value = serde_json::from_str(&plan.stdout).unwrap();
-    let stages = plan["stages"].as_array().unwrap().iter();
-    stages
-        .filter(|stage| stage["plugin"] == "write")
+    plan["stages"].as_array().unwrap().clone()
+}
+
+/// The sinks of a graph, and the endings of their files.
+fn sinks(stages: &[Value]) -> Vec<(String, String)> {
+    (stages.iter().filter(|stage| stage["plugin"] == "write"))
         .map(|stage| {
             let path = Path::new(stage["options"]["path"].as_str().unwrap());
             let ending = path.extension().unwrap().to_str().unwrap();
             (stage["name"].as_str().unwrap().into(), ending.into())
         })
         .collect()
+}
+
+/// Settings that send what a graph trains into the project instead of its own folder.
+fn outputs(stages: &[Value]) -> Vec<String> {
+    (stages
+        .iter()
+        .filter(|stage| stage["options"]["output"].is_string()))
+    .map(|stage| format!("{}.output=trained", stage["name"].as_str().unwrap()))
+    .collect()
 }
 
 /// What does not depend on the processor: floats to three decimals.
@@ -54,25 +75,30 @@ fn each_gives_its_golden_output_on_any_number_of_workers() {
     compile_word_count(&project.path("plugins"));
     let graphs = graphs();
     assert!(graphs.len() >= 2, "{graphs:?}");
-    for graph in graphs {
-        let (name, graph) = (graph.file_stem().unwrap(), graph.to_str().unwrap());
-        for (sink, ending) in sinks(&project, graph) {
+    for path in graphs {
+        let graph = path.to_str().unwrap();
+        let stages = stages(&project, graph);
+        let trained = outputs(&stages);
+        for (sink, ending) in sinks(&stages) {
             let mut outputs = Vec::new();
-            for workers in ["1", "2"] {
-                let file = format!("{sink}-{workers}.{ending}");
+            for (option, count) in [("workers", "1"), ("workers", "2"), ("devices", "2")] {
+                let file = format!("{sink}-{option}-{count}.{ending}");
                 let set = format!("{sink}.path={file}");
-                let ran = project
-                    .run(&["run", graph, "--set", &set, "--workers", workers])
-                    .ok();
+                let option = format!("--{option}");
+                let mut arguments = vec!["run", graph, "--set", &set, &option, count];
+                for output in &trained {
+                    arguments.extend(["--set", output]);
+                }
+                let ran = project.run(&arguments).ok();
                 assert_eq!(ran.stdout, "");
                 outputs.push(project.read(&file));
             }
             assert!(outputs[0].lines().count() > 1);
-            assert!(
-                outputs[0] == outputs[1],
-                "{graph}: 2 workers change the output"
-            );
-            let file = format!("graphs/{}.{sink}.{ending}", name.to_str().unwrap());
+            for (other, what) in outputs[1..].iter().zip(["2 workers", "2 devices"]) {
+                assert!(outputs[0] == *other, "{graph}: {what} change the output");
+            }
+            let name = path.strip_prefix(ROOT).unwrap().with_extension("");
+            let file = format!("{}.{sink}.{ending}", name.display());
             golden(&file, &portable(&outputs[0], &ending));
         }
     }

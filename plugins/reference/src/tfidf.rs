@@ -1,5 +1,6 @@
 //! Texts as weighted words and pairs of words: TF-IDF.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use segue_plugin::{Error, Result};
@@ -58,8 +59,11 @@ impl Tfidf {
             .filter(|(_, count)| *count as usize >= options.least_texts)
             .map(|(gram, count)| (count, gram))
             .collect();
-        // The order in which a map gives its entries is another one each time.
-        kept.sort_unstable_by_key(|(count, gram)| (std::cmp::Reverse(*count), *gram));
+        // Of equals the first in the alphabet: neither a map's order nor that of texts that
+        // are only judged may change what is learned.
+        let places = corpus.lexicon.places();
+        let place = |word: u32| word.checked_sub(1).map(|number| places[number as usize]);
+        kept.sort_by_cached_key(|(count, gram)| (Reverse(*count), gram.map(place)));
         kept.truncate(options.most_features);
         let idf = |count: u32| (1.0 + texts.len() as f64) / (1.0 + f64::from(count));
         Tfidf {
@@ -195,7 +199,7 @@ mod tests {
         let names = tfidf.names(&corpus.lexicon);
         assert_eq!(
             names,
-            ["good", "film", "good good", "good film", "bad", "bad film"]
+            ["film", "good", "bad", "bad film", "good film", "good good"]
         );
         let idf = [
             1.287_682, 1.287_682, 1.693_147, 1.693_147, 1.693_147, 1.693_147,
@@ -214,10 +218,10 @@ mod tests {
         // good: (1 + ln 2) 1.287682 = 2.180236; film 1.287682; two pairs 1.693147;
         // the root of the sum of their squares is 3.484974.
         let expected = [
-            (0, 0.625_610),
-            (1, 0.369_495),
-            (2, 0.485_842),
-            (3, 0.485_842),
+            (0, 0.369_495),
+            (1, 0.625_610),
+            (4, 0.485_842),
+            (5, 0.485_842),
         ];
         let found: Vec<_> = rows.row(0).iter().collect();
         assert_eq!(found.len(), expected.len());
@@ -239,11 +243,11 @@ mod tests {
             ..OPTIONS
         };
         let tfidf = Tfidf::learn(&options, &corpus, &[0, 1, 2]);
-        assert_eq!(tfidf.names(&corpus.lexicon), ["good", "film"]);
+        assert_eq!(tfidf.names(&corpus.lexicon), ["film", "good"]);
         let mut rows = Rows::new(tfidf.width());
         tfidf.push(corpus.text(3), &mut rows);
         tfidf.push(&[], &mut rows);
-        assert_eq!(rows.row(0).iter().collect::<Vec<_>>(), [(1, 1.0)]);
+        assert_eq!(rows.row(0).iter().collect::<Vec<_>>(), [(0, 1.0)]);
         assert_eq!(rows.row(1).iter().count(), 0);
         let one = TfidfOptions {
             most_features: 1,

@@ -1,5 +1,6 @@
 //! Texts as the words of a vocabulary, in their order.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use segue_plugin::{Error, Result};
@@ -53,7 +54,9 @@ impl Tokens {
         }
         let mut kept: Vec<(usize, u32)> = counts.into_iter().zip(0..).collect();
         kept.retain(|(count, _)| *count > 0 && *count >= options.least_texts);
-        kept.sort_unstable_by_key(|(count, word)| (std::cmp::Reverse(*count), *word));
+        // Of equals the first in the alphabet: the order of texts changes nothing.
+        let places = corpus.lexicon.places();
+        kept.sort_unstable_by_key(|(count, word)| (Reverse(*count), places[*word as usize]));
         kept.truncate(options.most_words);
         Tokens {
             options: *options,

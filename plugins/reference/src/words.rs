@@ -70,6 +70,18 @@ impl Lexicon {
         &self.words[number as usize]
     }
 
+    /// For each word's number its place in the alphabet: an order that does not depend on
+    /// which texts came first.
+    pub fn places(&self) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..self.words.len() as u32).collect();
+        order.sort_unstable_by_key(|number| &self.words[*number as usize]);
+        let mut places = vec![0; order.len()];
+        for (number, place) in order.into_iter().zip(0..) {
+            places[number as usize] = place;
+        }
+        places
+    }
+
     /// How many different words were met.
     pub fn len(&self) -> usize {
         self.words.len()
@@ -145,6 +157,7 @@ mod tests {
         assert_eq!(corpus.text(2), [1, 2]);
         assert_eq!(corpus.lexicon.word(2), "film");
         assert_eq!(corpus.lexicon.find("plot"), None);
+        assert_eq!(corpus.lexicon.places(), [2, 0, 1]);
         assert_eq!(corpus.lexicon.known("a good plot"), [3, 0, 3]);
     }
 }

@@ -127,6 +127,38 @@ fn each_learns_judges_and_comes_back_from_its_folder() {
     check::<CnnStage>(json!({"embedding": 8, "filters": 8, "batch": 5, "rate": 0.02}));
 }
 
+/// The model that `rows` of the tiny task, in this order, leave in a folder.
+fn left<S: Stage>(options: &Value, roles: [&'static str; 2]) -> [Vec<u8>; 2] {
+    let folder = tempfile::TempDir::new().unwrap();
+    let mut options = options.clone();
+    options["output"] = json!(folder.path());
+    options["least-texts"] = 1.into();
+    let all = texts();
+    let part = |role: &'static str| {
+        let learned = role == "train";
+        let texts = all.iter().map(move |(text, class)| match learned {
+            true => (Some(text.as_str()), Some(LABELS[*class as usize])),
+            false => (Some("zebras eat apples"), None),
+        });
+        let (texts, truth) = texts.unzip();
+        batch(texts, Some(truth), Some(vec![Some(role); all.len()]))
+    };
+    run::<S>(&options, roles.map(part).to_vec()).unwrap();
+    ["vocabulary.txt", "model.safetensors"]
+        .map(|name| std::fs::read(folder.path().join(name)).unwrap())
+}
+
+#[test]
+fn what_is_only_judged_changes_nothing_that_is_learned() {
+    fn check<S: Stage>(options: Value) {
+        let first = left::<S>(&options, ["train", "test"]);
+        assert!(first == left::<S>(&options, ["test", "train"]), "{options}");
+    }
+    check::<SvmStage>(json!({}));
+    check::<AnnStage>(json!({"hidden": 8, "batch": 5, "epochs": 2}));
+    check::<CnnStage>(json!({"embedding": 8, "filters": 8, "batch": 5, "epochs": 2}));
+}
+
 #[test]
 fn what_cannot_be_learned_from_is_an_error() {
     let code = |batches| {
