@@ -22,7 +22,7 @@ use timely::dataflow::operators::{Capability, Probe as _};
 use timely::progress::frontier::MutableAntichain;
 
 use super::apply;
-use super::parcel::{Parcel, route_to};
+use super::parcel::{Parcel, route_to, send};
 use super::shared::{Failure, Shared};
 use super::stage::{Edge, Rows};
 use super::tally::Tally;
@@ -114,11 +114,7 @@ pub fn build<'scope>(
             }
             match keeper.step(frontiers) {
                 Ok(Some((capability, outputs))) => {
-                    let mut session = output.activate();
-                    let mut session = session.session_with_builder(&capability);
-                    for rows in outputs.into_iter().filter(|rows| rows.num_rows() > 0) {
-                        session.give_container(&mut Parcel::new(*capability.time(), rows));
-                    }
+                    send(&mut output, &capability, outputs);
                     again.activate();
                 }
                 Ok(None) => {}

@@ -12,9 +12,12 @@ use arrow_schema::ArrowError;
 use timely::Accountable;
 use timely::bytes::arc::Bytes;
 use timely::communication::Push;
+use timely::container::NoopBuilder;
 use timely::dataflow::channels::pact::DistributorPact;
 use timely::dataflow::channels::pushers::exchange::Distributor;
 use timely::dataflow::channels::{ContainerBytes, Message};
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::OutputBuilder;
 use timely::progress::Stamp;
 
 /// Rows of one time. As a timely container it counts as one record; only the default
@@ -42,6 +45,19 @@ impl Parcel {
     /// Rows of `time`.
     pub fn new(time: u64, rows: RecordBatch) -> Self {
         Parcel::of(time, Ok(rows))
+    }
+}
+
+/// Sends the batches that have rows at the time of `at`.
+pub fn send(
+    output: &mut OutputBuilder<u64, NoopBuilder<Parcel>>,
+    at: &Capability<u64>,
+    batches: Vec<RecordBatch>,
+) {
+    let mut session = output.activate();
+    let mut session = session.session_with_builder(at);
+    for rows in batches.into_iter().filter(|rows| rows.num_rows() > 0) {
+        session.give_container(&mut Parcel::new(*at.time(), rows));
     }
 }
 

@@ -18,3 +18,4 @@ mod report;
 mod resume;
 mod splits;
 mod tiny;
+mod training;

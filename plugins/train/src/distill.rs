@@ -13,11 +13,11 @@ use crate::config::{Config, ModelShape};
 use crate::finetune::sentiments;
 use crate::log::writes;
 use crate::model::{Output, cross_entropy};
-use crate::output::write_model;
+use crate::output::{Tokenizer, read_tokenizer, write_model};
 use crate::params;
 use crate::prune::{Kept, Target, shrink};
 use crate::rows::softmax;
-use crate::trainer::{Schedule, Trainer, class_loss, internal, unused};
+use crate::trainer::{Schedule, Trainer, class_loss, internal};
 
 /// Trains a smaller model to do as a larger one does, which runs upstream as `bert` stages.
 ///
@@ -72,6 +72,7 @@ pub struct Distill {
 
 struct Running {
     config: Config,
+    tokenizer: Tokenizer,
     kept: Kept,
     trainer: Trainer,
 }
@@ -157,6 +158,7 @@ impl Stage for Distill {
 
     fn start(&mut self, context: &Context) -> Result<()> {
         let config = self.teacher()?;
+        let tokenizer = read_tokenizer(&self.teacher).map_err(|error| error.option("teacher"))?;
         let vectors = params::read(&self.teacher, &config.shape, self.schedule.seed);
         let vectors = vectors.map_err(|error| error.option("teacher"))?;
         let (shape, vectors, kept) = shrink(&config.shape, &vectors, &self.target()?)?;
@@ -164,6 +166,7 @@ impl Stage for Distill {
         let trainer = Trainer::start(schedule, shape, || Ok(vectors), &self.output, context.from)?;
         self.running = Some(Running {
             config,
+            tokenizer,
             kept,
             trainer,
         });
@@ -171,7 +174,8 @@ impl Stage for Distill {
     }
 
     fn process(&mut self, batch: Batch) -> Result<Batch> {
-        unused(batch)
+        // Never called: `process_each` is.
+        Ok(batch)
     }
 
     fn process_each(&mut self, batch: Batch, host: &mut Host<'_>) -> Result<()> {
@@ -179,6 +183,7 @@ impl Stage for Distill {
             config,
             kept,
             trainer,
+            ..
         }) = &mut self.running
         else {
             return Err(Error::new("not-started", "no weights were loaded"));
@@ -200,7 +205,10 @@ impl Stage for Distill {
 
     fn finish(&mut self, host: &mut Host<'_>) -> Result<Next> {
         let Some(Running {
-            config, trainer, ..
+            config,
+            tokenizer,
+            trainer,
+            ..
         }) = &mut self.running
         else {
             return Err(Error::new("not-started", "no weights were loaded"));
@@ -209,13 +217,7 @@ impl Stage for Distill {
         let vectors = trainer.finish(host)?;
         let config = config.text(&shape, &self.labels);
         let model = (&shape, vectors);
-        write_model(
-            &self.output,
-            &self.teacher,
-            model,
-            &config,
-            self.half_precision,
-        )?;
+        write_model(&self.output, tokenizer, model, &config, self.half_precision)?;
         Ok(Next::Done)
     }
 }

@@ -9,9 +9,9 @@ use serde::Deserialize;
 use crate::batch::{Examples, reads};
 use crate::config::Config;
 use crate::log::writes;
-use crate::output::write_model;
+use crate::output::{Tokenizer, read_tokenizer, write_model};
 use crate::params;
-use crate::trainer::{Schedule, Trainer, class_loss, unused};
+use crate::trainer::{Schedule, Trainer, class_loss};
 
 /// Trains all of a BERT-family model for classification, and writes it as a model folder.
 ///
@@ -41,7 +41,7 @@ pub struct Finetune {
     #[serde(flatten)]
     pub schedule: Schedule,
     #[serde(skip)]
-    running: Option<(Config, Trainer)>,
+    running: Option<(Config, Tokenizer, Trainer)>,
 }
 
 /// What `read` calls the labels 0 and 1.
@@ -60,6 +60,7 @@ impl Stage for Finetune {
             Some(_) => error,
         };
         let config = Config::read(&self.model, self.labels.len()).map_err(blame)?;
+        let tokenizer = read_tokenizer(&self.model).map_err(blame)?;
         let shape = config.shape.clone();
         let weights = || params::read(&self.model, &shape, self.schedule.seed).map_err(blame);
         let trainer = Trainer::start(
@@ -69,16 +70,17 @@ impl Stage for Finetune {
             &self.output,
             context.from,
         )?;
-        self.running = Some((config, trainer));
+        self.running = Some((config, tokenizer, trainer));
         Ok(())
     }
 
     fn process(&mut self, batch: Batch) -> Result<Batch> {
-        unused(batch)
+        // Never called: `process_each` is.
+        Ok(batch)
     }
 
     fn process_each(&mut self, batch: Batch, host: &mut Host<'_>) -> Result<()> {
-        let Some((_, trainer)) = &mut self.running else {
+        let Some((.., trainer)) = &mut self.running else {
             return Err(Error::new("not-started", "no weights were loaded"));
         };
         let examples = Examples::read(&batch, trainer.shape(), &self.labels)?;
@@ -88,7 +90,7 @@ impl Stage for Finetune {
     }
 
     fn finish(&mut self, host: &mut Host<'_>) -> Result<Next> {
-        let Some((config, trainer)) = &mut self.running else {
+        let Some((config, tokenizer, trainer)) = &mut self.running else {
             return Err(Error::new("not-started", "no weights were loaded"));
         };
         let shape = trainer.shape().clone();
@@ -96,7 +98,7 @@ impl Stage for Finetune {
         let config = config.text(&shape, &self.labels);
         write_model(
             &self.output,
-            &self.model,
+            tokenizer,
             (&shape, vectors),
             &config,
             self.half_precision,

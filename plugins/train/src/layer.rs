@@ -212,7 +212,7 @@ impl EncoderLayer {
         matmul(dx, inputs, onto, 1.0, (dy, weight), self.threads);
     }
 
-    /// The gradients of x and of the parameters; `dy` is used up.
+    /// The gradients of x and of the parameters, given that of the output.
     fn backward(&self, x: &[f32], w: &[f32], saved: &Saved, dy: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let parts = self.shape.parts();
         let (h, n) = (self.shape.hidden, x.len());

@@ -8,13 +8,41 @@ use crate::checkpoint::write_whole;
 use crate::config::ModelShape;
 use crate::params;
 
-/// Writes `config.json`, `model.safetensors` and the tokenizer of the model in `base`.
+/// The files of a model's tokenizer, by name.
+pub type Tokenizer = Vec<(&'static str, Vec<u8>)>;
+
+/// Reads the tokenizer of the model in `base`: at the start, so that a model without one does
+/// not show after an hour of training.
 ///
 /// # Errors
-/// `write-failed`, `model-missing`
+/// `model-missing`
+pub fn read_tokenizer(base: &Path) -> Result<Tokenizer> {
+    let names = [
+        "tokenizer.json",
+        "vocab.txt",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+    ];
+    // Most of them may be missing.
+    let read = |name| Some((name, std::fs::read(base.join(name)).ok()?));
+    let files: Tokenizer = names.into_iter().filter_map(read).collect();
+    match files.first() {
+        Some((first, _)) if names[..2].contains(first) => Ok(files),
+        _ => {
+            let base = base.display();
+            let message = format!("`{base}` has neither `tokenizer.json` nor `vocab.txt`");
+            Err(Error::new("model-missing", message))
+        }
+    }
+}
+
+/// Writes `config.json`, `model.safetensors` and the files of `tokenizer`.
+///
+/// # Errors
+/// `write-failed`
 pub fn write_model(
     folder: &Path,
-    base: &Path,
+    tokenizer: &Tokenizer,
     (shape, vectors): (&ModelShape, &[Vec<f32>]),
     config: &str,
     half_precision: bool,
@@ -22,24 +50,8 @@ pub fn write_model(
     let weights = params::file(shape, vectors, half_precision)?;
     write_whole(&folder.join("model.safetensors"), &weights)?;
     write_whole(&folder.join("config.json"), config.as_bytes())?;
-    let mut copied = 0;
-    for name in [
-        "tokenizer.json",
-        "tokenizer_config.json",
-        "special_tokens_map.json",
-        "vocab.txt",
-    ] {
-        // Each of them may be missing, not all.
-        if let Ok(bytes) = std::fs::read(base.join(name)) {
-            write_whole(&folder.join(name), &bytes)?;
-            copied += 1;
-        }
+    for (name, bytes) in tokenizer {
+        write_whole(&folder.join(name), bytes)?;
     }
-    match copied {
-        0 => {
-            let message = format!("`{}` has no `tokenizer.json`", base.display());
-            Err(Error::new("model-missing", message).option("model"))
-        }
-        _ => Ok(()),
-    }
+    Ok(())
 }

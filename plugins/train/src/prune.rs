@@ -268,3 +268,125 @@ fn shrink_layer(
     norm(parts.down_norm, &mut out);
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Model, Tokens};
+    use crate::params::{length, parts};
+    use rand::rngs::Xoshiro256PlusPlus;
+    use rand::{RngExt, SeedableRng};
+
+    fn shape() -> ModelShape {
+        let layer = LayerShape {
+            hidden: 12,
+            heads: 3,
+            inner: 8,
+            eps: 1e-5,
+        };
+        ModelShape {
+            layer,
+            layers: 3,
+            words: 9,
+            positions: 7,
+            types: 2,
+            labels: 2,
+        }
+    }
+
+    fn vectors(shape: &ModelShape) -> Vec<Vec<f32>> {
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(5);
+        let mut draw = |count| (0..count).map(|_| random.random::<f32>() - 0.5).collect();
+        let lengths = parts(shape).into_iter().map(|parts| length(&parts));
+        lengths.map(&mut draw).collect()
+    }
+
+    fn target(layers: &[usize], hidden: usize, inner: usize) -> Target {
+        Target {
+            layers: layers.to_vec(),
+            hidden,
+            inner,
+        }
+    }
+
+    fn logits(shape: &ModelShape, vectors: &[Vec<f32>]) -> Vec<f32> {
+        let model = Model::new(shape.clone(), vectors, 1).unwrap();
+        let rows = [&[1u32, 5, 2][..], &[8, 0, 3, 3, 4]];
+        let output = model.run(&Tokens::new(rows.into_iter()), None).unwrap();
+        output.logits.flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    #[test]
+    fn nothing_taken_out_is_the_same_model() {
+        let shape = shape();
+        let vectors = vectors(&shape);
+        let (small, cut, kept) = shrink(&shape, &vectors, &target(&[0, 1, 2], 12, 8)).unwrap();
+        assert!(small == shape && cut == vectors);
+        assert_eq!(kept.hidden, (0..12).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn inner_units_without_weight_go_first_and_change_nothing() {
+        let shape = shape();
+        let mut vectors = vectors(&shape);
+        let parts = shape.layer.parts();
+        for layer in 0..3 {
+            let vector = &mut vectors[LAYERS + layer];
+            for unit in [1, 4, 6] {
+                for row in 0..shape.layer.hidden {
+                    vector[parts.down.weight.start + row * shape.layer.inner + unit] = 0.0;
+                }
+            }
+        }
+        let (small, cut, _) = shrink(&shape, &vectors, &target(&[0, 1, 2], 12, 5)).unwrap();
+        assert_eq!(small.layer.inner, 5);
+        for (a, b) in logits(&small, &cut).iter().zip(logits(&shape, &vectors)) {
+            assert!((a - b).abs() < 1e-5, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn the_layers_that_stay_are_those_named() {
+        let shape = shape();
+        let vectors = vectors(&shape);
+        let (small, cut, _) = shrink(&shape, &vectors, &target(&[0, 2], 12, 8)).unwrap();
+        assert_eq!(small.layers, 2);
+        assert!(cut[LAYERS] == vectors[LAYERS] && cut[LAYERS + 1] == vectors[LAYERS + 2]);
+    }
+
+    /// Scores are (q k) / √size: with fewer dimensions a head's query has to be smaller.
+    #[test]
+    fn a_query_is_scaled_for_the_smaller_head() {
+        let shape = shape();
+        let vectors = vectors(&shape);
+        let (small, cut, kept) = shrink(&shape, &vectors, &target(&[1], 9, 8)).unwrap();
+        assert_eq!((small.layer.hidden, kept.hidden.len()), (9, 9));
+        assert_eq!(cut.iter().map(Vec::len).collect::<Vec<_>>(), {
+            let lengths = parts(&small).into_iter().map(|parts| length(&parts));
+            lengths.collect::<Vec<_>>()
+        });
+        let query = cut[LAYERS][small.layer.parts().qkv.bias.start];
+        let bias = &vectors[LAYERS + 1][shape.layer.parts().qkv.bias];
+        let scale = (3.0f32 / 4.0).sqrt();
+        let found = bias[..4].iter().any(|b| (b * scale - query).abs() < 1e-6);
+        assert!(found, "{query} is none of {:?} times {scale}", &bias[..4]);
+    }
+
+    #[test]
+    fn what_is_no_part_is_refused() {
+        let shape = shape();
+        let vectors = vectors(&shape);
+        for (bad, option) in [
+            (target(&[0], 10, 8), "hidden"),
+            (target(&[0], 15, 8), "hidden"),
+            (target(&[0], 12, 9), "inner"),
+            (target(&[0], 12, 0), "inner"),
+            (target(&[2, 0], 12, 8), "layers"),
+            (target(&[3], 12, 8), "layers"),
+            (target(&[], 12, 8), "layers"),
+        ] {
+            let error = shrink(&shape, &vectors, &bad).unwrap_err();
+            assert_eq!(error.option.as_deref(), Some(option), "{bad:?}");
+        }
+    }
+}

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use candle_core::{Device, Tensor};
 use schemars::JsonSchema;
-use segue_plugin::{Batch, Error, Host, Result};
+use segue_plugin::{Error, Host, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::adamw::{AdamW, Moments, norm};
@@ -440,9 +440,4 @@ pub fn class_loss(output: &Output, examples: &Examples, labels: usize) -> Result
 /// candle's own errors, which no data should be able to cause.
 pub fn internal(error: candle_core::Error) -> Error {
     Error::new("training-failed", error.to_string())
-}
-
-/// An empty batch, for a trait's method that is never called.
-pub fn unused(batch: Batch) -> Result<Batch> {
-    Ok(batch)
 }

@@ -1,0 +1,232 @@
+//! Training in a graph: a crash changes nothing, nor do threads; and it learns.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::harness::{Project, Random};
+use crate::tiny::Tiny;
+
+const EPOCHS: usize = 12;
+
+/// A graph that trains with operator `plugin` and these options.
+fn graph(plugin: &str, options: &str, upstream: &str) -> String {
+    let from = if upstream.is_empty() {
+        "tokenize"
+    } else {
+        "teacher"
+    };
+    format!(
+        "format = 1
+[stream]
+batch = 8
+window = 3
+[stage.reviews]
+plugin = \"read\"
+with.path = \"reviews.csv\"
+with.epochs = {EPOCHS}
+with.shuffle = 3
+with.hold-out = 0.25
+[stage.tokenize]
+plugin = \"tokenizer\"
+from = \"reviews\"
+with.model = \"base\"
+with.max-tokens = 24
+{upstream}
+[stage.train]
+plugin = \"{plugin}\"
+from = \"{from}\"
+{options}
+with.output = \"made\"
+with.learning-rate = 3e-3
+with.patience = 100
+[stage.log]
+plugin = \"write\"
+from = \"train\"
+with.path = \"log.jsonl\"
+"
+    )
+}
+
+fn finetune() -> String {
+    graph("finetune", "with.model = \"base\"", "")
+}
+
+fn distill() -> String {
+    let teacher = "[stage.teacher]\nplugin = \"bert\"\nfrom = \"tokenize\"\n\
+                   with.model = \"base\"\nwith.states = \"0,1,4\"\nsplit = 2\n";
+    let student = "with.teacher = \"base\"\nwith.layers = \"0,3\"\nwith.hidden = 12\n\
+                   with.inner = 16\nwith.half-precision = true";
+    graph("distill", student, teacher)
+}
+
+/// Reviews that are good or bad by one word.
+fn reviews() -> String {
+    let mut random = Random(9);
+    let mut text = "label,text\n".to_owned();
+    for _ in 0..200 {
+        let label = random.below(2);
+        let word = ["boring", "lovely"][label];
+        let before = ["the film was", "i was in it", "a plot and"][random.below(3)];
+        text += &format!("{label},{before} {word} at the end\n");
+    }
+    text
+}
+
+fn project(graph: &str) -> Project {
+    let project = Project::with_graph(graph).file("reviews.csv", reviews());
+    project.model("base", Tiny::default())
+}
+
+/// The weights and the log that a run leaves.
+fn made(project: &Project) -> (Vec<u8>, Vec<u8>) {
+    (
+        project.bytes("made/model.safetensors"),
+        project.bytes("log.jsonl"),
+    )
+}
+
+fn undisturbed(graph: &str, more: &[&str]) -> Project {
+    let project = project(graph);
+    project.run_graph(more);
+    project
+}
+
+/// The held-out accuracy at the end.
+fn accuracy(project: &Project) -> f64 {
+    let log = project.read("log.jsonl");
+    let end: Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+    assert_eq!(end["event"], "end");
+    end["held_out_accuracy"].as_f64().unwrap()
+}
+
+/// Lines of the journal, without one that is not whole.
+fn commits(project: &Project) -> usize {
+    let journal = std::fs::read_to_string(project.path("log.jsonl.journal"));
+    journal.unwrap_or_default().matches('\n').count()
+}
+
+/// Starts a run, and kills it a random moment after it committed something; gives whether it
+/// was killed, and not done before.
+fn cut(project: &Project, more: &[&str], random: &mut Random) -> bool {
+    let before = commits(project);
+    let mut command = project.command(&[&["run", "graph.toml", "--quiet"], more].concat());
+    let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = quiet.spawn().unwrap();
+    while commits(project) <= before.max(1) && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::thread::sleep(Duration::from_millis(random.below(20) as u64));
+    let running = child.try_wait().unwrap().is_none();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    running
+}
+
+/// Kills and resumes, and compares with a run that nothing disturbed.
+fn kills(graph: &str, seed: u64) {
+    let expected = made(&undisturbed(graph, &[]));
+    let project = project(graph);
+    let mut random = Random(seed);
+    // Often, but not at every batch: some come again that are not saved.
+    let often = ["--set", "train.checkpoint-minutes=0.0002"];
+    let mut killed = usize::from(cut(&project, &often, &mut random));
+    let again = [&often[..], &["--resume"]].concat();
+    for _ in 0..4 {
+        killed += usize::from(cut(&project, &again, &mut random));
+    }
+    project.run_graph(&again);
+    let (weights, log) = made(&project);
+    assert!(log == expected.1, "{}", String::from_utf8_lossy(&log));
+    assert!(weights == expected.0, "the weights are others");
+    assert!(killed > 1, "only {killed} runs were cut");
+}
+
+#[test]
+fn a_killed_finetune_gives_the_same_weights() {
+    kills(&finetune(), 31);
+}
+
+#[test]
+fn a_killed_distill_gives_the_same_weights() {
+    kills(&distill(), 32);
+}
+
+#[test]
+fn threads_and_workers_change_nothing() {
+    for graph in [finetune(), distill()] {
+        let expected = made(&undisturbed(&graph, &["--set", "train.threads=1"]));
+        for more in [
+            &["--set", "train.threads=2"][..],
+            &["--workers", "2"],
+            &["--devices", "2"],
+        ] {
+            assert!(
+                made(&undisturbed(&graph, more)) == expected,
+                "with {more:?}"
+            );
+        }
+        let other = made(&undisturbed(&graph, &["--set", "train.seed=2"]));
+        assert!(other.0 != expected.0, "the seed changes nothing");
+    }
+}
+
+#[test]
+fn it_learns_and_what_it_made_runs() {
+    for graph in [finetune(), distill()] {
+        let project = undisturbed(&graph, &[]);
+        let held_out = accuracy(&project);
+        // Half of the reviews are of either kind; the word that tells is in every one.
+        if graph.contains("\"finetune\"") {
+            assert!(held_out > 0.9, "{held_out}");
+        }
+        project.write(
+            "judge.toml",
+            "format = 1\n[stage.reviews]\nplugin = \"read\"\nwith.path = \"reviews.csv\"\n\
+             [stage.tokenize]\nplugin = \"tokenizer\"\nfrom = \"reviews\"\nwith.model = \"made\"\nwith.max-tokens = 24\n\
+             [stage.encoder]\nplugin = \"bert\"\nfrom = \"tokenize\"\nwith.model = \"made\"\n\
+             [stage.verdict]\nplugin = \"aggregator\"\nfrom = \"encoder\"\n\
+             [stage.out]\nplugin = \"write\"\nfrom = \"verdict\"\nwith.path = \"out.jsonl\"\n",
+        );
+        project
+            .run(&["run", "judge.toml", "--report", "report.json"])
+            .ok();
+        let all = project.json("report.json")["accuracy"].as_f64().unwrap();
+        assert!(
+            (all - held_out).abs() < 0.15,
+            "{all} of all, {held_out} held out"
+        );
+    }
+}
+
+#[test]
+fn a_checkpoint_that_is_gone_is_missed() {
+    let project = project(&finetune());
+    let always = ["--set", "train.checkpoint-minutes=0"];
+    assert!(
+        cut(&project, &always, &mut Random(33)),
+        "it ended before it could be cut"
+    );
+    std::fs::remove_file(project.path("made/checkpoint.safetensors")).unwrap();
+    let ran = project.run(&[
+        "run",
+        "graph.toml",
+        "--set",
+        "train.checkpoint-minutes=0",
+        "--resume",
+    ]);
+    ran.failed_with(1, "no-checkpoint", &["cannot go on from"]);
+}
+
+#[test]
+fn a_base_without_a_tokenizer_is_refused_at_the_start() {
+    let project = project(&finetune()).model("bare", Tiny::default());
+    std::fs::remove_file(project.path("bare/vocab.txt")).unwrap();
+    let ran = project.run(&["run", "graph.toml", "--set", "train.model=bare"]);
+    ran.failed_with(
+        1,
+        "model-missing",
+        &["neither `tokenizer.json` nor `vocab.txt`"],
+    );
+}
