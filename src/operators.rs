@@ -60,11 +60,16 @@ fn epoch_options(options: &Value) -> Option<EpochOptions> {
     let epochs = options["epochs"].as_u64();
     let shuffle = options["shuffle"].as_u64();
     let hold_out = options["hold-out"].as_f64();
-    let asked = epochs.is_some() || shuffle.is_some() || hold_out.is_some();
+    let path = |option: &str| options[option].as_str().map(PathBuf::from);
+    let (unlabelled, exclude) = (path("unlabelled"), path("exclude"));
+    let ordered = epochs.is_some() || shuffle.is_some() || hold_out.is_some();
+    let asked = ordered || unlabelled.is_some();
     asked.then(|| EpochOptions {
         epochs: epochs.map_or(1, |n| u32::try_from(n).unwrap_or(u32::MAX)),
         shuffle,
         hold_out: hold_out.unwrap_or(0.0),
+        unlabelled,
+        exclude,
     })
 }
 
@@ -84,6 +89,10 @@ fn check_read_options(options: &Value) -> Result<(), Problem> {
     let hold_out = options["hold-out"].as_f64();
     if hold_out.is_some_and(|part| !(0.0..1.0).contains(&part)) {
         return Err(bad("hold-out", "`hold-out` is a part, from 0 to below 1"));
+    }
+    if options["exclude"].is_string() && !options["unlabelled"].is_string() {
+        let message = "`exclude` leaves texts out of `unlabelled`, which is not given";
+        return Err(bad("exclude", message));
     }
     let read = read_options(options);
     if read.epochs.is_some() && read.role.is_some_and(|role| role != RecordRole::Train) {

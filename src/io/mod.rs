@@ -76,7 +76,7 @@ pub struct ReadOptions {
 ///
 /// Adds the columns `role` (`train` or `validation`), `epoch: u32` from 0, and `progress:
 /// f32`, the part of all epochs that is done with the row's batch: 1 in the last.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EpochOptions {
     /// How often every record is given; at least 1.
     pub epochs: u32,
@@ -84,6 +84,11 @@ pub struct EpochOptions {
     pub shuffle: Option<u64>,
     /// The part that is held out for validation, from 0 to below 1.
     pub hold_out: f64,
+    /// Another file, of records without a label: for training too, none of them held out. Of
+    /// equal texts only the first is taken.
+    pub unlabelled: Option<PathBuf>,
+    /// A file whose texts are left out of `unlabelled`.
+    pub exclude: Option<PathBuf>,
 }
 
 impl ReadOptions {

@@ -81,6 +81,66 @@ fn a_role_is_a_column() {
     assert!(rows.len() == 50 && rows.iter().all(|row| row["role"] == "test"));
 }
 
+/// `text`, once a line, under a header.
+fn texts(texts: &[&str]) -> String {
+    let lines = texts.iter().map(|text| format!("{text}\n"));
+    "text\n".to_owned() + &lines.collect::<String>()
+}
+
+#[test]
+fn records_without_a_label_join_those_for_training() {
+    let known = reviews(50);
+    let first = known.lines().nth(1).unwrap();
+    let first = first.split_once(',').unwrap().1;
+    let project = project(
+        "with.epochs = 2\nwith.shuffle = 5\nwith.hold-out = 0.2\n\
+         with.unlabelled = \"more.csv\"\nwith.exclude = \"test.csv\"",
+    );
+    let more = texts(&[
+        "a new one",
+        first,
+        "one to measure with",
+        "a new one",
+        "   ",
+        "another",
+    ]);
+    let project = project
+        .file("more.csv", more)
+        .file("test.csv", texts(&["one to measure with"]));
+    project.run_graph(&[]);
+    let text = project.read("out.jsonl");
+    let rows: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(rows.len(), 2 * 52, "{text}");
+    for epoch in rows.chunks(52) {
+        let fresh: Vec<&Value> = epoch.iter().filter(|row| row["truth"].is_null()).collect();
+        let mut texts: Vec<&str> = fresh
+            .iter()
+            .filter_map(|row| row["text"].as_str())
+            .collect();
+        texts.sort_unstable();
+        assert_eq!(texts, ["a new one", "another"]);
+        assert!(fresh.iter().all(|row| row["role"] == "train"));
+        let mut numbers: Vec<_> = fresh.iter().map(|row| row["review"].as_u64()).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, [Some(50), Some(55)]);
+    }
+    // Who is held out does not depend on the other file.
+    let alone = self::rows("with.epochs = 2\nwith.shuffle = 5\nwith.hold-out = 0.2");
+    let held_out = |rows: &[Value]| -> Vec<u64> {
+        let rows = rows.iter().filter(|row| row["role"] == "validation");
+        rows.filter_map(|row| row["review"].as_u64()).collect()
+    };
+    assert_eq!(held_out(&rows), held_out(&alone));
+    let rejects = project.read("out.jsonl.rejects.jsonl");
+    assert!(
+        rejects.contains("more.csv`: ") && rejects.contains("\"record\":54"),
+        "{rejects}"
+    );
+}
+
 #[test]
 fn a_cut_run_goes_on_in_the_same_order() {
     let options = "with.epochs = 3\nwith.shuffle = 5\nwith.hold-out = 0.2";
@@ -120,6 +180,12 @@ fn nonsense_is_refused() {
         ("with.epochs = 0", "`epochs` must be at least 1"),
         ("with.hold-out = 1.0", "from 0 to below 1"),
         ("with.shuffle = -1", "0 or more"),
+        ("with.exclude = \"reviews.csv\"", "which is not given"),
+        ("with.unlabelled = \"gone.csv\"", "there is nothing at"),
+        (
+            "with.unlabelled = \"reviews.csv\"\nwith.exclude = \"gone.csv\"",
+            "there is nothing at",
+        ),
         ("with.role = \"exam\"", "cannot be `exam`"),
         (
             "with.role = \"test\"\nwith.epochs = 2",

@@ -4,12 +4,27 @@
 //! reviews one after the other. Probabilities are not stored but computed again on the way back.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use rayon::prelude::*;
+use segue_kernels::math::sum_of;
 
 use crate::dropout::Mask;
 use crate::matmul::{Onto, View, matmul};
-use crate::rows::{masked, softmax, softmax_backward};
+use crate::rows::{add_scaled, masked, softmax, softmax_backward};
+
+/// The scores that a layer's attention is to have: a teacher's.
+///
+/// They are kept as queries and keys, for the scores of one long review alone are larger.
+#[derive(Clone)]
+pub struct Scores {
+    /// Queries and keys side by side, (n, 2 H) with the teacher's H.
+    pub queries_keys: Arc<Vec<f32>>,
+    /// The teacher's H; it has as many heads as the layer.
+    pub hidden: usize,
+    /// How much the mean square of the differences counts in the loss.
+    pub weight: f32,
+}
 
 /// How a batch is laid out, and its attention's shape.
 #[derive(Clone, Copy)]
@@ -22,27 +37,39 @@ pub struct Attention<'a> {
     pub heads: usize,
     /// Leaves out probabilities.
     pub mask: Mask,
+    /// What the scores are to be.
+    pub taught: Option<&'a Scores>,
 }
 
 /// One review's part.
 struct Review<'a> {
     number: usize,
+    /// Its first token in the batch.
+    first: usize,
     tokens: usize,
     qkv: &'a [f32],
 }
 
 impl Attention<'_> {
-    /// `out` (n, H) = softmax(Q Kᵀ / √D) V for each review and head.
+    /// `out` (n, H) = softmax(Q Kᵀ / √D) V for each review and head; gives what the scores
+    /// themselves cost, 0 where no others are taught.
     ///
     /// # Source
-    /// Vaswani et al., arXiv:1706.03762, section 3.2
-    pub fn forward(self, qkv: &[f32], out: &mut [f32]) {
+    /// Vaswani et al., arXiv:1706.03762, section 3.2; the cost: Jiao et al., arXiv:1909.10351,
+    /// equation 7
+    pub fn forward(self, qkv: &[f32], out: &mut [f32]) -> f32 {
         let parts = self.split(out, self.hidden);
-        parts.into_par_iter().enumerate().for_each(|(i, out)| {
+        let costs = parts.into_par_iter().enumerate().map(|(i, out)| {
             let review = self.review(i, qkv);
             let square = review.tokens * review.tokens;
             let (mut p, mut kept) = (vec![0.0; square], vec![0.0; square]);
+            let mut squares = 0.0;
             for head in 0..self.heads {
+                self.scores(&review, head, &mut p);
+                if let Some(taught) = self.taught {
+                    self.missing(taught, &review, head, &p, &mut kept);
+                    squares += f64::from(sum_of(&kept, |x| x * x));
+                }
                 let mask = self.probabilities(&review, head, &mut p);
                 let p = self.kept(&p, mask, &mut kept);
                 let columns = self.columns(head);
@@ -51,10 +78,18 @@ impl Attention<'_> {
                 let to = &mut out[columns.start..];
                 matmul(to, self.hidden, Onto::Nothing, 1.0, (p, value), 1);
             }
+            squares
         });
+        // Added up in the order of the reviews, whatever the threads do.
+        let costs: Vec<f64> = costs.collect();
+        match self.taught {
+            Some(taught) => taught.weight * (costs.iter().sum::<f64>() / self.pairs()) as f32,
+            None => 0.0,
+        }
     }
 
-    /// Into `dqkv` (n, 3 H) the gradient, given that of the output, `dout` (n, H).
+    /// Into `dqkv` (n, 3 H) the gradient, given that of the output, `dout` (n, H); that of what
+    /// [`Attention::forward`] gives is part of it.
     pub fn backward(self, qkv: &[f32], dout: &[f32], dqkv: &mut [f32]) {
         let parts = self.split(dqkv, 3 * self.hidden);
         parts.into_par_iter().enumerate().for_each(|(i, dqkv)| {
@@ -79,6 +114,14 @@ impl Attention<'_> {
         let (n, h, columns) = (review.tokens, self.hidden, self.columns(head));
         let [query, key, value] = [0, 1, 2].map(|part| self.view(review, part, head));
         let dout = View::strided(&dout[columns.start..], n, columns.len(), h);
+        self.scores(review, head, p);
+        let missing = self.taught.map(|taught| {
+            let mut missing = vec![0.0; n * n];
+            self.missing(taught, review, head, p, &mut missing);
+            // The scale, for `dp` becomes the gradient of Q Kᵀ.
+            let factor = 2.0 * taught.weight * self.scale() / self.pairs() as f32;
+            (missing, factor)
+        });
         let mask = self.probabilities(review, head, p);
         let used = View::new(self.kept(p, mask, kept), n, n);
         let at = |part: usize| part * h + columns.start;
@@ -86,6 +129,9 @@ impl Attention<'_> {
         matmul(dvalue, 3 * h, Onto::Nothing, 1.0, (used.t(), dout), 1);
         matmul(dp, n, Onto::Nothing, 1.0, (dout, value.t()), 1);
         softmax_backward(p, mask, self.scale(), dp, n);
+        if let Some((missing, factor)) = missing {
+            add_scaled(dp, &missing, factor);
+        }
         let ds = View::new(dp, n, n);
         let dquery = &mut dqkv[at(0)..];
         matmul(dquery, 3 * h, Onto::Nothing, 1.0, (ds, key), 1);
@@ -93,12 +139,44 @@ impl Attention<'_> {
         matmul(dkey, 3 * h, Onto::Nothing, 1.0, (ds.t(), query), 1);
     }
 
-    /// Each query's probabilities over the keys, nothing left out; and the mask that will.
-    fn probabilities(self, review: &Review<'_>, head: usize, p: &mut [f32]) -> Mask {
+    /// Q Kᵀ / √D, (n, n).
+    fn scores(self, review: &Review<'_>, head: usize, out: &mut [f32]) {
         let (query, key) = (self.view(review, 0, head), self.view(review, 1, head));
         let n = review.tokens;
-        matmul(p, n, Onto::Nothing, self.scale(), (query, key.t()), 1);
-        softmax(p, n);
+        matmul(out, n, Onto::Nothing, self.scale(), (query, key.t()), 1);
+    }
+
+    /// `out` = `scores` minus those that are taught.
+    fn missing(
+        self,
+        taught: &Scores,
+        review: &Review<'_>,
+        head: usize,
+        scores: &[f32],
+        out: &mut [f32],
+    ) {
+        let (n, size, stride) = (review.tokens, taught.hidden / self.heads, 2 * taught.hidden);
+        let rows = &taught.queries_keys[review.first * stride..(review.first + n) * stride];
+        let part = |from: usize| View::strided(&rows[from + head * size..], n, size, stride);
+        let (query, key) = (part(0), part(taught.hidden));
+        out.copy_from_slice(scores);
+        let factor = -1.0 / (size as f32).sqrt();
+        matmul(out, n, Onto::Sum, factor, (query, key.t()), 1);
+    }
+
+    /// Scores in the batch: those of each review's pairs of tokens, for each head.
+    fn pairs(self) -> f64 {
+        let lengths = self
+            .starts
+            .windows(2)
+            .map(|ends| (ends[1] - ends[0]) as f64);
+        lengths.map(|n| n * n).sum::<f64>() * self.heads as f64
+    }
+
+    /// Each query's probabilities over the keys from the scores, nothing left out; and the mask
+    /// that will.
+    fn probabilities(self, review: &Review<'_>, head: usize, p: &mut [f32]) -> Mask {
+        softmax(p, review.tokens);
         match self.mask.is_none() {
             true => self.mask,
             false => self
@@ -139,6 +217,7 @@ impl Attention<'_> {
         let (from, to) = (self.starts[number], self.starts[number + 1]);
         Review {
             number,
+            first: from,
             tokens: to - from,
             qkv: &qkv[from * 3 * self.hidden..to * 3 * self.hidden],
         }

@@ -1,6 +1,9 @@
 //! Distillation, as a graph file names it.
 
-use candle_core::{Device, Tensor};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Tensor};
 use schemars::JsonSchema;
 use segue_plugin::{
     Batch, Columns, Context, Error, Host, ModelPath, Next, OutputPath, Result, Stage, fixed_f32,
@@ -8,26 +11,31 @@ use segue_plugin::{
 };
 use serde::Deserialize;
 
+use crate::attention::Scores;
 use crate::batch::{Examples, reads};
-use crate::config::{Config, ModelShape};
+use crate::config::Config;
 use crate::finetune::sentiments;
+use crate::layer::LayerShape;
 use crate::log::writes;
+use crate::matmul::{Onto, View, matmul};
 use crate::model::{Output, cross_entropy};
 use crate::output::{Tokenizer, read_tokenizer, write_model};
-use crate::params;
+use crate::params::{self, LAYERS};
 use crate::prune::{Kept, Target, shrink};
-use crate::rows::softmax;
-use crate::trainer::{Schedule, Trainer, class_loss, internal};
+use crate::rows::{fill, softmax};
+use crate::trainer::{Goal, Schedule, Trainer, class_loss, internal};
 
 /// Trains a smaller model to do as a larger one does, which runs upstream as `bert` stages.
 ///
 /// The student starts as a part of the teacher: some of its layers, and of their widths what has
 /// the largest absolute weights. It learns the teacher's hidden states, after the embeddings and
-/// after each kept layer, together with its verdicts and the true labels.
+/// after each kept layer, and the scores of these layers' attention; and the teacher's verdicts
+/// and the true labels, together with them or after them.
 ///
 /// # Columns
 /// reads  `tokens`, `truth`, and `role`, `epoch`, `progress` as `read` gives them; the teacher's
-/// `logits: fixed f32[labels]`, and its `state-0`, `state-K` for each kept layer K - 1
+/// `logits: fixed f32[labels]`, and its `state-0`, `state-K` for each kept layer K - 1; `state-K`
+/// too for each kept layer K, whose attention is computed from it, unless `attention-weight` is 0
 ///
 /// writes a row a step, and one for each look at the held-out reviews
 /// # Source
@@ -51,6 +59,12 @@ pub struct Distill {
     /// How much the difference of hidden states counts.
     #[serde(default = "one")]
     pub state_weight: f32,
+    /// How much the difference of attention scores counts.
+    #[serde(default = "one")]
+    pub attention_weight: f32,
+    /// The part of the run before which verdicts and labels do not count.
+    #[serde(default)]
+    pub predict_from: f32,
     /// How much the teacher's verdicts count.
     #[serde(default = "one")]
     pub verdict_weight: f32,
@@ -73,16 +87,25 @@ pub struct Distill {
 struct Running {
     config: Config,
     tokenizer: Tokenizer,
-    kept: Kept,
+    teacher: Teacher,
     trainer: Trainer,
 }
 
-/// What the teacher said of a batch.
-struct Lesson {
-    /// Each state on the dimensions the student has, (n, h).
-    states: Vec<Tensor>,
-    /// Probabilities, (reviews, labels).
-    verdicts: Tensor,
+/// What of the teacher is needed beside what it gives.
+struct Teacher {
+    layer: LayerShape,
+    kept: Kept,
+    /// Of each kept layer what makes queries and keys: weights (2 H, H), then biases (2 H).
+    queries_keys: Vec<Vec<f32>>,
+    threads: usize,
+}
+
+/// What the teacher says of a batch, and how much it counts.
+struct Lesson<'a> {
+    teacher: &'a Teacher,
+    batch: &'a Batch,
+    examples: &'a Examples,
+    options: &'a Distill,
 }
 
 fn one() -> f32 {
@@ -109,17 +132,21 @@ impl Distill {
         })
     }
 
-    /// After how many of the teacher's layers its states are learnt.
-    fn states(&self) -> Result<Vec<usize>> {
+    /// After how many of the teacher's layers its states are needed.
+    fn states(&self) -> Result<BTreeSet<usize>> {
         let layers = self.target()?.layers;
-        Ok(std::iter::once(0)
-            .chain(layers.iter().map(|layer| layer + 1))
-            .collect())
+        let learnt = layers.iter().map(|layer| layer + 1).chain([0]);
+        let entered = layers
+            .iter()
+            .copied()
+            .filter(|_| self.attention_weight > 0.0);
+        Ok(learnt.chain(entered).collect())
     }
 
     fn check(&self) -> Result<()> {
         for (value, option) in [
             (self.state_weight, "state-weight"),
+            (self.attention_weight, "attention-weight"),
             (self.verdict_weight, "verdict-weight"),
             (self.label_weight, "label-weight"),
         ] {
@@ -131,6 +158,10 @@ impl Distill {
         if !(self.temperature > 0.0 && self.temperature.is_finite()) {
             let message = "`temperature` must be above 0";
             return Err(Error::new("bad-option", message).option("temperature"));
+        }
+        if !(0.0..=1.0).contains(&self.predict_from) {
+            let message = "`predict-from` must be from 0 to 1";
+            return Err(Error::new("bad-option", message).option("predict-from"));
         }
         Ok(())
     }
@@ -161,13 +192,27 @@ impl Stage for Distill {
         let tokenizer = read_tokenizer(&self.teacher).map_err(|error| error.option("teacher"))?;
         let vectors = params::read(&self.teacher, &config.shape, self.schedule.seed);
         let vectors = vectors.map_err(|error| error.option("teacher"))?;
-        let (shape, vectors, kept) = shrink(&config.shape, &vectors, &self.target()?)?;
+        let target = self.target()?;
+        let (shape, student, kept) = shrink(&config.shape, &vectors, &target)?;
+        let layer = config.shape.layer;
+        let queries_keys = kept.layers.iter().map(|i| {
+            let (h, vector) = (layer.hidden, &vectors[LAYERS + i]);
+            let parts = layer.parts().qkv;
+            let (weight, bias) = (&vector[parts.weight], &vector[parts.bias]);
+            [&weight[..2 * h * h], &bias[..2 * h]].concat()
+        });
+        let teacher = Teacher {
+            layer,
+            queries_keys: queries_keys.collect(),
+            kept,
+            threads: self.schedule.threads(),
+        };
         let schedule = self.schedule.clone();
-        let trainer = Trainer::start(schedule, shape, || Ok(vectors), &self.output, context.from)?;
+        let trainer = Trainer::start(schedule, shape, || Ok(student), &self.output, context.from)?;
         self.running = Some(Running {
             config,
             tokenizer,
-            kept,
+            teacher,
             trainer,
         });
         Ok(())
@@ -179,28 +224,23 @@ impl Stage for Distill {
     }
 
     fn process_each(&mut self, batch: Batch, host: &mut Host<'_>) -> Result<()> {
+        let mut running = self.running.take();
         let Some(Running {
-            config,
-            kept,
-            trainer,
-            ..
-        }) = &mut self.running
+            teacher, trainer, ..
+        }) = &mut running
         else {
             return Err(Error::new("not-started", "no weights were loaded"));
         };
         let examples = Examples::read(&batch, trainer.shape(), &self.labels)?;
-        let states: Vec<usize> = std::iter::once(0)
-            .chain(kept.layers.iter().map(|layer| layer + 1))
-            .collect();
-        let labels = self.labels.len();
-        let weights = [self.state_weight, self.verdict_weight, self.label_weight];
-        let temperature = self.temperature;
-        let loss = |output: &Output| {
-            let lesson = lesson(&batch, &config.shape, kept, &states, labels, temperature)?;
-            let classes = class_loss(output, &examples, labels)?;
-            total(output, &lesson, classes, weights, temperature).map_err(internal)
+        let lesson = Lesson {
+            teacher,
+            batch: &batch,
+            examples: &examples,
+            options: self,
         };
-        trainer.take(batch.time(), &examples, loss, host)
+        let taken = trainer.take(batch.time(), &examples, &lesson, host);
+        self.running = running;
+        taken
     }
 
     fn finish(&mut self, host: &mut Host<'_>) -> Result<Next> {
@@ -222,52 +262,109 @@ impl Stage for Distill {
     }
 }
 
-fn lesson(
-    batch: &Batch,
-    teacher: &ModelShape,
-    kept: &Kept,
-    states: &[usize],
-    labels: usize,
-    temperature: f32,
-) -> Result<Lesson> {
-    let h = teacher.layer.hidden;
-    let state = |number: &usize| {
+impl Teacher {
+    /// The state before layer `number`, (n, H).
+    fn state(&self, batch: &Batch, number: usize) -> Result<Vec<f32>> {
+        let mut values = Vec::new();
+        for review in batch.ragged_f32(&format!("state-{number}"), self.layer.hidden)? {
+            values.extend_from_slice(review);
+        }
+        Ok(values)
+    }
+
+    /// That state on the dimensions the student has, (n, h).
+    fn kept_state(&self, batch: &Batch, number: usize) -> Result<Tensor> {
+        let (h, kept) = (self.layer.hidden, &self.kept.hidden);
         let mut values = Vec::new();
         for review in batch.ragged_f32(&format!("state-{number}"), h)? {
             for token in review.chunks_exact(h) {
-                values.extend(kept.hidden.iter().map(|i| token[*i]));
+                values.extend(kept.iter().map(|i| token[*i]));
             }
         }
-        let shape = (values.len() / kept.hidden.len(), kept.hidden.len());
+        let shape = (values.len() / kept.len(), kept.len());
         Tensor::from_vec(values, shape, &Device::Cpu).map_err(internal)
-    };
-    let mut verdicts: Vec<f32> = batch.fixed_f32("logits")?.1.to_vec();
-    verdicts.iter_mut().for_each(|logit| *logit /= temperature);
-    softmax(&mut verdicts, labels);
-    let shape = (verdicts.len() / labels, labels);
-    Ok(Lesson {
-        states: states.iter().map(state).collect::<Result<_>>()?,
-        verdicts: Tensor::from_vec(verdicts, shape, &Device::Cpu).map_err(internal)?,
-    })
+    }
+
+    /// The queries and keys of kept layer `i` for `state`, (n, 2 H).
+    fn queries_keys(&self, i: usize, state: &[f32]) -> Vec<f32> {
+        let h = self.layer.hidden;
+        let n = state.len() / h;
+        let (weight, bias) = self.queries_keys[i].split_at(2 * h * h);
+        let mut out = vec![0.0; n * 2 * h];
+        fill(&mut out, bias);
+        let (x, w) = (View::new(state, n, h), View::new(weight, 2 * h, h));
+        matmul(&mut out, 2 * h, Onto::Sum, 1.0, (x, w.t()), self.threads);
+        out
+    }
 }
 
-/// The weighted sum of what the student does not do as its teacher.
-fn total(
-    output: &Output,
-    lesson: &Lesson,
-    classes: Tensor,
-    [states, verdicts, labels]: [f32; 3],
-    temperature: f32,
-) -> candle_core::Result<Tensor> {
-    let logits = output.logits.affine(1.0 / f64::from(temperature), 0.0)?;
-    // Its gradient shrinks with the square of the temperature.
-    let factor = f64::from(verdicts * temperature * temperature);
-    let mut sum = (classes.affine(f64::from(labels), 0.0)?
-        + cross_entropy(&logits, &lesson.verdicts)?.affine(factor, 0.0)?)?;
-    let factor = f64::from(states) / lesson.states.len() as f64;
-    for (mine, theirs) in output.states.iter().zip(&lesson.states) {
-        let difference = (mine - theirs)?.sqr()?.mean_all()?;
-        sum = (sum + difference.affine(factor, 0.0)?)?;
+impl Lesson<'_> {
+    /// The teacher's probabilities, (reviews, labels).
+    fn verdicts(&self) -> Result<Tensor> {
+        let labels = self.options.labels.len();
+        let mut verdicts: Vec<f32> = self.batch.fixed_f32("logits")?.1.to_vec();
+        for logit in &mut verdicts {
+            *logit /= self.options.temperature;
+        }
+        softmax(&mut verdicts, labels);
+        let shape = (verdicts.len() / labels, labels);
+        Tensor::from_vec(verdicts, shape, &Device::Cpu).map_err(internal)
     }
-    Ok(sum)
+
+    /// The cross entropies with the labels and with the teacher's verdicts, weighted.
+    fn classes(&self, output: &Output) -> Result<Tensor> {
+        let options = self.options;
+        let temperature = options.temperature;
+        let known = class_loss(output, self.examples, options.labels.len())?;
+        let verdicts = self.verdicts()?;
+        let sum = || {
+            let logits = output.logits.affine(1.0 / f64::from(temperature), 0.0)?;
+            // Its gradient shrinks with the square of the temperature.
+            let factor = f64::from(options.verdict_weight * temperature * temperature);
+            known.affine(f64::from(options.label_weight), 0.0)?
+                + cross_entropy(&logits, &verdicts)?.affine(factor, 0.0)?
+        };
+        sum().map_err(internal)
+    }
+
+    /// The mean square of what the student's states are off, weighted.
+    fn states(&self, output: &Output) -> Result<Tensor> {
+        let kept = &self.teacher.kept.layers;
+        let numbers = std::iter::once(0).chain(kept.iter().map(|layer| layer + 1));
+        let factor = f64::from(self.options.state_weight) / (kept.len() + 1) as f64;
+        let mut sum = Tensor::zeros((), DType::F32, &Device::Cpu).map_err(internal)?;
+        for (mine, number) in output.states.iter().zip(numbers) {
+            let theirs = self.teacher.kept_state(self.batch, number)?;
+            let add = || &sum + (mine - theirs)?.sqr()?.mean_all()?.affine(factor, 0.0)?;
+            sum = add().map_err(internal)?;
+        }
+        Ok(sum)
+    }
+}
+
+impl Goal for Lesson<'_> {
+    fn scores(&self) -> Result<Vec<Scores>> {
+        let (teacher, weight) = (self.teacher, self.options.attention_weight);
+        if weight == 0.0 {
+            return Ok(Vec::new());
+        }
+        let layers = teacher.kept.layers.iter().enumerate();
+        let scores = layers.map(|(i, layer)| {
+            let state = teacher.state(self.batch, *layer)?;
+            Ok(Scores {
+                queries_keys: Arc::new(teacher.queries_keys(i, &state)),
+                hidden: teacher.layer.hidden,
+                weight: weight / teacher.kept.layers.len() as f32,
+            })
+        });
+        scores.collect()
+    }
+
+    fn loss(&self, output: &Output) -> Result<Tensor> {
+        let states = self.states(output)?;
+        match self.examples.progress < self.options.predict_from {
+            true => Ok(states),
+            false => (states + self.classes(output)?).map_err(internal),
+        }
+    }
 }

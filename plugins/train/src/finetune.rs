@@ -1,5 +1,6 @@
 //! Fine-tuning, as a graph file names it.
 
+use candle_core::Tensor;
 use schemars::JsonSchema;
 use segue_plugin::{
     Batch, Columns, Context, Error, Host, ModelPath, Next, OutputPath, Result, Stage,
@@ -9,9 +10,10 @@ use serde::Deserialize;
 use crate::batch::{Examples, reads};
 use crate::config::Config;
 use crate::log::writes;
+use crate::model::Output;
 use crate::output::{Tokenizer, read_tokenizer, write_model};
 use crate::params;
-use crate::trainer::{Schedule, Trainer, class_loss};
+use crate::trainer::{Goal, Schedule, Trainer, class_loss};
 
 /// Trains all of a BERT-family model for classification, and writes it as a model folder.
 ///
@@ -42,6 +44,18 @@ pub struct Finetune {
     pub schedule: Schedule,
     #[serde(skip)]
     running: Option<(Config, Tokenizer, Trainer)>,
+}
+
+/// The classes that are known.
+struct Labels<'a> {
+    examples: &'a Examples,
+    labels: usize,
+}
+
+impl Goal for Labels<'_> {
+    fn loss(&self, output: &Output) -> Result<Tensor> {
+        class_loss(output, self.examples, self.labels)
+    }
 }
 
 /// What `read` calls the labels 0 and 1.
@@ -84,9 +98,11 @@ impl Stage for Finetune {
             return Err(Error::new("not-started", "no weights were loaded"));
         };
         let examples = Examples::read(&batch, trainer.shape(), &self.labels)?;
-        let labels = self.labels.len();
-        let loss = |output: &_| class_loss(output, &examples, labels);
-        trainer.take(batch.time(), &examples, loss, host)
+        let goal = Labels {
+            examples: &examples,
+            labels: self.labels.len(),
+        };
+        trainer.take(batch.time(), &examples, &goal, host)
     }
 
     fn finish(&mut self, host: &mut Host<'_>) -> Result<Next> {

@@ -4,11 +4,11 @@
 //! need, and the loops between the matrix products run on all cores.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
-use crate::attention::Attention;
+use crate::attention::{Attention, Scores};
 use crate::dropout::Mask;
 use crate::matmul::{Onto, View, matmul};
 use crate::pool::Pool;
@@ -98,6 +98,11 @@ pub struct EncoderLayer {
     pub starts: Arc<Vec<usize>>,
     /// Leaves out attention probabilities, and outputs of both halves.
     pub mask: Mask,
+    /// What the attention's scores are to be.
+    pub taught: Option<Scores>,
+    /// Where [`EncoderLayer::taught`]'s part of the loss goes; its gradient is part of the
+    /// layer's own.
+    pub cost: Arc<Mutex<f32>>,
     /// Whether the gradient will be asked for.
     pub training: bool,
     /// Where buffers come from.
@@ -131,6 +136,7 @@ impl EncoderLayer {
                 true => self.mask,
                 false => self.mask.derived(1),
             },
+            taught: self.taught.as_ref(),
         }
     }
 
@@ -166,7 +172,8 @@ impl EncoderLayer {
         let eps = self.shape.eps;
         let qkv = self.dense(x, w, &parts.qkv);
         let mut context = self.pool.take(x.len());
-        self.attention().forward(&qkv, &mut context);
+        let cost = self.attention().forward(&qkv, &mut context);
+        *locked(&self.cost) += cost;
         let mut middle = self.dense(&context, w, &parts.output);
         mask_and_add(&mut middle, self.half(1), Some(x));
         let (mut normed, mut middle_stats) = (self.pool.take(x.len()), Vec::new());
@@ -290,13 +297,13 @@ impl EncoderLayer {
             self.pool.give(buffer);
         }
     }
+}
 
-    fn slot(&self) -> std::sync::MutexGuard<'_, Option<Saved>> {
-        // A thread that panicked left a whole value.
-        self.saved
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
+/// What `mutex` holds; a thread that panicked left a whole value.
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 impl CustomOp2 for EncoderLayer {
@@ -314,7 +321,7 @@ impl CustomOp2 for EncoderLayer {
         let (x, w) = (slice(x, x_layout)?, slice(w, w_layout)?);
         let (out, saved) = self.forward(x, w);
         match self.training {
-            true => *self.slot() = Some(saved),
+            true => *locked(&self.saved) = Some(saved),
             false => self.recycle(saved),
         }
         Ok((CpuStorage::F32(out), x_layout.shape().clone()))
@@ -327,7 +334,7 @@ impl CustomOp2 for EncoderLayer {
         _out: &Tensor,
         dout: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let Some(saved) = self.slot().take() else {
+        let Some(saved) = locked(&self.saved).take() else {
             bail!("the gradient of a layer can be asked for once, after training it");
         };
         let dout = dout.contiguous()?;

@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use candle_core::{D, Device, Result, Tensor, Var};
 
+use crate::attention::Scores;
 use crate::config::ModelShape;
 use crate::dropout::Mask;
-use crate::layer::EncoderLayer;
+use crate::layer::{EncoderLayer, locked};
 use crate::norm::MaskedNorm;
 use crate::params::{LAYERS, NORM, POSITIONS, TYPES, WORDS};
 use crate::pool::Pool;
@@ -53,6 +54,9 @@ pub struct Output {
     pub states: Vec<Tensor>,
     /// (reviews, labels)
     pub logits: Tensor,
+    /// What the attention's scores cost beside those taught, to be added to the loss; its
+    /// gradient is in that of the states.
+    pub attention: f32,
 }
 
 impl Model {
@@ -81,11 +85,12 @@ impl Model {
         Ok(())
     }
 
-    /// Runs a batch; with a `mask` for training, so that gradients can be asked for.
+    /// Runs a batch; with a `mask` for training, so that gradients can be asked for. `taught`
+    /// is empty, or has the scores for each layer.
     ///
     /// # Errors
     /// A token or a position that the tables do not have
-    pub fn run(&self, tokens: &Tokens, mask: Option<Mask>) -> Result<Output> {
+    pub fn run(&self, tokens: &Tokens, mask: Option<Mask>, taught: &[Scores]) -> Result<Output> {
         let training = mask.is_some();
         let mask = mask.unwrap_or(Mask::NONE);
         let at = |site: u64| {
@@ -97,11 +102,14 @@ impl Model {
         };
         let mut hidden = self.embeddings(tokens, training, at(0))?;
         let mut states = vec![hidden.clone()];
+        let cost = Arc::default();
         for layer in 0..self.shape.layers {
             let op = EncoderLayer {
                 shape: self.shape.layer,
                 starts: Arc::clone(&tokens.starts),
                 mask: at(100 + layer as u64),
+                taught: taught.get(layer).cloned(),
+                cost: Arc::clone(&cost),
                 training,
                 pool: Arc::clone(&self.pool),
                 threads: self.threads,
@@ -111,7 +119,12 @@ impl Model {
             states.push(hidden.clone());
         }
         let logits = self.head(&hidden, tokens, training, at(1))?;
-        Ok(Output { states, logits })
+        let attention = *locked(&cost);
+        Ok(Output {
+            states,
+            logits,
+            attention,
+        })
     }
 
     /// The gradients of `loss`, one a vector of parameters.
@@ -235,10 +248,21 @@ mod tests {
         lengths.map(&mut draw).collect()
     }
 
-    fn loss(model: &Model, mask: Mask) -> Tensor {
+    /// A teacher's scores for both layers of nine tokens, of heads larger than the model's own.
+    fn taught() -> Vec<Scores> {
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(8);
+        let layer = |weight: f32| Scores {
+            queries_keys: Arc::new((0..9 * 36).map(|_| random.random::<f32>() - 0.5).collect()),
+            hidden: 18,
+            weight,
+        };
+        [0.7, 1.5].map(layer).to_vec()
+    }
+
+    fn loss(model: &Model, mask: Mask, taught: &[Scores]) -> (Tensor, f32) {
         let rows = [&[1u32, 5, 2][..], &[8, 0, 3, 3, 4], &[7]];
         let output = model
-            .run(&Tokens::new(rows.into_iter()), Some(mask))
+            .run(&Tokens::new(rows.into_iter()), Some(mask), taught)
             .unwrap();
         let targets = [[1.0f32, 0.0], [0.25, 0.75], [0.0, 0.0]];
         let targets = Tensor::new(&targets, &Device::Cpu).unwrap();
@@ -246,15 +270,16 @@ mod tests {
         // States in the middle have gradients of their own too.
         let middle = output.states[0].sqr().unwrap().mean_all().unwrap();
         let later = output.states[1].sin().unwrap().mean_all().unwrap();
-        ((ends + middle).unwrap() + later).unwrap()
+        let loss = ((ends + middle).unwrap() + later).unwrap();
+        (loss, output.attention)
     }
 
     /// Every gradient against the difference of two losses.
-    fn check(mask: Mask) {
+    fn check(mask: Mask, taught: &[Scores]) {
         let shape = shape();
         let mut vectors = vectors(&shape);
         let model = Model::new(shape, &vectors, 2).unwrap();
-        let gradients = model.gradients(&loss(&model, mask)).unwrap();
+        let gradients = model.gradients(&loss(&model, mask, taught).0).unwrap();
         let mut random = Xoshiro256PlusPlus::seed_from_u64(4);
         let step = 2e-2f32;
         for v in 0..vectors.len() {
@@ -266,7 +291,8 @@ mod tests {
                 let mut at = |x: f32| {
                     vectors[v][i] = x;
                     model.set(&vectors).unwrap();
-                    f64::from(loss(&model, mask).to_scalar::<f32>().unwrap())
+                    let (loss, attention) = loss(&model, mask, taught);
+                    f64::from(loss.to_scalar::<f32>().unwrap()) + f64::from(attention)
                 };
                 // A difference of four points, exact to the fourth power of the step.
                 let [a, b] = [step, 2.0 * step].map(|s| at(kept + s) - at(kept - s));
@@ -284,12 +310,44 @@ mod tests {
 
     #[test]
     fn gradients_are_those_of_the_loss() {
-        check(Mask::new(0.0, 0));
+        check(Mask::new(0.0, 0), &[]);
     }
 
     #[test]
     fn gradients_are_right_under_dropout() {
-        check(Mask::new(0.3, 9));
+        check(Mask::new(0.3, 9), &[]);
+    }
+
+    #[test]
+    fn gradients_are_right_with_scores_to_learn() {
+        check(Mask::new(0.3, 9), &taught());
+    }
+
+    #[test]
+    fn own_scores_cost_nothing() {
+        let shape = shape();
+        let mut vectors = vectors(&shape);
+        // Queries and keys that do not depend on the input can be given from here.
+        let layer = &mut vectors[LAYERS];
+        let parts = shape.layer.parts().qkv;
+        let h = shape.layer.hidden;
+        layer[parts.weight][..2 * h * h].fill(0.0);
+        let bias = &layer[parts.bias][..2 * h];
+        let mine = Scores {
+            queries_keys: Arc::new((0..5).flat_map(|_| bias).copied().collect()),
+            hidden: h,
+            weight: 1.0,
+        };
+        let model = Model::new(shape, &vectors, 2).unwrap();
+        let tokens = Tokens::new([&[1u32, 5, 2][..], &[8, 0]].into_iter());
+        let cost = |scores: &Scores| {
+            let output = model.run(&tokens, None, std::slice::from_ref(scores));
+            output.unwrap().attention
+        };
+        assert!(cost(&mine) < 1e-12);
+        let mut other = mine.clone();
+        Arc::make_mut(&mut other.queries_keys)[3] += 1.0;
+        assert!(cost(&other) > 1e-4);
     }
 
     #[test]
@@ -298,11 +356,11 @@ mod tests {
         let model = Model::new(shape.clone(), &vectors(&shape), 1).unwrap();
         let rows = [&[1u32, 5, 2][..], &[8, 0, 3, 3, 4]];
         let both = model
-            .run(&Tokens::new(rows.into_iter()), None)
+            .run(&Tokens::new(rows.into_iter()), None, &[])
             .unwrap()
             .logits;
         let one = model
-            .run(&Tokens::new(rows[1..].iter().copied()), None)
+            .run(&Tokens::new(rows[1..].iter().copied()), None, &[])
             .unwrap()
             .logits;
         let (both, one) = (

@@ -312,7 +312,9 @@ mod tests {
     fn logits(shape: &ModelShape, vectors: &[Vec<f32>]) -> Vec<f32> {
         let model = Model::new(shape.clone(), vectors, 1).unwrap();
         let rows = [&[1u32, 5, 2][..], &[8, 0, 3, 3, 4]];
-        let output = model.run(&Tokens::new(rows.into_iter()), None).unwrap();
+        let output = model
+            .run(&Tokens::new(rows.into_iter()), None, &[])
+            .unwrap();
         output.logits.flatten_all().unwrap().to_vec1().unwrap()
     }
 

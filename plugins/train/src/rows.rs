@@ -311,6 +311,26 @@ impl Kernel for Masked<'_> {
     }
 }
 
+/// `out += factor * x`, without threads.
+pub fn add_scaled(out: &mut [f32], x: &[f32], factor: f32) {
+    Isa::detect().run(AddScaled { out, x, factor });
+}
+
+struct AddScaled<'a> {
+    out: &'a mut [f32],
+    x: &'a [f32],
+    factor: f32,
+}
+
+impl Kernel for AddScaled<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        for (out, x) in self.out.iter_mut().zip(self.x) {
+            *out = S::fma1(*x, self.factor, *out);
+        }
+    }
+}
+
 /// The gradient of [`softmax`] followed by `mask`: into `dp`, given that of the masked
 /// probabilities, goes that of the scores, times `factor`.
 pub fn softmax_backward(p: &[f32], mask: Mask, factor: f32, dp: &mut [f32], width: usize) {

@@ -10,6 +10,7 @@ use segue_plugin::{Error, Host, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::adamw::{AdamW, Moments, norm};
+use crate::attention::Scores;
 use crate::batch::{Examples, Use};
 use crate::checkpoint;
 use crate::config::ModelShape;
@@ -83,6 +84,14 @@ impl Schedule {
         Ok(())
     }
 
+    /// Threads to use.
+    pub fn threads(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        }
+    }
+
     /// The rate when `progress` of all steps is done.
     fn rate(&self, progress: f32) -> f32 {
         let part = match progress < self.warm_up {
@@ -112,6 +121,23 @@ struct State {
     /// The best held-out accuracy, and the epochs since.
     best: Option<(f32, u32)>,
     log: Vec<Entry>,
+}
+
+/// What a step makes smaller.
+pub trait Goal {
+    /// The scores each layer's attention is to have, if any.
+    ///
+    /// # Errors
+    /// A batch that lacks them
+    fn scores(&self) -> Result<Vec<Scores>> {
+        Ok(Vec::new())
+    }
+
+    /// The loss, but for the attention's scores.
+    ///
+    /// # Errors
+    /// A batch that lacks what it needs
+    fn loss(&self, output: &Output) -> Result<Tensor>;
 }
 
 /// A training run.
@@ -149,10 +175,7 @@ impl Trainer {
         })?;
         let path = folder.join("checkpoint.safetensors");
         let parts = parts(&shape);
-        let threads = match schedule.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            threads => threads,
-        };
+        let threads = schedule.threads();
         let (state, vectors, moments, best) = match from {
             0 => {
                 let vectors = vectors()?;
@@ -181,7 +204,7 @@ impl Trainer {
         &self.model.shape
     }
 
-    /// Takes one batch; `loss` gives what a step minimises.
+    /// Takes one batch.
     ///
     /// # Errors
     /// `no-checkpoint` when an old batch comes again that the checkpoint does not know,
@@ -190,7 +213,7 @@ impl Trainer {
         &mut self,
         time: u64,
         examples: &Examples,
-        loss: impl FnOnce(&Output) -> Result<Tensor>,
+        goal: &impl Goal,
         host: &mut Host<'_>,
     ) -> Result<()> {
         if self.state.time.is_some_and(|seen| time <= seen) {
@@ -200,7 +223,7 @@ impl Trainer {
             Use::Train => {
                 self.end_epoch(time);
                 self.state.epoch = examples.epoch;
-                self.train(time, examples, loss)?;
+                self.train(time, examples, goal)?;
             }
             Use::Validate => self.validate(examples)?,
         }
@@ -236,12 +259,7 @@ impl Trainer {
         })
     }
 
-    fn train(
-        &mut self,
-        time: u64,
-        examples: &Examples,
-        loss: impl FnOnce(&Output) -> Result<Tensor>,
-    ) -> Result<()> {
+    fn train(&mut self, time: u64, examples: &Examples, goal: &impl Goal) -> Result<()> {
         if self
             .state
             .best
@@ -253,10 +271,10 @@ impl Trainer {
         let mask = Mask::new(self.schedule.dropout, self.schedule.seed).derived(self.state.step);
         let output = self
             .model
-            .run(&examples.tokens, Some(mask))
+            .run(&examples.tokens, Some(mask), &goal.scores()?)
             .map_err(internal)?;
-        let loss = loss(&output)?;
-        let value = loss.to_scalar::<f32>().map_err(internal)?;
+        let loss = goal.loss(&output)?;
+        let value = loss.to_scalar::<f32>().map_err(internal)? + output.attention;
         if !value.is_finite() {
             let step = self.state.step;
             let message = format!("the loss is no number any more at step {step}");
@@ -291,7 +309,8 @@ impl Trainer {
     }
 
     fn validate(&mut self, examples: &Examples) -> Result<()> {
-        let output = self.model.run(&examples.tokens, None).map_err(internal)?;
+        let output = self.model.run(&examples.tokens, None, &[]);
+        let output = output.map_err(internal)?;
         let logits = output.logits.to_vec2::<f32>().map_err(internal)?;
         for (row, class) in logits.iter().zip(&examples.classes) {
             let Some(class) = class else { continue };

@@ -8,19 +8,21 @@ use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::SliceRandom;
 
+use super::CHUNK;
 use super::role::{Role, role_column, with_columns, with_fields};
+use super::unlabelled::Unlabelled;
 use crate::io::{EpochOptions, IoError, Reject, Source, SourceBatch};
-
-/// Good records that are read from the file at once.
-const CHUNK: usize = 1024;
 
 /// A [`Source`] that holds all records of another in memory.
 ///
 /// Each epoch gives every record once: those for training in an order of the epoch's own,
 /// then those for validation, in the order of the file. A batch never has both. A position
 /// counts the records given, and at the start those that were rejected.
+///
+/// Records without a label are all for training, mixed with the others.
 pub struct Epochs {
     inner: Option<Box<dyn Source>>,
+    unlabelled: Option<Unlabelled>,
     options: EpochOptions,
     schema: SchemaRef,
     total: Option<u64>,
@@ -38,16 +40,26 @@ pub struct Epochs {
 }
 
 impl Epochs {
-    pub fn new(inner: Box<dyn Source>, options: EpochOptions) -> Self {
+    pub fn new(
+        inner: Box<dyn Source>,
+        unlabelled: Option<Unlabelled>,
+        options: EpochOptions,
+    ) -> Self {
         let more = [
             ("role", DataType::Utf8),
             ("epoch", DataType::UInt32),
             ("progress", DataType::Float32),
         ];
+        let (mut schema, mut total) = (inner.schema(), inner.total_records());
+        if unlabelled.is_some() {
+            // How many of its texts are known is not known yet.
+            (schema, total) = (Unlabelled::schema(&schema), None);
+        }
         Epochs {
-            schema: with_fields(&inner.schema(), &more),
-            total: (inner.total_records()).map(|total| total * u64::from(options.epochs)),
+            schema: with_fields(&schema, &more),
+            total: total.map(|total| total * u64::from(options.epochs)),
             inner: Some(inner),
+            unlabelled,
             options,
             chunks: Vec::new(),
             rejects: Vec::new(),
@@ -70,7 +82,6 @@ impl Epochs {
             self.chunks.push(read.batch);
             self.rejects.extend(read.rejects);
         }
-        self.rejected = self.rejects.len() as u64;
         let count = self.train.len();
         // A fraction below 1 of a count that fits in memory.
         let held_out = (count as f64 * self.options.hold_out).round() as usize;
@@ -81,6 +92,34 @@ impl Epochs {
         self.held_out = chosen.iter().map(|&i| self.train[i]).collect();
         order.sort_unstable();
         self.train = order.iter().map(|&i| self.train[i]).collect();
+        if let Some(unlabelled) = self.unlabelled.take() {
+            self.add(&unlabelled, inner.schema(), count)?;
+        }
+        self.rejected = self.rejects.len() as u64;
+        Ok(())
+    }
+
+    /// Adds the records without a label to those for training.
+    fn add(
+        &mut self,
+        unlabelled: &Unlabelled,
+        schema: SchemaRef,
+        labelled: usize,
+    ) -> Result<(), IoError> {
+        let schema = Unlabelled::schema(&schema);
+        let first = (labelled + self.rejects.len()) as u64;
+        let found = unlabelled.read(&self.chunks, &schema, first)?;
+        for chunk in &mut self.chunks {
+            *chunk = RecordBatch::try_new(Arc::clone(&schema), chunk.columns().to_vec())
+                .map_err(|e| IoError::new("batch-too-large", "path", e.to_string()))?;
+        }
+        for batch in found.chunks {
+            let chunk = self.chunks.len();
+            self.train
+                .extend((0..batch.num_rows()).map(|row| (chunk, row)));
+            self.chunks.push(batch);
+        }
+        self.rejects.extend(found.rejects);
         Ok(())
     }
 

@@ -10,6 +10,7 @@ mod parquet;
 mod records;
 mod role;
 mod source;
+mod unlabelled;
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -17,10 +18,14 @@ use std::path::Path;
 
 use self::epochs::Epochs;
 use self::role::OneRole;
+use self::unlabelled::Unlabelled;
 use super::format::Format;
 use super::{IoError, ReadOptions, Source};
 
 pub use role::Role;
+
+/// Good records that are read from a file at once where all are held in memory.
+const CHUNK: usize = 1024;
 
 #[cfg(test)]
 pub use csv::{CsvReader, RawRecord};
@@ -37,7 +42,10 @@ pub fn open(options: &ReadOptions) -> Result<Box<dyn Source>, IoError> {
         Format::Parquet => parquet::open(file, options),
     }?;
     Ok(match (&options.epochs, options.role) {
-        (Some(epochs), _) => Box::new(Epochs::new(source, epochs.clone())),
+        (Some(epochs), _) => {
+            let unlabelled = Unlabelled::new(options)?;
+            Box::new(Epochs::new(source, unlabelled, epochs.clone()))
+        }
         (None, Some(role)) => Box::new(OneRole::new(source, role)),
         (None, None) => source,
     })

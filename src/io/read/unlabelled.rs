@@ -1,0 +1,172 @@
+//! Records without a label, for what learns from a teacher: another file, less the texts that
+//! are known already.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::UInt64Type;
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch, UInt64Array, new_null_array};
+use arrow_schema::{Field, Schema, SchemaRef};
+
+use super::CHUNK;
+use crate::io::{IoError, ReadOptions, Reject, Source};
+
+/// Where records without a label come from.
+#[derive(Debug)]
+pub struct Unlabelled {
+    options: ReadOptions,
+    exclude: Option<PathBuf>,
+}
+
+/// What was read from it.
+pub struct Found {
+    /// Under the schema of [`Unlabelled::schema`].
+    pub chunks: Vec<RecordBatch>,
+    pub rejects: Vec<Reject>,
+}
+
+impl Unlabelled {
+    /// The file that `options.epochs` names, if any, read as `options` say but for its label.
+    ///
+    /// # Errors
+    /// Those of [`super::open`], with option `unlabelled` or `exclude`
+    pub fn new(options: &ReadOptions) -> Result<Option<Self>, IoError> {
+        let Some(epochs) = &options.epochs else {
+            return Ok(None);
+        };
+        let plain = |path: &Path| ReadOptions {
+            path: path.to_owned(),
+            label: Some(String::new()),
+            role: None,
+            epochs: None,
+            ..options.clone()
+        };
+        let Some(path) = &epochs.unlabelled else {
+            return Ok(None);
+        };
+        let found = Unlabelled {
+            options: plain(path),
+            exclude: epochs.exclude.clone(),
+        };
+        // Opened now, so that what is wrong with a file shows at the start.
+        found.open()?;
+        found.open_excluded()?;
+        Ok(Some(found))
+    }
+
+    /// `schema`, whose truth may be missing.
+    pub fn schema(schema: &Schema) -> SchemaRef {
+        let fields = schema.fields().iter().map(|field| match field.name() {
+            name if name == "truth" => Arc::new(Field::new(name, field.data_type().clone(), true)),
+            _ => Arc::clone(field),
+        });
+        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    }
+
+    fn open(&self) -> Result<Box<dyn Source>, IoError> {
+        super::open(&self.options).map_err(|error| blame(error, "unlabelled"))
+    }
+
+    fn open_excluded(&self) -> Result<Option<Box<dyn Source>>, IoError> {
+        let open = |path: &PathBuf| {
+            let options = ReadOptions {
+                path: path.clone(),
+                ..self.options.clone()
+            };
+            super::open(&options).map_err(|error| blame(error, "exclude"))
+        };
+        self.exclude.as_ref().map(open).transpose()
+    }
+
+    /// Every record whose text is neither in `known` nor in the excluded file nor earlier in
+    /// the file itself. Numbers go on from `first`.
+    ///
+    /// # Errors
+    /// Those of [`Source::next_batch`]
+    pub fn read(
+        &self,
+        known: &[RecordBatch],
+        schema: &SchemaRef,
+        first: u64,
+    ) -> Result<Found, IoError> {
+        let mut seen = HashSet::new();
+        known.iter().for_each(|batch| remember(batch, &mut seen));
+        if let Some(mut source) = self.open_excluded()? {
+            while let Some(read) = source.next_batch(CHUNK)? {
+                remember(&read.batch, &mut seen);
+            }
+        }
+        let mut found = Found {
+            chunks: Vec::new(),
+            rejects: Vec::new(),
+        };
+        let mut source = self.open()?;
+        let name = self.options.path.display();
+        while let Some(read) = source.next_batch(CHUNK)? {
+            found
+                .rejects
+                .extend(read.rejects.into_iter().map(|reject| Reject {
+                    record: first + reject.record,
+                    reason: format!("in `{name}`: {}", reject.reason),
+                    ..reject
+                }));
+            let fresh: BooleanArray = texts(&read.batch)
+                .map(|text| Some(seen.insert(text.to_owned())))
+                .collect();
+            let kept = arrow_select::filter::filter_record_batch(&read.batch, &fresh);
+            let kept = kept.and_then(|kept| fit(&kept, schema, first));
+            let kept =
+                kept.map_err(|e| IoError::new("batch-too-large", "unlabelled", e.to_string()))?;
+            found.chunks.push(kept);
+        }
+        Ok(found)
+    }
+}
+
+fn blame(error: IoError, option: &'static str) -> IoError {
+    match error.option {
+        Some("path") => IoError {
+            option: Some(option),
+            ..error
+        },
+        _ => error,
+    }
+}
+
+fn texts(batch: &RecordBatch) -> impl Iterator<Item = &str> {
+    let column = batch.column_by_name("text");
+    let texts = column.and_then(|column| column.as_string_opt::<i32>());
+    texts.into_iter().flatten().flatten()
+}
+
+fn remember(batch: &RecordBatch, seen: &mut HashSet<String>) {
+    seen.extend(texts(batch).map(str::to_owned));
+}
+
+/// `batch` under another file's `schema`: columns of the same name and type, or nulls.
+fn fit(
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+    first: u64,
+) -> Result<RecordBatch, arrow_schema::ArrowError> {
+    let rows = batch.num_rows();
+    let column = |field: &Arc<Field>| -> ArrayRef {
+        let found = batch
+            .column_by_name(field.name())
+            .filter(|column| column.data_type() == field.data_type());
+        match (field.name().as_str(), found) {
+            ("review", Some(numbers)) => {
+                let numbers = numbers.as_primitive::<UInt64Type>().values();
+                Arc::new(UInt64Array::from_iter_values(
+                    numbers.iter().map(|number| first + number),
+                ))
+            }
+            (_, Some(found)) => Arc::clone(found),
+            (_, None) => new_null_array(field.data_type(), rows),
+        }
+    };
+    let columns = schema.fields().iter().map(column).collect();
+    RecordBatch::try_new(Arc::clone(schema), columns)
+}
