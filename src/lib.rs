@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod dataflow;
 pub mod diagnostic;
 pub mod graph;
+pub mod hub;
 pub mod io;
 pub mod operators;
 pub mod plugins;

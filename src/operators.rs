@@ -2,12 +2,14 @@
 //! those of the plugins.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use segue_plugin::{Column, Columns, Manifest, OperatorManifest, Rows, Type, Units};
 use serde_json::Value;
 
 use crate::graph::{Catalog, Operator, Problem, Role, did_you_mean};
+use crate::hub::{self, HubError};
 use crate::io::{self, EpochOptions, IoError, ReadOptions, Role as RecordRole, WriteOptions};
 use crate::plugins::Plugins;
 
@@ -17,6 +19,8 @@ pub struct Operators {
     /// The libraries.
     pub plugins: Plugins,
     sources: RefCell<Sources>,
+    /// What came of each address on a hub: one that failed is not tried at every stage.
+    fetched: RefCell<HashMap<String, Result<PathBuf, Problem>>>,
 }
 
 /// The columns of the graph's sources, in the order in which they are checked.
@@ -120,6 +124,15 @@ impl From<IoError> for Problem {
     }
 }
 
+impl From<HubError> for Problem {
+    fn from(error: HubError) -> Self {
+        Problem {
+            help: error.help().map(str::to_owned),
+            ..Problem::new(error.code(), error.to_string())
+        }
+    }
+}
+
 impl Catalog for Operators {
     fn operator(&self, plugin: &str, base: &Path) -> Result<Operator, Problem> {
         if let Some(built_in) = built_in()
@@ -164,6 +177,20 @@ impl Catalog for Operators {
     /// Where files may be elsewhere, what is missing is found when it is opened.
     fn exists(&self, path: &Path) -> bool {
         self.sources.borrow().elsewhere.is_some() || path.exists()
+    }
+
+    fn fetched(&self, address: &str) -> Option<Result<PathBuf, Problem>> {
+        if !hub::is_address(address) {
+            return None;
+        }
+        let mut fetched = self.fetched.borrow_mut();
+        let new = || Ok(hub::folder(address)?);
+        Some(
+            fetched
+                .entry(address.to_owned())
+                .or_insert_with(new)
+                .clone(),
+        )
     }
 
     fn resolved(&self, path: &Path) -> PathBuf {

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use segue_plugin::{Column, Columns, OperatorManifest, Units};
 use serde_json::Value;
 
+use crate::diagnostic::{Diagnostic, Span};
+
 /// What a stage does in the dataflow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -50,6 +52,12 @@ impl Problem {
             help: None,
         }
     }
+
+    /// As an error of the graph file, at `span`.
+    pub fn at(self, span: Span) -> Diagnostic {
+        let error = Diagnostic::new(self.code, self.message).at(span);
+        error.help_some(self.help)
+    }
 }
 
 impl From<segue_plugin::Error> for Problem {
@@ -91,6 +99,12 @@ pub trait Catalog {
 
     /// Whether there is a file or folder at `path`.
     fn exists(&self, path: &Path) -> bool;
+
+    /// The file or folder at `address` when that is an address and no path; `None` for a path.
+    ///
+    /// # Errors
+    /// Why it cannot be had
+    fn fetched(&self, address: &str) -> Option<Result<PathBuf, Problem>>;
 
     /// One path for all the ways to name the file at `path`, which need not exist.
     fn resolved(&self, path: &Path) -> PathBuf;

@@ -311,8 +311,7 @@ impl Checker<'_> {
             .as_ref()
             .map_or(raw.name.span, |plugin| plugin.span);
         let span = given.map_or(plugin, |option| option.node.span);
-        let error = Diagnostic::new(problem.code, problem.message).at(span);
-        self.errors.push(error.help_some(problem.help));
+        self.errors.push(problem.at(span));
     }
 
     fn close_loops(&mut self, raw: &[RawStage], loops: &[Vec<usize>], ends: &[Option<usize>]) {

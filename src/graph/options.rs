@@ -1,11 +1,11 @@
 //! A stage's `with.*` options against its operator's manifest.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use segue_plugin::{OptionManifest, OptionType};
 use serde_json::{Map, Value};
 
-use super::catalog::{Catalog, Operator};
+use super::catalog::{Catalog, Operator, Problem};
 use super::node::{Kind, Node};
 use super::raw::{RawOption, RawStage};
 use super::suggest::{did_you_mean, list};
@@ -119,6 +119,10 @@ fn value(
     if !matches!(known.option_type, OptionType::Path | OptionType::OutputPath) {
         return Ok(json);
     }
+    if let Some(fetched) = fetched(text, known, catalog) {
+        let path = fetched.map_err(|problem| problem.at(span))?;
+        return Ok(Value::String(path.to_string_lossy().into_owned()));
+    }
     let path = if raw.typed {
         Path::new(text).to_owned()
     } else {
@@ -135,6 +139,16 @@ fn value(
         return Err(Diagnostic::new("missing-file", message).at(span).help(help));
     }
     Ok(Value::String(path.to_string_lossy().into_owned()))
+}
+
+/// What the address of a model names; `None` for a path.
+fn fetched(
+    text: &str,
+    known: &OptionManifest,
+    catalog: &dyn Catalog,
+) -> Option<Result<PathBuf, Problem>> {
+    let reads = known.option_type == OptionType::Path;
+    reads.then(|| catalog.fetched(text)).flatten()
 }
 
 /// The first item of a list of strings that is none.

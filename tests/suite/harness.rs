@@ -137,6 +137,13 @@ impl Project {
         finish(self.command(arguments))
     }
 
+    /// Runs `segue` to its end with more in its environment.
+    pub fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
+        let mut command = self.command(arguments);
+        command.envs(environment.iter().copied());
+        finish(command)
+    }
+
     /// Runs `segue run graph.toml` with `more`, which must succeed.
     pub fn run_graph(&self, more: &[&str]) -> Ran {
         self.run(&[&["run", "graph.toml"], more].concat()).ok()

@@ -8,6 +8,7 @@ mod errors;
 mod examples;
 mod graphs;
 mod harness;
+mod hub;
 mod input;
 mod keep;
 mod memory;

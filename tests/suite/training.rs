@@ -55,7 +55,7 @@ fn finetune() -> String {
 
 fn distill() -> String {
     let teacher = "[stage.teacher]\nplugin = \"bert\"\nfrom = \"tokenize\"\n\
-                   with.model = \"base\"\nwith.states = \"0,1,4\"\nsplit = 2\n";
+                   with.model = \"base\"\nwith.states = \"0,1,3,4\"\nsplit = 2\n";
     let student = "with.teacher = \"base\"\nwith.layers = \"0,3\"\nwith.hidden = 12\n\
                    with.inner = 16\nwith.half-precision = true";
     graph("distill", student, teacher)

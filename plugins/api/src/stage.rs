@@ -105,7 +105,7 @@ pub struct Context {
 }
 
 /// An option that names a file or folder. The host resolves it against the graph
-/// file and checks that it exists.
+/// file and checks that it exists; a model at `hf://owner/name` it fetches from the hub.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ModelPath(pub PathBuf);

@@ -109,7 +109,10 @@ impl Config {
         });
         if let (Some(json), Some(changed)) = (json.as_object_mut(), changed.as_object()) {
             json.extend(changed.clone());
-            json.remove("_name_or_path");
+            // What the base was stored as says nothing of this model.
+            for name in ["_name_or_path", "dtype", "torch_dtype"] {
+                json.remove(name);
+            }
         }
         format!("{json:#}\n")
     }

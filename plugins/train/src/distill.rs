@@ -59,8 +59,8 @@ pub struct Distill {
     /// How much the difference of hidden states counts.
     #[serde(default = "one")]
     pub state_weight: f32,
-    /// How much the difference of attention scores counts.
-    #[serde(default = "one")]
+    /// How much the difference of attention scores counts, which is larger by itself.
+    #[serde(default = "twentieth")]
     pub attention_weight: f32,
     /// The part of the run before which verdicts and labels do not count.
     #[serde(default)]
@@ -110,6 +110,10 @@ struct Lesson<'a> {
 
 fn one() -> f32 {
     1.0
+}
+
+fn twentieth() -> f32 {
+    0.05
 }
 
 fn half() -> f32 {
