@@ -23,7 +23,7 @@ const SILENCE: Duration = Duration::from_secs(20);
 /// A model's files: of each line the first that there is; and whether it can do without.
 const FILES: [(&[&str], bool); 4] = [
     (&["config.json"], false),
-    (&["model.safetensors"], false),
+    (&["model.safetensors", "pytorch_model.bin"], false),
     (&["tokenizer.json", "vocab.txt"], false),
     (&["tokenizer_config.json"], true),
 ];

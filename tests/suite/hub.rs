@@ -273,7 +273,10 @@ fn what_the_hub_does_not_have() {
     let project = judge();
     let hub = Hub::start(&project, "model.safetensors", Mood::Well);
     let one = ["check", "graph.toml", "--set", "encoder.model=base"];
-    let parts = ["`hf://someone/tiny` has no `model.safetensors`", "revision"];
+    let parts = [
+        "`hf://someone/tiny` has no `model.safetensors` or `pytorch_model.bin`",
+        "revision",
+    ];
     hub.run(&project, &one)
         .failed_with(2, "model-missing", &parts);
     let other = [&one[..], &["--set", "tokenize.model=hf://someone/else"]].concat();

@@ -132,12 +132,20 @@ fn options(schema: &Value) -> Vec<OptionManifest> {
         .map(|(name, property)| OptionManifest {
             name: name.clone(),
             option_type: option_type(property),
-            default: property["default"].clone(),
+            default: default(property),
             required: required(name),
             doc: first_line(property),
             choices: choices(property),
         })
         .collect()
+}
+
+/// A 32-bit number as it was written, and not as it is in 64 bits.
+fn default(property: &Value) -> Value {
+    let value = &property["default"];
+    let single = value.as_f64().filter(|_| property["format"] == "float");
+    let written = single.and_then(|number| (number as f32).to_string().parse::<f64>().ok());
+    written.map_or(value.clone(), Value::from)
 }
 
 fn option_type(property: &Value) -> OptionType {

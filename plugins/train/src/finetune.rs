@@ -29,7 +29,7 @@ use crate::trainer::{Goal, Schedule, Trainer, class_loss};
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Finetune {
-    /// The model to begin with: a Hugging Face folder; a classifier it lacks is drawn.
+    /// The model to begin with: a Hugging Face folder with `model.safetensors` or `pytorch_model.bin`; a classifier it lacks is drawn.
     pub model: ModelPath,
     /// The folder for the trained model, and for checkpoints on the way.
     pub output: OutputPath,

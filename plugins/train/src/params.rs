@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
+use candle_core::DType;
+use candle_core::pickle::PthTensors;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -118,31 +120,42 @@ pub fn length(parts: &[Part]) -> usize {
     parts.last().map_or(0, |part| part.range.end)
 }
 
-/// Reads a model's vectors from `folder`; a pooler or classifier that is not there is drawn from
-/// a normal distribution, by `seed`.
+/// Reads a model's vectors from `folder`, from `model.safetensors` or else `pytorch_model.bin`; a
+/// pooler or classifier that is not there is drawn from a normal distribution, by `seed`.
 ///
 /// # Errors
 /// `model-missing`, `model-mismatch`
 pub fn read(folder: &Path, shape: &ModelShape, seed: u64) -> Result<Vec<Vec<f32>>> {
-    let path = folder.join("model.safetensors");
-    let bytes = std::fs::read(&path).map_err(|e| {
-        Error::new(
-            "model-missing",
-            format!("cannot read `{}`: {e}", path.display()),
-        )
-    })?;
+    let (safe, torch) = (folder.join("model.safetensors"), folder.join(TORCH));
+    let path = if !safe.exists() && torch.exists() {
+        torch
+    } else {
+        safe
+    };
     let bad = |why: String| Error::new("model-mismatch", format!("`{}` {why}", path.display()));
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| bad(format!("cannot be read: {e}")))?;
+    let unreadable = |e: &dyn std::fmt::Display| bad(format!("cannot be read: {e}"));
+    let bytes;
+    let stored = if path.ends_with(TORCH) {
+        let old = |e| {
+            unreadable(&format!(
+                "{e}; if it is older than PyTorch 1.6, save it anew"
+            ))
+        };
+        Stored::Torch(PthTensors::new(&path, None).map_err(old)?)
+    } else {
+        bytes = std::fs::read(&path).map_err(|e| {
+            let message = format!("cannot read `{}`: {e}", path.display());
+            Error::new("model-missing", message)
+        })?;
+        Stored::Safe(SafeTensors::deserialize(&bytes).map_err(|e| unreadable(&e))?)
+    };
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut vectors = Vec::new();
     for parts in parts(shape) {
         let mut vector = Vec::with_capacity(length(&parts));
         for part in &parts {
-            let found = [format!("bert.{}", part.name), part.name.clone()]
-                .iter()
-                .find_map(|name| file.tensor(name).ok());
-            match found {
-                Some(tensor) => vector.extend(numbers(&tensor, part).map_err(bad)?),
+            match stored.numbers(part).map_err(bad)? {
+                Some(values) => vector.extend(values),
                 None if part.name.starts_with("pooler") || part.name.starts_with("classifier") => {
                     vector.extend(drawn(part, &mut random));
                 }
@@ -154,14 +167,58 @@ pub fn read(folder: &Path, shape: &ModelShape, seed: u64) -> Result<Vec<Vec<f32>
     Ok(vectors)
 }
 
-fn numbers(tensor: &TensorView<'_>, part: &Part) -> std::result::Result<Vec<f32>, String> {
-    if tensor.shape() != part.shape {
-        let (found, asked) = (tensor.shape(), &part.shape);
-        return Err(format!(
-            "has `{}` of shape {found:?}, not {asked:?}",
-            part.name
-        ));
+/// The file that PyTorch itself writes.
+const TORCH: &str = "pytorch_model.bin";
+
+/// A file of tensors.
+enum Stored<'a> {
+    Safe(SafeTensors<'a>),
+    Torch(PthTensors),
+}
+
+impl Stored<'_> {
+    /// The numbers of `part`, under its name with or without the prefix; `None` where it is not
+    /// there.
+    fn numbers(&self, part: &Part) -> std::result::Result<Option<Vec<f32>>, String> {
+        for name in [format!("bert.{}", part.name), part.name.clone()] {
+            let found = match self {
+                Stored::Safe(file) => (file.tensor(&name).ok())
+                    .map(|tensor| numbers(&tensor, part))
+                    .transpose()?,
+                Stored::Torch(file) => torch_numbers(file, &name, part)?,
+            };
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
+}
+
+fn torch_numbers(
+    file: &PthTensors,
+    name: &str,
+    part: &Part,
+) -> std::result::Result<Option<Vec<f32>>, String> {
+    let told = |e: candle_core::Error| format!("cannot be read at `{name}`: {e}");
+    let Some(tensor) = file.get(name).map_err(told)? else {
+        return Ok(None);
+    };
+    check_shape(tensor.dims(), part)?;
+    let flat = tensor.to_dtype(DType::F32).and_then(|t| t.flatten_all());
+    flat.and_then(|t| t.to_vec1()).map(Some).map_err(told)
+}
+
+fn check_shape(found: &[usize], part: &Part) -> std::result::Result<(), String> {
+    if found == part.shape {
+        return Ok(());
+    }
+    let (name, asked) = (&part.name, &part.shape);
+    Err(format!("has `{name}` of shape {found:?}, not {asked:?}"))
+}
+
+fn numbers(tensor: &TensorView<'_>, part: &Part) -> std::result::Result<Vec<f32>, String> {
+    check_shape(tensor.shape(), part)?;
     let data = tensor.data();
     match tensor.dtype() {
         Dtype::F32 => Ok(data
@@ -235,4 +292,57 @@ pub fn file(shape: &ModelShape, vectors: &[Vec<f32>], half_precision: bool) -> R
         .map_err(failed)?;
     let metadata = [("format".to_owned(), "pt".to_owned())].into();
     safetensors::serialize(views, Some(metadata)).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::LayerShape;
+
+    /// What `testdata/make.py` wrote in both formats.
+    fn shape() -> ModelShape {
+        let layer = LayerShape {
+            hidden: 4,
+            heads: 2,
+            inner: 6,
+            eps: 1e-12,
+        };
+        ModelShape {
+            layer,
+            layers: 1,
+            words: 5,
+            positions: 3,
+            types: 2,
+            labels: 2,
+        }
+    }
+
+    #[test]
+    fn pytorch_s_own_files_are_read_like_others() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
+        let safe = read(&folder.join("safe"), &shape(), 1).unwrap();
+        let torch = read(&folder.join("torch"), &shape(), 1).unwrap();
+        assert_eq!(safe, torch);
+        assert_eq!(torch[NORM], [0.5, 1.5, 2.5, 3.5, 0.0, 0.25, 0.5, 0.75]);
+    }
+
+    #[test]
+    fn a_file_that_is_no_model() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = || read(folder.path(), &shape(), 1).unwrap_err();
+        assert_eq!(error().code, "model-missing");
+        std::fs::write(folder.path().join(TORCH), b"\x80\x02 old").unwrap();
+        assert_eq!(error().code, "model-mismatch");
+        assert!(error().message.contains("save it anew"), "{:?}", error());
+        let other = ModelShape {
+            positions: 4,
+            ..shape()
+        };
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/torch");
+        let error = read(&folder, &other, 1).unwrap_err();
+        assert!(
+            error.message.contains("shape [3, 4], not [4, 4]"),
+            "{error:?}"
+        );
+    }
 }
