@@ -60,7 +60,7 @@ fn mib() -> f64 {
 
 /// What loading the second half of the layers takes, against loading all of them.
 fn segments() {
-    let model = common::root().join("models/minilm4-imdb");
+    let model = common::root().join("models/tinybert-imdb");
     let config = segue_bert::ModelConfig::read(&model).expect("the model that ships");
     let count = config.num_hidden_layers;
     let load = |layers: Layers| {

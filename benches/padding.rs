@@ -25,7 +25,7 @@ fn padded_lengths(lengths: &[usize]) -> Vec<usize> {
 }
 
 fn main() {
-    let model = root().join("models/minilm4-imdb");
+    let model = root().join("models/tinybert-imdb");
     let config = segue_bert::ModelConfig::read(&model).expect("the model that ships");
     let layers = Layers::all(config.num_hidden_layers);
     let mut segment = Segment::load(&model, layers).expect("the model that ships");

@@ -60,7 +60,7 @@ fn main() {
 /// The operator, with the shipped model.
 fn started(folder: &Path) -> Finetune {
     let options = json!({
-        "model": root().join("models/minilm4-imdb"), "output": folder,
+        "model": root().join("models/tinybert-imdb"), "output": folder,
         "checkpoint-minutes": 1e6,
     });
     let mut stage: Finetune = serde_json::from_value(options).expect("the options");

@@ -115,7 +115,7 @@ pub fn folder(address: &str) -> Result<PathBuf, HubError> {
             Err(RecvTimeoutError::Disconnected) => {
                 return Err(HubError::Failed {
                     address: address.to_owned(),
-                    why: "the hub's answer is none".to_owned(),
+                    why: "what fetched it broke off".to_owned(),
                 });
             }
         }

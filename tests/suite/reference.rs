@@ -3,31 +3,25 @@
 use std::path::{Path, PathBuf};
 
 use segue_bert::{Layers, Segment};
-use serde_json::Value;
+use serde::Deserialize;
 
 use crate::harness::ROOT;
 
-/// The folder of the model that ships.
-pub fn model() -> PathBuf {
-    Path::new(ROOT).join("models/minilm4-imdb")
+/// What PyTorch makes of a review.
+#[derive(Deserialize)]
+struct Review {
+    token_ids: Vec<u32>,
+    logits: Vec<f32>,
 }
 
-/// Token ids and logits of 64 reviews; `None` where the reference is not there.
-fn reference() -> Option<Vec<(Vec<u32>, Vec<f32>)>> {
-    let path = Path::new(ROOT).join("../shared/models/reference_logits.json");
-    let Ok(bytes) = std::fs::read(&path) else {
-        eprintln!("skipped: no `{}`", path.display());
-        return None;
-    };
-    let reviews: Vec<Value> = serde_json::from_slice(&bytes).unwrap();
-    let of = |review: &Value| {
-        let tokens = serde_json::from_value(review["token_ids"].clone()).unwrap();
-        (
-            tokens,
-            serde_json::from_value(review["logits"].clone()).unwrap(),
-        )
-    };
-    Some(reviews.iter().map(of).collect())
+/// The folder of the model that ships.
+pub fn model() -> PathBuf {
+    Path::new(ROOT).join("models/tinybert-imdb")
+}
+
+/// All reviews of `graphs/reviews.csv`; `reference.py` makes the file.
+fn reference() -> Vec<Review> {
+    serde_json::from_str(include_str!("reference.json")).unwrap()
 }
 
 /// The segments between `cuts`, one after the other.
@@ -46,8 +40,8 @@ fn logits(segments: &mut [Segment], tokens: &[u32]) -> Vec<f32> {
 
 #[test]
 fn logits_are_those_of_the_reference_at_every_cut() {
-    let Some(reviews) = reference() else { return };
-    assert_eq!(reviews.len(), 64);
+    let reviews = reference();
+    assert_eq!(reviews.len(), 72);
     let mut whole = None;
     for cuts in [
         &[0, 4][..],
@@ -62,14 +56,14 @@ fn logits_are_those_of_the_reference_at_every_cut() {
         };
         let mut segments: Vec<Segment> = cuts.windows(2).map(load).collect();
         let ours: Vec<Vec<f32>> = (reviews.iter())
-            .map(|(tokens, _)| logits(&mut segments, tokens))
+            .map(|review| logits(&mut segments, &review.token_ids))
             .collect();
         let pairs = || {
             ours.iter()
                 .flatten()
-                .zip(reviews.iter().flat_map(|(_, theirs)| theirs))
+                .zip(reviews.iter().flat_map(|review| &review.logits))
         };
-        assert_eq!(pairs().count(), 128);
+        assert_eq!(pairs().count(), 144);
         let difference = pairs().map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         println!("cut at {cuts:?}: the largest absolute difference is {difference:e}");
         let first: Vec<_> = pairs().take(8).collect();

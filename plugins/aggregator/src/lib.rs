@@ -8,10 +8,12 @@ use segue_plugin::{Batch, Column, Columns, Error, Example, Result, Rows, Stage, 
 /// Turns logits into a label and a score; a review of several windows gets one verdict.
 ///
 /// # Columns
-/// reads `review` u64: rows of one review stand together
-/// reads `logits` fixed f32[L]: one number a label
-/// writes `label` utf8: the label with the largest logit
-/// writes `score` f32: its softmax probability, 0 to 1
+/// reads `review: u64`, rows of one review stand together; and `logits: fixed f32[L]`, one number
+/// a label
+///
+/// writes `label: utf8`, the label with the largest logit; and `score: f32`, its softmax
+/// probability, 0 to 1
+///
 /// drops `logits`, and `text` unless it is kept
 /// # Errors
 /// `bad-option` when `labels` does not name L labels
