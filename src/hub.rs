@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, Sender, unbounded};
+use hf_hub::api::Progress;
 use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
-use hf_hub::api::{Progress, RepoInfo};
 use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 use indicatif::ProgressBar;
 use thiserror::Error;
@@ -20,12 +20,13 @@ const BRANCH: &str = "main";
 /// How long a hub may say nothing before it counts as lost.
 const SILENCE: Duration = Duration::from_secs(20);
 
-/// A model's files: of each line the first that there is; and whether it can do without.
+/// The files of a model. Each line is names of one of them, the best first; and whether a model
+/// can do without it.
 const FILES: [(&[&str], bool); 4] = [
-    (&["config.json"], false),
-    (&["model.safetensors", "pytorch_model.bin"], false),
-    (&["tokenizer.json", "vocab.txt"], false),
     (&["tokenizer_config.json"], true),
+    (&["tokenizer.json", "vocab.txt"], false),
+    (&["model.safetensors", "pytorch_model.bin"], false),
+    (&["config.json"], false),
 ];
 
 /// Why a model cannot be had from a hub.
@@ -44,7 +45,10 @@ pub enum HubError {
         /// One of the names it could have.
         file: String,
     },
-    /// The hub cannot be reached, or does not know the model.
+    /// The hub does not know the model, or gives it only to some.
+    #[error("`{0}` is not on the hub, or not for everyone")]
+    Unknown(String),
+    /// The hub cannot be reached, or something broke.
     #[error("cannot fetch `{address}`: {why}")]
     Failed {
         /// The model's.
@@ -62,7 +66,7 @@ impl HubError {
     pub fn code(&self) -> &'static str {
         match self {
             HubError::Address(_) => "bad-address",
-            HubError::Missing { .. } => "model-missing",
+            HubError::Missing { .. } | HubError::Unknown(_) => "model-missing",
             HubError::Failed { .. } | HubError::Silent(_) => "hub-failed",
         }
     }
@@ -73,6 +77,9 @@ impl HubError {
             HubError::Address(_) => None,
             HubError::Missing { .. } => {
                 Some("another revision may have it: `hf://owner/name@revision`")
+            }
+            HubError::Unknown(_) => {
+                Some("check the name; for a private model, log in with the hub's own program first")
             }
             HubError::Failed { .. } | HubError::Silent(_) => Some(
                 "fetch its folder where there is a network, and give the folder's path instead",
@@ -86,7 +93,8 @@ pub fn is_address(text: &str) -> bool {
     text.starts_with(SCHEME)
 }
 
-/// The folder of the model at `address`, fetched unless the cache has it.
+/// The folder of the model at `address`, fetched unless the cache has all of it. What the cache
+/// has is enough where the hub cannot be asked for the rest.
 ///
 /// `HF_ENDPOINT` names another hub, and `HF_HOME` another folder for the cache.
 ///
@@ -94,32 +102,65 @@ pub fn is_address(text: &str) -> bool {
 /// See [`HubError`]
 pub fn folder(address: &str) -> Result<PathBuf, HubError> {
     let repo = repo(address).ok_or_else(|| HubError::Address(address.to_owned()))?;
-    let (events, happened) = unbounded();
-    let model = Model {
+    let cache = || Cache::from_env().repo(repo.clone());
+    if let Some(folder) = cached(&cache(), Whole::Best) {
+        return Ok(folder);
+    }
+    let fetched = wait(Model {
         address: address.to_owned(),
-        cache: Cache::from_env().repo(repo.clone()),
-        repo,
-        events: events.clone(),
-    };
-    // A thread of its own, for a request cannot be given a time to end by; one that hangs is left
-    // behind.
+        cache: cache(),
+        repo: repo.clone(),
+    });
+    fetched
+        .and_then(|()| {
+            cached(&cache(), Whole::Enough).ok_or_else(|| HubError::Failed {
+                address: address.to_owned(),
+                why: "it changed meanwhile".to_owned(),
+            })
+        })
+        .or_else(|error| cached(&cache(), Whole::Enough).ok_or(error))
+}
+
+/// Fetches `model` on a thread of its own, for a request cannot be given a time to end by: one
+/// that hangs is left behind.
+fn wait(model: Model) -> Result<(), HubError> {
+    let (events, happened) = unbounded();
+    let address = model.address.clone();
     std::thread::spawn(move || {
+        let result = model.fetch(&events);
         // Nobody waits any more when the hub was silent for too long.
-        let _ = events.send(Event::Done(model.folder()));
+        let _ = events.send(Event::Done(result));
     });
     loop {
         match happened.recv_timeout(SILENCE) {
-            Ok(Event::Bytes) => {}
-            Ok(Event::Done(folder)) => return folder,
-            Err(RecvTimeoutError::Timeout) => return Err(HubError::Silent(address.to_owned())),
+            Ok(Event::Moves) => {}
+            Ok(Event::Done(result)) => return result,
+            Err(RecvTimeoutError::Timeout) => return Err(HubError::Silent(address)),
             Err(RecvTimeoutError::Disconnected) => {
-                return Err(HubError::Failed {
-                    address: address.to_owned(),
-                    why: "what fetched it broke off".to_owned(),
-                });
+                let why = "what fetched it broke off".to_owned();
+                return Err(HubError::Failed { address, why });
             }
         }
     }
+}
+
+/// When a folder in the cache will do.
+#[derive(Clone, Copy, PartialEq)]
+enum Whole {
+    /// With the best of each file.
+    Best,
+    /// With any of each file that a model needs.
+    Enough,
+}
+
+fn cached(cache: &CacheRepo, whole: Whole) -> Option<PathBuf> {
+    let there = |name: &&str| cache.get(name).is_some();
+    let has = |(names, optional): &(&[&str], bool)| match whole {
+        Whole::Best => there(&names[0]),
+        Whole::Enough => *optional || names.iter().any(there),
+    };
+    let config = cache.get("config.json").filter(|_| FILES.iter().all(has))?;
+    config.parent().map(PathBuf::from)
 }
 
 /// `hf://owner/name@revision`, taken apart.
@@ -136,76 +177,78 @@ fn repo(address: &str) -> Option<Repo> {
 }
 
 enum Event {
-    /// Some came.
-    Bytes,
-    Done(Result<PathBuf, HubError>),
+    /// The hub is not silent.
+    Moves,
+    Done(Result<(), HubError>),
 }
 
 struct Model {
     address: String,
     repo: Repo,
     cache: CacheRepo,
-    events: Sender<Event>,
 }
 
 impl Model {
-    fn folder(&self) -> Result<PathBuf, HubError> {
-        if let Some(folder) = self.cached() {
-            return Ok(folder);
-        }
+    /// Fetches what of it is not in the cache.
+    fn fetch(&self, events: &Sender<Event>) -> Result<(), HubError> {
         let api = ApiBuilder::from_env().with_progress(false).build();
         let api = api.map_err(|e| self.failed(&e))?.repo(self.repo.clone());
-        let info = api.info().map_err(|e| self.failed(&e))?;
-        for (names, optional) in FILES {
-            self.fetch(&api, &info, names, optional)?;
+        // Twice, for the first file fetched may show that those in the cache are of another commit.
+        for _ in 0..2 {
+            let info = api.info().map_err(|e| self.failed(&e))?;
+            for (names, optional) in FILES {
+                // Nobody listens when the hub was silent for too long.
+                let _ = events.send(Event::Moves);
+                let there =
+                    |name: &&&str| info.siblings.iter().any(|file| file.rfilename == **name);
+                match names.iter().find(there) {
+                    Some(name) => self.fetch_file(&api, name, events)?,
+                    None if optional => {}
+                    None => {
+                        return Err(HubError::Missing {
+                            address: self.address.clone(),
+                            file: names.join("` or `"),
+                        });
+                    }
+                }
+            }
+            if cached(&self.cache, Whole::Enough).is_some() {
+                break;
+            }
         }
-        self.cached().ok_or_else(|| HubError::Failed {
-            address: self.address.clone(),
-            why: "it changed meanwhile".to_owned(),
-        })
+        Ok(())
     }
 
-    /// The folder, if all that is needed is in it.
-    fn cached(&self) -> Option<PathBuf> {
-        let mut needed = FILES.iter().filter(|(_, optional)| !optional);
-        let whole =
-            needed.all(|(names, _)| names.iter().any(|name| self.cache.get(name).is_some()));
-        let config = self.cache.get("config.json").filter(|_| whole)?;
-        config.parent().map(PathBuf::from)
-    }
-
-    fn fetch(
+    fn fetch_file(
         &self,
         api: &ApiRepo,
-        info: &RepoInfo,
-        names: &[&str],
-        optional: bool,
+        name: &str,
+        events: &Sender<Event>,
     ) -> Result<(), HubError> {
-        let there = |name: &&&str| info.siblings.iter().any(|file| file.rfilename == **name);
-        let Some(name) = names.iter().find(there) else {
-            return match optional {
-                true => Ok(()),
-                false => Err(HubError::Missing {
-                    address: self.address.clone(),
-                    file: names.join("` or `"),
-                }),
-            };
-        };
-        if self.cache.get(name).is_none() {
+        while self.cache.get(name).is_none() {
             let progress = Shown {
-                events: self.events.clone(),
+                events: events.clone(),
                 bar: ProgressBar::new(0),
             };
-            let fetched = api.download_with_progress(name, progress);
-            fetched.map_err(|e| self.failed(&e))?;
+            match api.download_with_progress(name, progress) {
+                Ok(_) => break,
+                // Another process fetches it; it may be faster.
+                Err(ApiError::LockAcquisition(_)) => {
+                    let _ = events.send(Event::Moves);
+                }
+                Err(error) => return Err(self.failed(&error)),
+            }
         }
         Ok(())
     }
 
     fn failed(&self, error: &ApiError) -> HubError {
-        HubError::Failed {
-            address: self.address.clone(),
-            why: error.to_string(),
+        let address = self.address.clone();
+        let why = error.to_string();
+        let refused = |status: &&str| why.ends_with(&format!("http status: {status}"));
+        match ["401", "403", "404"].iter().any(refused) {
+            true => HubError::Unknown(address),
+            false => HubError::Failed { address, why },
         }
     }
 }
@@ -223,7 +266,7 @@ impl Progress for Shown {
 
     fn update(&mut self, size: usize) {
         // Nobody listens when the hub was silent for too long.
-        let _ = self.events.send(Event::Bytes);
+        let _ = self.events.send(Event::Moves);
         Progress::update(&mut self.bar, size);
     }
 

@@ -228,11 +228,12 @@ impl Operators {
         sources
             .seen
             .push(read.as_ref().ok().map(|columns| columns.writes.clone()));
-        let path = options["path"].as_str().unwrap_or_default();
+        let files = ["path", "unlabelled", "exclude"].map(|name| options[name].as_str());
+        let lacks = files.iter().flatten().any(|path| !Path::new(path).exists());
         let told = sources.elsewhere.as_ref();
         let told = told.and_then(|told| told.get(number)?.clone());
         match (read, told) {
-            (Err(_), Some(writes)) if !Path::new(path).exists() => Ok(Columns {
+            (Err(_), Some(writes)) if lacks => Ok(Columns {
                 writes,
                 ..Columns::new().rows(Rows::New)
             }),

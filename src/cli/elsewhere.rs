@@ -81,8 +81,8 @@ fn ask(cluster: &Cluster, me: usize, file: &Path, mut known: Known) -> Result<Kn
 /// Whether the file of a source that device `me` reads is not here.
 fn lacks_own(plan: &Plan, me: usize) -> bool {
     (plan.graph.stages.iter().enumerate()).any(|(i, stage)| {
-        let path = stage.options["path"].as_str().unwrap_or_default();
         let mine = plan.layout.device(plan.worker(i, 0)) == me;
-        stage.operator.role == Role::Source && mine && !Path::new(path).exists()
+        let lacks = stage.reads().any(|(_, path)| !path.exists());
+        stage.operator.role == Role::Source && mine && lacks
     })
 }

@@ -157,11 +157,9 @@ fn own_files(arguments: &RunArgs, loaded: &Loaded) -> Outcome {
     for (flag, path) in flags {
         let Some(path) = path else { continue };
         let is_it = |stage: &&Stage| {
-            let of_stage = stage.options["path"].as_str().map(Path::new);
-            stage.operator.role != Role::Transform
-                && of_stage.is_some_and(|of_stage| {
-                    loaded.operators.resolved(of_stage) == loaded.operators.resolved(path)
-                })
+            let path = loaded.operators.resolved(path);
+            let files = stage.own_files();
+            (files.iter()).any(|(_, file)| loaded.operators.resolved(file) == path)
         };
         if let Some(stage) = loaded.plan.graph.stages.iter().find(is_it) {
             let message = format!("`{flag}` names the file of `{}`", stage.name);

@@ -1,7 +1,5 @@
 //! The plan over the devices that are left.
 
-use std::path::Path;
-
 use super::load::Loaded;
 use super::memory::check_memory;
 use crate::cluster::{Cluster, Members};
@@ -56,9 +54,9 @@ pub fn possible(loaded: &Loaded, cluster: &Cluster, members: Members) -> Result<
     plan(loaded, cluster, members)?;
     for (i, stage) in whole.graph.stages.iter().enumerate() {
         let device = source_device(whole, i);
-        let path = Path::new(stage.options["path"].as_str().unwrap_or_default());
         let moves = stage.operator.role == Role::Source && !members.has(device);
-        if moves && !path.exists() {
+        let lacks = stage.reads().find(|(_, path)| moves && !path.exists());
+        if let Some((_, path)) = lacks {
             let (stage, device) = (&stage.name, &cluster.devices[device].name);
             let path = path.display();
             return Err(format!(

@@ -9,7 +9,6 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use segue_plugin::OptionType;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -233,13 +232,7 @@ fn options_but_range(stage: &Stage) -> Value {
 /// folder it names.
 fn files(stage: &Stage) -> Value {
     let mut files = BTreeMap::new();
-    let named = stage
-        .operator
-        .manifest
-        .options
-        .iter()
-        .filter(|o| o.option_type == OptionType::Path);
-    for path in named.filter_map(|option| stage.options[option.name.as_str()].as_str()) {
+    for (_, path) in stage.reads() {
         let inside = std::fs::read_dir(path).into_iter().flatten().flatten();
         let paths = inside
             .map(|entry| entry.path())

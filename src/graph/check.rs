@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use segue_plugin::{Column, Columns, Unit, Units};
+use segue_plugin::{Column, Columns, OptionType, Unit, Units};
 use serde_json::Value;
 
 use super::catalog::{Catalog, Operator, Problem, Role};
@@ -60,6 +60,32 @@ pub struct Stage {
     pub sends: Vec<Column>,
     /// Where it stands in the file.
     pub spans: Spans,
+}
+
+impl Stage {
+    /// Each option that names a file or folder it reads, and what that is.
+    pub fn reads(&self) -> impl Iterator<Item = (&str, &Path)> {
+        let options = self.operator.manifest.options.iter();
+        let named = options.filter(|option| option.option_type == OptionType::Path);
+        named.filter_map(|option| {
+            let path = self.options[option.name.as_str()].as_str()?;
+            Some((option.name.as_str(), Path::new(path)))
+        })
+    }
+
+    /// Each option that names a file it, a source or a sink, reads or writes, and what that is.
+    pub fn own_files(&self) -> Vec<(&str, &Path)> {
+        match self.operator.role {
+            Role::Source => self.reads().collect(),
+            Role::Transform => Vec::new(),
+            Role::Sink => {
+                let path = self.options["path"].as_str();
+                path.map(|path| ("path", Path::new(path)))
+                    .into_iter()
+                    .collect()
+            }
+        }
+    }
 }
 
 /// A part of a divisible stage.
@@ -331,15 +357,17 @@ impl Checker<'_> {
         let mut seen: BTreeMap<PathBuf, (Span, &str)> = BTreeMap::new();
         let mut errors = Vec::new();
         let of = |role: Role| self.stages.iter().filter(move |s| s.operator.role == role);
-        for stage in of(Role::Source).chain(of(Role::Sink)) {
-            let Some(path) = stage.options["path"].as_str() else {
-                continue;
-            };
-            let span = stage.spans.options.get("path").copied();
+        let stages = of(Role::Source).chain(of(Role::Sink));
+        let files = stages.flat_map(|stage| {
+            let files = stage.own_files().into_iter();
+            files.map(move |(option, path)| (stage, option, path))
+        });
+        for (stage, option, path) in files {
+            let span = stage.spans.options.get(option).copied();
             let span = span.unwrap_or(stage.spans.name);
             let is_source = stage.operator.role == Role::Source;
             let does = if is_source { "reads" } else { "writes" };
-            let resolved = self.catalog.resolved(Path::new(path));
+            let resolved = self.catalog.resolved(path);
             let Some((other, did)) = seen.insert(resolved, (span, does)).filter(|_| !is_source)
             else {
                 continue;

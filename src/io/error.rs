@@ -9,7 +9,8 @@ use std::path::Path;
 pub struct IoError {
     /// What kind of error, stable.
     pub code: &'static str,
-    /// The option of the stage that is at fault: `path`, `text`, `label`.
+    /// The option of the stage that is at fault: `path`, `text`, `label`,
+    /// `unlabelled`, `exclude`.
     pub option: Option<&'static str>,
     /// Lower case, no full stop, names in backticks.
     pub message: String,

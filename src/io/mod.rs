@@ -76,7 +76,7 @@ pub struct ReadOptions {
 ///
 /// Adds the columns `role` (`train` or `validation`), `epoch: u32` from 0, and `progress:
 /// f32`, the part of all epochs that is done with the row's batch: 1 in the last.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct EpochOptions {
     /// How often every record is given; at least 1.
     pub epochs: u32,

@@ -13,6 +13,7 @@ fn project() -> Project {
     };
     Project::new()
         .file("reviews.csv", reviews(4))
+        .file("more.csv", reviews(6))
         .model("model", Tiny::default())
         .model("wide", wide)
         .test_plugin()

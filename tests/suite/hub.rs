@@ -280,9 +280,9 @@ fn what_the_hub_does_not_have() {
     hub.run(&project, &one)
         .failed_with(2, "model-missing", &parts);
     let other = [&one[..], &["--set", "tokenize.model=hf://someone/else"]].concat();
-    let parts = ["cannot fetch `hf://someone/else`", "404"];
+    let parts = ["`hf://someone/else` is not on the hub", "check the name"];
     hub.run(&project, &other)
-        .failed_with(2, "hub-failed", &parts);
+        .failed_with(2, "model-missing", &parts);
     let odd = [&one[..], &["--set", "tokenize.model=hf://tiny"]].concat();
     let parts = ["`hf://tiny` is no address of a model", "--set"];
     hub.run(&project, &odd)

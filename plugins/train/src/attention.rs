@@ -15,7 +15,7 @@ use crate::rows::{add_scaled, masked, softmax, softmax_backward};
 
 /// The scores that a layer's attention is to have: a teacher's.
 ///
-/// They are kept as queries and keys, for the scores of one long review alone are larger.
+/// They are kept as queries and keys, for a review of more than 2 H / heads tokens has more scores.
 #[derive(Clone)]
 pub struct Scores {
     /// Queries and keys side by side, (n, 2 H) with the teacher's H.

@@ -24,6 +24,8 @@ use crate::trainer::{Goal, Schedule, Trainer, class_loss};
 /// reads  `tokens`, `truth`, and `role`, `epoch`, `progress` as `read` gives them
 ///
 /// writes a row a step, and one for each look at the held-out reviews
+/// # Errors
+/// `missing-label` when a review to train with has none; `diverged`
 /// # Source
 /// Devlin et al., arXiv:1810.04805, section 4
 #[derive(Deserialize, JsonSchema)]
@@ -54,6 +56,10 @@ struct Labels<'a> {
 
 impl Goal for Labels<'_> {
     fn loss(&self, output: &Output) -> Result<Tensor> {
+        if self.examples.classes.contains(&None) {
+            let message = "a review to train with has no label, and `finetune` learns from labels";
+            return Err(Error::new("missing-label", message));
+        }
         class_loss(output, self.examples, self.labels)
     }
 }

@@ -284,7 +284,7 @@ mod tests {
         let step = 2e-2f32;
         for v in 0..vectors.len() {
             let largest = gradients[v].iter().fold(0.0f32, |top, g| top.max(g.abs()));
-            assert!(largest > 1e-4, "vector {v} has no gradient");
+            assert!(largest > 1e-3, "vector {v} has no gradient");
             for _ in 0..60 {
                 let i = random.random_range(0..vectors[v].len());
                 let kept = vectors[v][i];
@@ -301,7 +301,7 @@ mod tests {
                 let got = gradients[v][i];
                 let off = (got - want).abs();
                 assert!(
-                    off < 4e-4 + 0.01 * want.abs(),
+                    off < 1e-4 + 0.01 * want.abs(),
                     "vector {v}, {i}: {got}, not {want}"
                 );
             }

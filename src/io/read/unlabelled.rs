@@ -11,7 +11,7 @@ use arrow_array::{ArrayRef, BooleanArray, RecordBatch, UInt64Array, new_null_arr
 use arrow_schema::{Field, Schema, SchemaRef};
 
 use super::CHUNK;
-use crate::io::{IoError, ReadOptions, Reject, Source};
+use crate::io::{IoError, ReadOptions, Reject, Source, SourceBatch};
 
 /// Where records without a label come from.
 #[derive(Debug)]
@@ -93,25 +93,30 @@ impl Unlabelled {
     ) -> Result<Found, IoError> {
         let mut seen = HashSet::new();
         known.iter().for_each(|batch| remember(batch, &mut seen));
-        if let Some(mut source) = self.open_excluded()? {
-            while let Some(read) = source.next_batch(CHUNK)? {
-                remember(&read.batch, &mut seen);
-            }
-        }
         let mut found = Found {
             chunks: Vec::new(),
             rejects: Vec::new(),
         };
-        let mut source = self.open()?;
-        let name = self.options.path.display();
-        while let Some(read) = source.next_batch(CHUNK)? {
+        let mut reject = |rejects: Vec<Reject>, path: &Path| {
+            let name = path.display();
             found
                 .rejects
-                .extend(read.rejects.into_iter().map(|reject| Reject {
+                .extend(rejects.into_iter().map(|reject| Reject {
                     record: first + reject.record,
                     reason: format!("in `{name}`: {}", reject.reason),
                     ..reject
                 }));
+        };
+        if let (Some(mut source), Some(path)) = (self.open_excluded()?, &self.exclude) {
+            while let Some(read) = next(&mut *source, "exclude")? {
+                remember(&read.batch, &mut seen);
+                // A text that cannot be read cannot be left out either.
+                reject(read.rejects, path);
+            }
+        }
+        let mut source = self.open()?;
+        while let Some(read) = next(&mut *source, "unlabelled")? {
+            reject(read.rejects, &self.options.path);
             let fresh: BooleanArray = texts(&read.batch)
                 .map(|text| Some(seen.insert(text.to_owned())))
                 .collect();
@@ -123,6 +128,12 @@ impl Unlabelled {
         }
         Ok(found)
     }
+}
+
+fn next(source: &mut dyn Source, option: &'static str) -> Result<Option<SourceBatch>, IoError> {
+    source
+        .next_batch(CHUNK)
+        .map_err(|error| blame(error, option))
 }
 
 fn blame(error: IoError, option: &'static str) -> IoError {
