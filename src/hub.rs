@@ -102,6 +102,12 @@ pub fn is_address(text: &str) -> bool {
 /// See [`HubError`]
 pub fn folder(address: &str) -> Result<PathBuf, HubError> {
     let repo = repo(address).ok_or_else(|| HubError::Address(address.to_owned()))?;
+    if std::env::var_os("HF_HOME").is_none() && std::env::home_dir().is_none() {
+        return Err(HubError::Failed {
+            address: address.to_owned(),
+            why: "there is no home folder for the cache: set `HF_HOME`".to_owned(),
+        });
+    }
     let cache = || Cache::from_env().repo(repo.clone());
     if let Some(folder) = cached(&cache(), Whole::Best) {
         return Ok(folder);
