@@ -159,7 +159,7 @@ impl Catalog for Operators {
         let name = &operator.manifest.name;
         match &operator.library {
             Some(path) => Ok(self.plugins.library(path)?.columns(name, options, input)?),
-            None if operator.role == Role::Source => self.read_columns(options),
+            None if operator.role == Role::Source => self.read_columns(operator, options),
             None => write_columns(options, input),
         }
     }
@@ -221,15 +221,14 @@ impl Operators {
         self.sources.borrow().seen.clone()
     }
 
-    fn read_columns(&self, options: &Value) -> Result<Columns, Problem> {
+    fn read_columns(&self, operator: &Operator, options: &Value) -> Result<Columns, Problem> {
         let mut sources = self.sources.borrow_mut();
         let number = sources.seen.len();
         let read = read_columns(options);
         sources
             .seen
             .push(read.as_ref().ok().map(|columns| columns.writes.clone()));
-        let files = ["path", "unlabelled", "exclude"].map(|name| options[name].as_str());
-        let lacks = files.iter().flatten().any(|path| !Path::new(path).exists());
+        let lacks = operator.reads(options).any(|(_, path)| !path.exists());
         let told = sources.elsewhere.as_ref();
         let told = told.and_then(|told| told.get(number)?.clone());
         match (read, told) {

@@ -156,8 +156,8 @@ fn own_files(arguments: &RunArgs, loaded: &Loaded) -> Outcome {
     ];
     for (flag, path) in flags {
         let Some(path) = path else { continue };
+        let path = loaded.operators.resolved(path);
         let is_it = |stage: &&Stage| {
-            let path = loaded.operators.resolved(path);
             let files = stage.own_files();
             (files.iter()).any(|(_, file)| loaded.operators.resolved(file) == path)
         };

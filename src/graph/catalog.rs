@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use segue_plugin::{Column, Columns, OperatorManifest, Units};
+use segue_plugin::{Column, Columns, OperatorManifest, OptionType, Units};
 use serde_json::Value;
 
 use crate::diagnostic::{Diagnostic, Span};
@@ -27,6 +27,18 @@ pub struct Operator {
     pub role: Role,
     /// The shared library it is in; `None` for one that is built in.
     pub library: Option<PathBuf>,
+}
+
+impl Operator {
+    /// Each of `options` that names a file or folder to read, and what that is.
+    pub fn reads<'a>(&'a self, options: &'a Value) -> impl Iterator<Item = (&'a str, &'a Path)> {
+        let all = self.manifest.options.iter();
+        let named = all.filter(|option| option.option_type == OptionType::Path);
+        named.filter_map(|option| {
+            let path = options[option.name.as_str()].as_str()?;
+            Some((option.name.as_str(), Path::new(path)))
+        })
+    }
 }
 
 /// Why something outside the graph file does not fit it.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use segue_plugin::{Column, Columns, OptionType, Unit, Units};
+use segue_plugin::{Column, Columns, Unit, Units};
 use serde_json::Value;
 
 use super::catalog::{Catalog, Operator, Problem, Role};
@@ -65,12 +65,7 @@ pub struct Stage {
 impl Stage {
     /// Each option that names a file or folder it reads, and what that is.
     pub fn reads(&self) -> impl Iterator<Item = (&str, &Path)> {
-        let options = self.operator.manifest.options.iter();
-        let named = options.filter(|option| option.option_type == OptionType::Path);
-        named.filter_map(|option| {
-            let path = self.options[option.name.as_str()].as_str()?;
-            Some((option.name.as_str(), Path::new(path)))
-        })
+        self.operator.reads(&self.options)
     }
 
     /// Each option that names a file it, a source or a sink, reads or writes, and what that is.
@@ -197,8 +192,7 @@ impl Checker<'_> {
                 Some((operator, if usable { options } else { Value::Null }))
             }
             Err(problem) => {
-                let error = Diagnostic::new(problem.code, problem.message).at(plugin.span);
-                self.errors.push(error.help_some(problem.help));
+                self.errors.push(problem.at(plugin.span));
                 None
             }
         }

@@ -380,11 +380,9 @@ impl Goal for Lesson<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::ModelShape;
+    use crate::model::tests::{shape, vectors};
     use crate::model::{Model, Tokens};
-    use crate::params::{file, length, parts};
-    use rand::rngs::Xoshiro256PlusPlus;
-    use rand::{RngExt, SeedableRng};
+    use crate::params::file;
     use segue_plugin::arrow_array::cast::AsArray;
     use segue_plugin::arrow_array::types::Float32Type;
     use segue_plugin::arrow_array::{ArrayRef, Float32Array, StringArray, UInt32Array};
@@ -393,34 +391,14 @@ mod tests {
 
     const ROWS: [&[u32]; 2] = [&[1, 5, 2], &[8, 0, 3, 3, 4]];
 
-    fn shape() -> ModelShape {
-        let layer = LayerShape {
-            hidden: 12,
-            heads: 3,
-            inner: 20,
-            eps: 1e-12,
-        };
-        ModelShape {
-            layer,
-            layers: 2,
-            words: 9,
-            positions: 7,
-            types: 2,
-            labels: 2,
-        }
-    }
-
     /// A teacher in `folder`, and what it says of [`ROWS`] with the states in the order `states`.
     fn lesson(folder: &std::path::Path, states: [usize; 3]) -> Batch {
         let shape = shape();
-        let mut random = Xoshiro256PlusPlus::seed_from_u64(5);
-        let lengths = parts(&shape).into_iter().map(|parts| length(&parts));
-        let vectors: Vec<Vec<f32>> = lengths
-            .map(|count| (0..count).map(|_| random.random::<f32>() - 0.5).collect())
-            .collect();
+        let vectors = vectors(&shape);
         let config = json!({
             "hidden_size": 12, "num_attention_heads": 3, "intermediate_size": 20,
             "num_hidden_layers": 2, "vocab_size": 9, "max_position_embeddings": 7,
+            "layer_norm_eps": 1e-5,
         });
         let write = |name: &str, bytes: &[u8]| std::fs::write(folder.join(name), bytes).unwrap();
         write("config.json", config.to_string().as_bytes());

@@ -215,14 +215,15 @@ pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::layer::LayerShape;
     use crate::params::parts;
     use rand::rngs::Xoshiro256PlusPlus;
     use rand::{RngExt, SeedableRng};
 
-    fn shape() -> ModelShape {
+    /// A model's sizes that differ from each other.
+    pub(crate) fn shape() -> ModelShape {
         let layer = LayerShape {
             hidden: 12,
             heads: 3,
@@ -239,7 +240,8 @@ mod tests {
         }
     }
 
-    fn vectors(shape: &ModelShape) -> Vec<Vec<f32>> {
+    /// Its parameters, the same each time.
+    pub(crate) fn vectors(shape: &ModelShape) -> Vec<Vec<f32>> {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(3);
         let mut draw = |count| (0..count).map(|_| random.random::<f32>() - 0.5).collect();
         let lengths = parts(shape)

@@ -1,5 +1,5 @@
-//! A smaller model out of a larger one: whole layers, dimensions, head dimensions and inner
-//! units are taken out, those with the least absolute weight first.
+//! A smaller model out of a larger one: of the layers that are kept, dimensions, head dimensions
+//! and inner units are taken out, those with the least absolute weight first.
 
 use std::ops::Range;
 
