@@ -129,7 +129,8 @@ typedef struct segue_plugin {
   int32_t (*units)(segue_text operator_name, segue_text options, const segue_reply *reply);
 
   /* Makes a stage. `context` is {"stage": "encoder/0", "device": "local",
-   * "worker": 0, "from": 0}. From: the first time that can come; after a crash the
+   * "worker": 0, "from": 0, "input": [...]}. Input: the columns that reach the
+   * stage, as `columns` is given them. From: the first time that can come; after a crash the
    * first that is not committed. Times that a stage itself saved may come again, and it
    * must then give the same again.
    * On success `*stage` is what the calls below receive. */

@@ -201,6 +201,7 @@ impl Job {
                     device: self.plan.layout.devices[self.device].0.clone(),
                     worker: index % self.plan.layout.threads,
                     from,
+                    input: self.plan.graph.input_columns(i),
                 };
                 match library.create(&stage.operator.manifest.name, &stage.options, &context) {
                     Ok(instance) => Some((instance, Tally::default())),

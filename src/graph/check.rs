@@ -24,6 +24,15 @@ pub struct Graph {
 }
 
 impl Graph {
+    /// The columns that reach stage `stage`.
+    pub fn input_columns(&self, stage: usize) -> Vec<Column> {
+        let inputs = self.stages[stage].inputs.iter();
+        let available: Vec<&[Column]> = inputs
+            .map(|&input| self.stages[input].available.as_slice())
+            .collect();
+        flow::input_columns(&available)
+    }
+
     /// Whether a stage that keeps state is upstream of stage `stage`, loops aside.
     pub fn behind_keeper(&self, stage: usize) -> bool {
         let mut inputs = self.stages[stage].inputs.iter();
@@ -268,6 +277,7 @@ impl Checker<'_> {
             spans: spans(raw),
         };
         flow::check_reads(&stage, &self.stages, &input, &mut self.errors);
+        flow::check_labels(&stage, &self.stages, &mut self.errors);
         if stage.columns.keeps && stage.replicas.is_some_and(|replicas| replicas > 1) {
             let help = "its batches build on each other, so one instance must get them all";
             self.no_replicas(raw, help);

@@ -6,16 +6,22 @@ use super::check::Stage;
 use super::suggest::{list, nearest};
 use crate::diagnostic::Diagnostic;
 
-/// The columns that reach a stage: those that all its inputs have, of one type.
+/// The columns that reach a stage: those that all its inputs have, of one type. Their classes are
+/// called as the first says that knows.
 pub fn input_columns(inputs: &[&[Column]]) -> Vec<Column> {
     let Some((first, rest)) = inputs.split_first() else {
         return Vec::new();
     };
-    first
-        .iter()
-        .filter(|column| rest.iter().all(|other| other.contains(column)))
-        .cloned()
-        .collect()
+    let in_all = |column: &Column| {
+        let others = rest
+            .iter()
+            .map(|all| all.iter().find(|one| one.fits(column)));
+        let others: Vec<&Column> = others.collect::<Option<_>>()?;
+        let labelled = |column: &&Column| !column.labels.is_empty();
+        let known = std::iter::once(column).chain(others).find(labelled);
+        Some(known.unwrap_or(column).clone())
+    };
+    first.iter().filter_map(in_all).collect()
 }
 
 /// The columns there are after a stage that reads `input`.
@@ -36,6 +42,39 @@ pub fn output_columns(input: &[Column], columns: &Columns) -> Vec<Column> {
         .collect()
 }
 
+/// Reports the first column that `stage` reads and that its inputs give with classes of other
+/// names. `stages` are those already checked.
+pub fn check_labels(stage: &Stage, stages: &[Stage], errors: &mut Vec<Diagnostic>) {
+    let given = |input: usize, name: &str| {
+        let column = stages[input].available.iter().find(|c| c.name == name)?;
+        (!column.labels.is_empty()).then_some(&column.labels)
+    };
+    for wanted in &stage.columns.reads {
+        let mut known = stage.inputs.iter().filter_map(|&input| {
+            let labels = given(input, &wanted.name)?;
+            Some((&stages[input].name, labels))
+        });
+        let Some((first, labels)) = known.next() else {
+            continue;
+        };
+        if let Some((other, others)) = known.find(|(_, others)| *others != labels) {
+            let message = format!(
+                "`{}` reads `{}` from stages whose classes have other names: `{first}` has {}, `{other}` has {}",
+                stage.name,
+                wanted.name,
+                quoted(labels),
+                quoted(others)
+            );
+            errors.push(Diagnostic::new("labels-differ", message).at(stage.spans.from));
+            return;
+        }
+    }
+}
+
+fn quoted(names: &[String]) -> String {
+    format!("`{}`", names.join("`, `"))
+}
+
 /// Reports each column that `stage` reads and `input` does not have, or has with
 /// another type. `stages` are those already checked.
 pub fn check_reads(
@@ -46,7 +85,7 @@ pub fn check_reads(
 ) {
     let from: Vec<&Stage> = stage.inputs.iter().map(|&i| &stages[i]).collect();
     for wanted in &stage.columns.reads {
-        if input.contains(wanted) {
+        if input.iter().any(|column| column.fits(wanted)) {
             continue;
         }
         let wrong = from.iter().find_map(|stage| {
@@ -152,7 +191,10 @@ fn lacking_in_loop(stages: &[Stage], i: usize, wanted: &[String]) -> Option<Diag
     let first = stage.inputs.first()?;
     stage.loops.iter().find_map(|&back| {
         let has = |name: &String| {
-            let of = |s: &Stage| s.available.iter().find(|c| c.name == *name).cloned();
+            let of = |s: &Stage| {
+                let column = s.available.iter().find(|c| c.name == *name)?;
+                Some(column.column_type)
+            };
             of(&stages[back]) == of(&stages[*first])
         };
         let name = wanted.iter().find(|name| !has(name))?;

@@ -38,8 +38,7 @@ fn outputs(library: Library, operator: &str, example: &Example) -> Vec<Map<Strin
     let context = Context {
         stage: operator.to_owned(),
         device: "local".to_owned(),
-        worker: 0,
-        from: 0,
+        ..Context::default()
     };
     let mut stage = library
         .create(operator, &example.options, &context)

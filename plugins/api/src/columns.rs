@@ -225,6 +225,10 @@ pub struct Column {
     /// Its type.
     #[serde(rename = "type")]
     pub column_type: Type,
+    /// What its classes 0, 1, ... are called, where that is known: of logits the name of each
+    /// number, of a text column the texts it can have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
 }
 
 impl Column {
@@ -233,7 +237,13 @@ impl Column {
         Column {
             name: name.into(),
             column_type: column_type.into(),
+            labels: Vec::new(),
         }
+    }
+
+    /// Whether `other` has this name and type, whatever its classes are called.
+    pub fn fits(&self, other: &Column) -> bool {
+        (&self.name, self.column_type) == (&other.name, other.column_type)
     }
 }
 
@@ -283,6 +293,16 @@ impl Columns {
     /// Also writes `name`.
     pub fn writes(mut self, name: &str, column_type: impl Into<Type>) -> Self {
         self.writes.push(Column::new(name, column_type));
+        self
+    }
+
+    /// Says what the classes of the written column `name` are called; without effect when it
+    /// writes none of that name.
+    pub fn labelled(mut self, name: &str, labels: &[String]) -> Self {
+        let written = self.writes.iter_mut().find(|column| column.name == name);
+        if let Some(column) = written {
+            column.labels = labels.to_vec();
+        }
         self
     }
 

@@ -89,7 +89,7 @@ pub trait Stage: DeserializeOwned + JsonSchema + 'static {
 }
 
 /// Where a stage runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Context {
     /// Its name in the graph, with the segment's number if it is split: `encoder/0`.
     pub stage: String,
@@ -102,6 +102,9 @@ pub struct Context {
     /// give the same again.
     #[serde(default)]
     pub from: u64,
+    /// The columns that reach it, as [`Stage::columns_for`] was given them.
+    #[serde(default)]
+    pub input: Vec<Column>,
 }
 
 /// An option that names a file or folder. The host resolves it against the graph

@@ -86,6 +86,16 @@ impl ModelConfig {
             .map_err(|e| ModelError::new("model-config", format!("`{}`: {e}", path.display())))
     }
 
+    /// What the classes are called; empty when the file does not say it, or says no more than
+    /// `LABEL_0`, `LABEL_1`, ...
+    pub fn class_names(&self) -> &[String] {
+        let mut labels = self.labels.iter().enumerate();
+        match labels.all(|(i, label)| *label == format!("LABEL_{i}")) {
+            true => &[],
+            false => &self.labels,
+        }
+    }
+
     /// Length of one head's vectors.
     pub fn head_size(&self) -> usize {
         self.hidden_size / self.num_attention_heads

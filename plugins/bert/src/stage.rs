@@ -108,7 +108,9 @@ impl Stage for Bert {
             false => Columns::new().reads("hidden", hidden),
         };
         let columns = match gives_logits {
-            true => columns.writes("logits", fixed_f32(config.labels.len())),
+            true => columns
+                .writes("logits", fixed_f32(config.labels.len()))
+                .labelled("logits", config.class_names()),
             false => columns.writes("hidden", hidden),
         };
         let states = self.states(layers, config.num_hidden_layers)?;

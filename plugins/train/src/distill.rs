@@ -448,8 +448,7 @@ mod tests {
         let context = Context {
             stage: "train".into(),
             device: "local".into(),
-            worker: 0,
-            from: 0,
+            ..Context::default()
         };
         stage.start(&context).unwrap();
         let mut host = Host::silent();

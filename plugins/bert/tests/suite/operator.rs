@@ -18,8 +18,7 @@ fn started(dir: &Path, layers: &str) -> Bert {
     let context = Context {
         stage: "encoder".into(),
         device: "local".into(),
-        worker: 0,
-        from: 0,
+        ..Context::default()
     };
     stage.start(&context).unwrap();
     stage

@@ -50,8 +50,7 @@ fn run<S: Stage>(options: &Value, batches: Vec<Batch>) -> Result<(Vec<Batch>, Ve
     let context = Context {
         stage: "model".to_owned(),
         device: "local".to_owned(),
-        worker: 0,
-        from: 0,
+        ..Context::default()
     };
     stage.start(&context)?;
     let lines = std::cell::RefCell::new(Vec::new());
