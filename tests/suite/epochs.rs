@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::harness::{Project, reviews};
+use crate::pace::{Leash, kill_after};
 
 fn project(options: &str) -> Project {
     let graph = format!(
@@ -144,29 +145,22 @@ fn records_without_a_label_join_those_for_training() {
 #[test]
 fn a_cut_run_goes_on_in_the_same_order() {
     let options = "with.epochs = 3\nwith.shuffle = 5\nwith.hold-out = 0.2";
-    let graph = |sleep: &str| {
-        format!(
-            "format = 1\n[stream]\nbatch = 7\n[stage.reviews]\nplugin = \"read\"\n\
-             with.path = \"reviews.csv\"\n{options}\n[stage.slow]\nplugin = \"pass\"\n\
-             from = \"reviews\"\nwith.sleep-ms = {sleep}\n[stage.out]\nplugin = \"write\"\n\
-             from = \"slow\"\nwith.path = \"out.jsonl\"\n"
-        )
+    let graph = format!(
+        "format = 1\n[stream]\nbatch = 7\nwindow = 2\n[stage.reviews]\nplugin = \"read\"\n\
+         with.path = \"reviews.csv\"\n{options}\n[stage.slow]\nplugin = \"pass\"\n\
+         from = \"reviews\"\nwith.leash = \"leash\"\n[stage.out]\nplugin = \"write\"\n\
+         from = \"slow\"\nwith.path = \"out.jsonl\"\n"
+    );
+    let project = || {
+        let project = Project::with_graph(&graph).file("reviews.csv", reviews(50) + ",\n");
+        project.test_plugin()
     };
-    let bad = reviews(50) + ",\n";
-    let whole = Project::with_graph(&graph("0"))
-        .file("reviews.csv", &bad)
-        .test_plugin();
+    let (whole, cut) = (project(), project());
     whole.run_graph(&[]);
-    let cut = Project::with_graph(&graph("20"))
-        .file("reviews.csv", &bad)
-        .test_plugin();
-    let mut child = cut
-        .command(&["run", "graph.toml", "--quiet"])
-        .spawn()
-        .unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let mut leash = Leash::new(&cut);
+    // One by one, this is in the second epoch.
+    kill_after(&mut leash, "out.jsonl", 9, 1, &[]);
+    leash.free();
     cut.run_graph(&["--resume"]);
     assert!(cut.bytes("out.jsonl") == whole.bytes("out.jsonl"));
     let rejects = "out.jsonl.rejects.jsonl";

@@ -10,8 +10,8 @@ use tempfile::TempDir;
 
 use crate::tiny::Tiny;
 
-/// The longest that any command may take before it counts as hung.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// The longest that anything may take before it counts as hung, on the slowest machine.
+pub const PATIENCE: Duration = Duration::from_secs(900);
 
 /// The project's root.
 pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -197,32 +197,41 @@ impl std::fmt::Display for Ran {
     }
 }
 
-/// Runs `command` to its end. Output goes through files, which never fill up.
-fn finish(mut command: Command) -> Ran {
+/// Runs `command` to its end.
+fn finish(command: Command) -> Ran {
+    let shown = format!("{command:?}");
+    finish_within(command, PATIENCE).unwrap_or_else(|| panic!("hung: {shown}"))
+}
+
+/// Runs `command` to its end; `None` when it takes longer, and is killed. Output goes through
+/// files, which never fill up.
+pub fn finish_within(mut command: Command, patience: Duration) -> Option<Ran> {
     let folder = TempDir::new().unwrap();
     let paths = ["stdout", "stderr"].map(|name| folder.path().join(name));
     let [stdout, stderr] = [&paths[0], &paths[1]].map(|path| File::create(path).unwrap());
     let child = command.stdout(stdout).stderr(stderr).spawn();
     let mut child = child.unwrap_or_else(|e| panic!("{command:?}: {e}"));
-    let status = wait(&mut child);
+    let status = wait(&mut child, patience);
     let [stdout, stderr] =
         paths.map(|path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned());
-    let status = status.unwrap_or_else(|| panic!("hung: {command:?}\n{stdout}\n{stderr}"));
-    Ran {
-        code: status.code(),
+    if status.is_none() {
+        println!("hung: {command:?}\n{stdout}\n{stderr}");
+    }
+    Some(Ran {
+        code: status?.code(),
         stdout,
         stderr,
-    }
+    })
 }
 
 /// `None` when it hangs; it is then killed.
-fn wait(child: &mut Child) -> Option<ExitStatus> {
+fn wait(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
     let started = Instant::now();
     loop {
         if let Some(status) = child.try_wait().unwrap() {
             return Some(status);
         }
-        if started.elapsed() > PATIENCE {
+        if started.elapsed() > patience {
             child.kill().unwrap();
             child.wait().unwrap();
             return None;

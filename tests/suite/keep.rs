@@ -1,9 +1,7 @@
 //! Stages that keep state: batches in order, and a crash that changes nothing.
 
-use std::process::Stdio;
-use std::time::Duration;
-
 use crate::harness::{Project, Random, reviews};
+use crate::pace::{Leash, commits, kill_after, start};
 
 const GRAPH: &str = "format = 1
 [stream]
@@ -15,6 +13,7 @@ with.path = \"reviews.csv\"
 [stage.pass]
 plugin = \"pass\"
 from = \"reviews\"
+with.leash = \"leash\"
 [stage.ledger]
 plugin = \"ledger\"
 from = \"pass\"
@@ -65,60 +64,46 @@ fn order_does_not_depend_on_workers_or_devices() {
     }
 }
 
-/// Kills at random moments and resumes; gives how many of the killed runs left a commit. Every
-/// other one is let live until there is one, if the stage ever saves.
-fn kills(every: u32, seed: u64) -> usize {
-    let expected = undisturbed();
-    let project = project();
-    let mut random = Random(seed);
-    let option = format!("ledger.every={every}");
-    let more = [
-        "--set",
-        &option,
-        "--set",
-        "ledger.sleep-ms=3",
-        "--workers",
-        "2",
-    ];
-    let commits = || {
-        let journal = std::fs::read_to_string(project.path("out.jsonl.journal"));
-        journal.unwrap_or_default().lines().count() > 1
-    };
-    let mut committed = 0;
-    for time in 0..12 {
-        let resume: &[&str] = if time == 0 { &[] } else { &["--resume"] };
-        let arguments = [&["run", "graph.toml", "--quiet"], &more[..], resume].concat();
-        let mut command = project.command(&arguments);
-        let mut child = (command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()).unwrap();
-        let waits = every > 0 && time % 2 == 1;
-        while waits && !commits() && child.try_wait().unwrap().is_none() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        std::thread::sleep(Duration::from_millis(random.below(150) as u64));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        committed += usize::from(commits());
-    }
-    project.run_graph(&[&more[..], &["--resume"]].concat());
-    let out = project.bytes("out.jsonl");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(
-        out == expected,
-        "{committed} commits: {} is not {}",
-        text(&out),
-        text(&expected)
-    );
-    committed
+/// Runs to the end, and compares with a run that nothing disturbed.
+fn resume(project: &Project, more: &[&str]) {
+    project.run_graph(&[more, &["--resume"]].concat());
+    let [out, expected] = [project.bytes("out.jsonl"), undisturbed()]
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    assert!(out == expected, "{out} is not {expected}");
 }
 
 #[test]
 fn a_saved_state_goes_on_where_it_was() {
-    assert!(kills(6, 21) > 0, "no run came far enough to be resumed");
+    let project = project();
+    let more = ["--set", "ledger.every=6", "--workers", "2"];
+    let again = [&more[..], &["--resume"]].concat();
+    let mut random = Random(21);
+    let mut leash = Leash::new(&project);
+    for time in 0..6 {
+        let more = if time == 0 { &more[..] } else { &again };
+        let further = random.below(6) as u64;
+        kill_after(&mut leash, "out.jsonl", 1, further, more);
+    }
+    leash.free();
+    resume(&project, &more);
 }
 
 #[test]
 fn what_was_never_saved_starts_again() {
-    assert_eq!(kills(0, 22), 0, "something was committed that nobody saved");
+    let project = project();
+    let more = ["--workers", "2"];
+    let again = [&more[..], &["--resume"]].concat();
+    let mut leash = Leash::new(&project);
+    for time in 0..4 {
+        let mut child = start(&project, if time == 0 { &more } else { &again });
+        leash.walk(10);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let journal = commits(&project, "out.jsonl");
+        assert_eq!(journal, 0, "something was committed that nobody saved");
+    }
+    leash.free();
+    resume(&project, &more);
 }
 
 #[test]

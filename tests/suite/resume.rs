@@ -1,25 +1,24 @@
 //! A run that is killed and resumed gives the bytes of one that was not.
 
-use std::process::{Child, Stdio};
-use std::time::Duration;
-
 use crate::harness::{Project, Random, reviews};
+use crate::pace::{Leash, kill_after};
 
 const REVIEWS: usize = 400;
 
-/// A graph that takes its time: 100 batches of 3 ms and more.
+/// A graph of 100 batches, held by a leash when there is one.
 fn graph(ending: &str) -> String {
     format!(
         "format = 1
 [stream]
 batch = 4
+window = 3
 [stage.reviews]
 plugin = \"read\"
 with.path = \"reviews.csv\"
 [stage.slow]
 plugin = \"pass\"
 from = \"reviews\"
-with.sleep-ms = 3
+with.leash = \"leash\"
 [stage.out]
 plugin = \"write\"
 from = \"slow\"
@@ -47,7 +46,7 @@ fn project(ending: &str) -> Project {
 /// What an undisturbed run writes: output and rejects.
 fn undisturbed(ending: &str) -> (Vec<u8>, Vec<u8>) {
     let project = project(ending);
-    project.run_graph(&["--set", "slow.sleep-ms=0", "--set", "stream.batch=32"]);
+    project.run_graph(&["--set", "stream.batch=32"]);
     files(&project, ending)
 }
 
@@ -59,33 +58,15 @@ fn files(project: &Project, ending: &str) -> (Vec<u8>, Vec<u8>) {
     )
 }
 
-fn start(project: &Project, more: &[&str]) -> Child {
-    let mut command = project.command(&[&["run", "graph.toml", "--quiet"], more].concat());
-    let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
-    quiet.spawn().unwrap()
-}
-
-/// Kills runs at random moments, each resuming the one before; gives how many of
-/// them had committed something. SIGKILL cannot be caught.
-fn kill(
-    project: &Project,
-    ending: &str,
-    times: usize,
-    more: &[&str],
-    random: &mut Random,
-) -> usize {
-    let journal = project.path(&format!("out.{ending}.journal"));
-    let mut committed = 0;
-    for time in 0..times {
-        let resume: &[&str] = if time == 0 { &[] } else { &["--resume"] };
-        let mut child = start(project, &[more, resume].concat());
-        std::thread::sleep(Duration::from_millis(random.below(120) as u64));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        let entries = std::fs::read_to_string(&journal).unwrap_or_default();
-        committed += usize::from(entries.lines().count() > 1);
+/// Kills a run after a commit, and `times` that resume the one before.
+fn kill(project: &Project, output: &str, times: usize, more: &[&str], random: &mut Random) {
+    let mut leash = Leash::new(project);
+    let resume = [more, &["--resume"]].concat();
+    for time in 0..=times {
+        let more = if time == 0 { more } else { &resume };
+        kill_after(&mut leash, output, 1, random.below(5) as u64, more);
     }
-    committed
+    leash.free();
 }
 
 /// Kills and resumes until done; the files must be those of an undisturbed run.
@@ -94,8 +75,7 @@ fn check(ending: &str, workers: &str, seed: u64) {
     let project = project(ending);
     let mut random = Random(seed);
     let more = ["--workers", workers, "--set", "slow.replicas=2"];
-    let committed = kill(&project, ending, 10, &more, &mut random);
-    assert!(committed > 0, "no run came far enough to be resumed");
+    kill(&project, &format!("out.{ending}"), 8, &more, &mut random);
     project.run_graph(&[&more[..], &["--resume"]].concat());
     let (out, rejects) = files(&project, ending);
     assert!(out == expected.0, "`out.{ending}` is another");
@@ -147,17 +127,9 @@ fn parquet_on_two_workers() {
 /// A project whose run was killed after some commits, and before its end.
 fn interrupted() -> Project {
     let project = project("jsonl");
-    let mut child = start(&project, &[]);
-    let enough = || {
-        let journal = std::fs::read_to_string(project.path("out.jsonl.journal"));
-        journal.is_ok_and(|journal| journal.lines().count() > 10)
-    };
-    while !enough() {
-        assert!(child.try_wait().unwrap().is_none(), "it ended too soon");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let mut leash = Leash::new(&project);
+    kill_after(&mut leash, "out.jsonl", 10, 0, &[]);
+    leash.free();
     project
 }
 
@@ -187,7 +159,7 @@ fn another_batch_size_and_other_workers_give_the_same_bytes() {
 fn without_resume_a_run_starts_afresh() {
     let expected = undisturbed("jsonl");
     let project = interrupted();
-    let ran = project.run_graph(&["--set", "slow.sleep-ms=0"]);
+    let ran = project.run_graph(&[]);
     assert!(!ran.stderr.contains("committed before"), "{ran}");
     assert!(files(&project, "jsonl") == expected);
 }
@@ -195,7 +167,7 @@ fn without_resume_a_run_starts_afresh() {
 #[test]
 fn resume_without_a_journal_starts_at_the_beginning() {
     let project = project("jsonl");
-    project.run_graph(&["--resume", "--set", "slow.sleep-ms=0"]);
+    project.run_graph(&["--resume"]);
     assert!(files(&project, "jsonl") == undisturbed("jsonl"));
 }
 
@@ -209,7 +181,7 @@ fn another_option_or_another_input_cannot_be_resumed() {
         ran.failed_with(1, "other-journal", &[&part, "leave out `--resume`"]);
         assert!(files(&project, "jsonl") == before, "it wrote");
     };
-    changed(&["--set", "slow.sleep-ms=0"], "slow");
+    changed(&["--set", "slow.sleep-ms=1"], "slow");
     changed(&["--set", "reviews.max-bytes=100"], "reviews");
     project.write("reviews.csv", records() + "1,one more\n");
     changed(&[], "reviews");
@@ -258,6 +230,7 @@ fn an_output_that_was_shortened_cannot_be_resumed() {
 const TWO: &str = "format = 1
 [stream]
 batch = 4
+window = 3
 [stage.first]
 plugin = \"read\"
 with.path = \"first.csv\"
@@ -267,7 +240,7 @@ with.path = \"second.csv\"
 [stage.slow]
 plugin = \"pass\"
 from = [\"second\", \"first\"]
-with.sleep-ms = 2
+with.leash = \"leash\"
 [stage.half]
 plugin = \"every-other\"
 from = \"slow\"
@@ -301,15 +274,7 @@ fn two_sources_and_two_sinks_stay_in_step() {
         let project = two();
         let more = ["--workers", workers, "--set", "slow.replicas=2"];
         let mut random = Random(seed);
-        let committed = (0..8).filter(|time| {
-            let resume: &[&str] = if *time == 0 { &[] } else { &["--resume"] };
-            let mut child = start(&project, &[&more[..], resume].concat());
-            std::thread::sleep(Duration::from_millis(random.below(100) as u64));
-            child.kill().unwrap();
-            child.wait().unwrap();
-            project.has("all.csv.journal") && project.read("all.csv.journal").lines().count() > 1
-        });
-        assert!(committed.count() > 0);
+        kill(&project, "all.csv", 7, &more, &mut random);
         project.run_graph(&[&more[..], &["--resume"]].concat());
         for file in TWO_OUTPUTS {
             assert!(project.bytes(file) == undisturbed.bytes(file), "{file}");
@@ -344,18 +309,13 @@ with.keep = false
         "graph.toml",
         graph.replace("from = \"slow\"\nwith.path", "from = \"step\"\nwith.path"),
     );
-    let mut child = start(&project, &[]);
-    while !project.has("out.jsonl.journal") || project.read("out.jsonl.journal").lines().count() < 5
-    {
-        assert!(child.try_wait().unwrap().is_none(), "it ended too soon");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let mut leash = Leash::new(&project);
+    kill_after(&mut leash, "out.jsonl", 4, 0, &[]);
+    leash.free();
     let ran = project.run(&["run", "graph.toml", "--resume", "--quiet"]);
     ran.failed_with(1, "cannot-resume", &["a graph with a `loop` cannot go on"]);
-    project.run_graph(&["--set", "slow.sleep-ms=0"]);
-    let done = project.run_graph(&["--set", "slow.sleep-ms=0", "--resume"]);
+    project.run_graph(&[]);
+    let done = project.run_graph(&["--resume"]);
     assert!(done.stderr.contains("nothing was left to do"), "{done}");
 }
 

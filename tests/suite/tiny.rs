@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::harness::{Random, WORDS};
 
 /// Tokens that every vocabulary begins with.
-const SPECIAL: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+pub const SPECIAL: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 const POSITIONS: usize = 64;
 
 /// The shape of a model.

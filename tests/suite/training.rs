@@ -1,11 +1,9 @@
 //! Training in a graph: a crash changes nothing, nor do threads; and it learns.
 
-use std::process::Stdio;
-use std::time::Duration;
-
 use serde_json::Value;
 
 use crate::harness::{Project, Random};
+use crate::pace::{Leash, kill_after};
 use crate::tiny::Tiny;
 
 const EPOCHS: usize = 12;
@@ -28,9 +26,13 @@ with.path = \"reviews.csv\"
 with.epochs = {EPOCHS}
 with.shuffle = 3
 with.hold-out = 0.25
+[stage.pace]
+plugin = \"pass\"
+from = \"reviews\"
+with.leash = \"leash\"
 [stage.tokenize]
 plugin = \"tokenizer\"
-from = \"reviews\"
+from = \"pace\"
 with.model = \"base\"
 with.max-tokens = 24
 {upstream}
@@ -76,7 +78,7 @@ fn reviews() -> String {
 
 fn project(graph: &str) -> Project {
     let project = Project::with_graph(graph).file("reviews.csv", reviews());
-    project.model("base", Tiny::default())
+    project.model("base", Tiny::default()).test_plugin()
 }
 
 /// The weights and the log that a run leaves.
@@ -101,46 +103,24 @@ fn accuracy(project: &Project) -> f64 {
     end["held_out_accuracy"].as_f64().unwrap()
 }
 
-/// Lines of the journal, without one that is not whole.
-fn commits(project: &Project) -> usize {
-    let journal = std::fs::read_to_string(project.path("log.jsonl.journal"));
-    journal.unwrap_or_default().matches('\n').count()
-}
-
-/// Starts a run, and kills it a random moment after it committed something; gives whether it
-/// was killed, and not done before.
-fn cut(project: &Project, more: &[&str], random: &mut Random) -> bool {
-    let before = commits(project);
-    let mut command = project.command(&[&["run", "graph.toml", "--quiet"], more].concat());
-    let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = quiet.spawn().unwrap();
-    while commits(project) <= before.max(1) && child.try_wait().unwrap().is_none() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    std::thread::sleep(Duration::from_millis(random.below(20) as u64));
-    let running = child.try_wait().unwrap().is_none();
-    child.kill().unwrap();
-    child.wait().unwrap();
-    running
-}
-
 /// Kills and resumes, and compares with a run that nothing disturbed.
 fn kills(graph: &str, seed: u64) {
     let expected = made(&undisturbed(graph, &[]));
     let project = project(graph);
     let mut random = Random(seed);
+    let mut leash = Leash::new(&project);
     // Often, but not at every batch: some come again that are not saved.
     let often = ["--set", "train.checkpoint-minutes=0.0002"];
-    let mut killed = usize::from(cut(&project, &often, &mut random));
     let again = [&often[..], &["--resume"]].concat();
-    for _ in 0..4 {
-        killed += usize::from(cut(&project, &again, &mut random));
+    for time in 0..5 {
+        let more = if time == 0 { &often[..] } else { &again };
+        kill_after(&mut leash, "log.jsonl", 1, random.below(8) as u64, more);
     }
+    leash.free();
     project.run_graph(&again);
     let (weights, log) = made(&project);
     assert!(log == expected.1, "{}", String::from_utf8_lossy(&log));
     assert!(weights == expected.0, "the weights are others");
-    assert!(killed > 1, "only {killed} runs were cut");
 }
 
 #[test]
@@ -204,10 +184,9 @@ fn it_learns_and_what_it_made_runs() {
 fn a_checkpoint_that_is_gone_is_missed() {
     let project = project(&finetune());
     let always = ["--set", "train.checkpoint-minutes=0"];
-    assert!(
-        cut(&project, &always, &mut Random(33)),
-        "it ended before it could be cut"
-    );
+    let mut leash = Leash::new(&project);
+    kill_after(&mut leash, "log.jsonl", 1, 3, &always);
+    leash.free();
     std::fs::remove_file(project.path("made/checkpoint.safetensors")).unwrap();
     let ran = project.run(&[
         "run",

@@ -10,7 +10,7 @@ use segue_plugin::{Batch, Column, Columns, Error, Result, Stage, Unit, Units};
 static ENTERED: AtomicU64 = AtomicU64::new(0);
 
 /// The longest that the second part waits for the first to run ahead.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// At its first batch the second part waits until the first part has seen `ahead`
 /// batches. At each it tells how many the first has seen that itself has not yet given.

@@ -2,6 +2,7 @@
 
 mod faults;
 mod gate;
+mod leash;
 mod ledger;
 mod rows;
 

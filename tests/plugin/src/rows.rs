@@ -5,13 +5,18 @@ use std::time::Duration;
 use segue_plugin::arrow_array::{StringArray, UInt64Array};
 use segue_plugin::{Batch, Columns, Host, Result, Rows, Stage};
 
-/// Gives what it gets, after a while.
+use crate::leash;
+
+/// Gives what it gets, after a while, or as soon as it may.
 #[derive(serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Pass {
     /// How long a batch takes, in milliseconds.
     #[serde(default)]
     pub sleep_ms: u64,
+    /// The file that says how far it may go; empty when nothing holds it.
+    #[serde(default)]
+    pub leash: String,
 }
 
 impl Stage for Pass {
@@ -21,6 +26,7 @@ impl Stage for Pass {
 
     fn process(&mut self, batch: Batch) -> Result<Batch> {
         std::thread::sleep(Duration::from_millis(self.sleep_ms));
+        leash::wait(&self.leash, batch.time());
         Ok(batch)
     }
 }
