@@ -15,12 +15,9 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::{Duration, Instant};
 
 use crate::harness::{Project, Ran};
-
-/// The longest that anything may take before it counts as hung.
-const PATIENCE: Duration = Duration::from_secs(90);
+use crate::pace::{self, Leash, eventually};
 
 /// A model in two segments.
 const SENTIMENT: &str = "format = 1
@@ -48,7 +45,7 @@ from = \"verdict\"
 with.path = \"out.jsonl\"
 ";
 
-/// A stage that takes its time, and that can be placed.
+/// A stage that a leash may hold, and that can be placed.
 const SLOW: &str = "format = 1
 [stream]
 batch = 4
@@ -58,7 +55,7 @@ with.path = \"reviews.csv\"
 [stage.slow]
 plugin = \"pass\"
 from = \"reviews\"
-with.sleep-ms = 15
+with.leash = \"leash\"
 [stage.out]
 plugin = \"write\"
 from = \"slow\"
@@ -96,13 +93,13 @@ fn free_address() -> String {
     }
 }
 
-/// A cluster whose devices go on without one that is gone for a second.
+/// A cluster whose devices go on without one that is gone for two seconds.
 fn cluster_of_survivors(project: &Project, devices: &[&str], more: &str) {
     cluster(project, devices, more);
     let text = project.read("cluster.toml");
     let first = "format = 1\n";
     // The one that commits also waits so long for those who are to hear of the end.
-    let mesh = "survivors-seconds = 1\n[mesh]\nconnect-seconds = 3\n";
+    let mesh = "survivors-seconds = 2\n[mesh]\nconnect-seconds = 5\n";
     let text = text.replace(first, &format!("{first}{mesh}"));
     project.write("cluster.toml", text);
 }
@@ -179,19 +176,16 @@ fn signal(process: u32, name: &str) {
     let _ = command.stderr(Stdio::null()).status();
 }
 
-/// Waits until `is` gives true.
-fn eventually(what: &str, mut is: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !is() {
-        assert!(started.elapsed() < PATIENCE, "hung: {what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
+/// How many commits the journal has.
+fn commits(project: &Project) -> usize {
+    pace::commits(project, "out.jsonl")
 }
 
-/// How many times are committed.
-fn commits(project: &Project) -> usize {
-    let journal = std::fs::read_to_string(project.path("out.jsonl.journal"));
-    journal.map_or(0, |journal| journal.lines().count().saturating_sub(1))
+/// Holds [`SLOW`] after some commits, which it waits for.
+fn commit_some(project: &Project) -> Leash<'_> {
+    let mut leash = Leash::new(project);
+    leash.until("it commits", || commits(project) > 5);
+    leash
 }
 
 /// The output of the graph on this device alone, which goes.

@@ -37,8 +37,7 @@ pub fn start(project: &Project, more: &[&str]) -> Child {
     quiet.spawn().unwrap()
 }
 
-/// Holds every `pass` whose option `leash` is the name of this one's file. It starts where
-/// nothing may pass.
+/// Holds every `pass` whose option `leash` is the name of this one's file.
 pub struct Leash<'a> {
     project: &'a Project,
     /// The first time that may not pass.
@@ -49,8 +48,11 @@ impl<'a> Leash<'a> {
     /// The file that graphs name.
     pub const FILE: &'static str = "leash";
 
+    /// Takes up the leash where it was left, or where nothing may pass.
     pub fn new(project: &'a Project) -> Self {
-        let mut leash = Leash { project, end: 0 };
+        let left = std::fs::read_to_string(project.path(Self::FILE));
+        let end = left.map_or(0, |end| end.parse().unwrap());
+        let mut leash = Leash { project, end };
         leash.pay_out(0);
         leash
     }
@@ -104,8 +106,13 @@ impl<'a> Leash<'a> {
 
     /// Holds nothing any more.
     pub fn free(self) {
-        std::fs::remove_file(self.project.path(Self::FILE)).unwrap();
+        free(self.project);
     }
+}
+
+/// Lets all pass that a leash of `project` holds.
+pub fn free(project: &Project) {
+    std::fs::remove_file(project.path(Leash::FILE)).unwrap();
 }
 
 /// Starts a run, and kills it after `count` more commits to `output`, and at most `further`

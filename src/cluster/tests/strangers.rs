@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::super::link::lock;
 use super::super::*;
@@ -50,7 +50,7 @@ fn the_mesh_forms_among_strangers() {
             }
         });
         anonymous(address);
-        let (since, devices) = (Instant::now(), &devices);
+        let devices = &devices;
         let others: Vec<_> = (1..3)
             .map(|i| scope.spawn(move || devices.form(i, Twist::default()).unwrap()))
             .collect();
@@ -58,11 +58,6 @@ fn the_mesh_forms_among_strangers() {
             .into_iter()
             .for_each(|other| drop(other.join().unwrap()));
         first.join().unwrap();
-        assert!(
-            since.elapsed() < Duration::from_secs(2),
-            "{:?}",
-            since.elapsed()
-        );
         slow.join().unwrap();
         drop(silent);
     });
@@ -194,14 +189,8 @@ fn one_that_says_nothing_is_dropped() {
     std::thread::scope(|scope| {
         let first = scope.spawn(|| devices.form(0, Twist::default()).unwrap());
         let mut silent = TcpStream::connect(devices.address(0)).unwrap();
-        let since = Instant::now();
         assert_eq!(silent.read(&mut [0; 9]).unwrap(), 0);
-        assert!(
-            since.elapsed() < Duration::from_secs(4),
-            "{:?}",
-            since.elapsed()
-        );
-        assert!(wait_for(1.0, || lock(&devices.notes[0]).len() == 1));
+        assert!(wait_for(|| lock(&devices.notes[0]).len() == 1));
         assert!(lock(&devices.notes[0])[0].contains("did not introduce itself within 3 s"));
         devices.form(1, Twist::default()).unwrap();
         first.join().unwrap();
@@ -248,7 +237,7 @@ fn a_replayed_hello() {
             ..Twist::default()
         };
         let first = scope.spawn(|| devices.form(0, hasty));
-        assert!(wait_for(1.0, || TcpStream::connect(devices.address(0)).is_ok()));
+        assert!(wait_for(|| TcpStream::connect(devices.address(0)).is_ok()));
         let mut tcp = TcpStream::connect(devices.address(0)).unwrap();
         let _ = tcp.write_all(&recorded);
         assert_eq!(

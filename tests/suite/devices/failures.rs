@@ -1,11 +1,12 @@
 //! A device that is gone, hangs or fails ends the run of all, each with one message.
 
 use super::agents::{children_of, runs};
-use super::{Device, SLOW, SLOW_ON_HALL, cluster, commits, eventually, signal};
+use super::{Device, SLOW, SLOW_ON_HALL, cluster, commit_some, eventually, signal};
 use crate::harness::{Project, Ran, reviews};
+use crate::pace::free;
 use crate::tiny::Tiny;
 
-/// A run on two devices after some commits, long before its end.
+/// A run on two devices after some commits, held there.
 fn under_way(mesh: &str) -> (Project, [Device; 2]) {
     let project = Project::with_graph(SLOW)
         .file("reviews.csv", reviews(8_000))
@@ -16,7 +17,7 @@ fn under_way(mesh: &str) -> (Project, [Device; 2]) {
         &format!("{mesh}{SLOW_ON_HALL}"),
     );
     let devices = ["kitchen", "hall"].map(|name| Device::start(&project, "run", name, &[]));
-    eventually("it commits", || commits(&project) > 5);
+    commit_some(&project);
     (project, devices)
 }
 
@@ -36,8 +37,9 @@ fn check(ran: &Ran, kind: &str, parts: &[&str]) {
 #[test]
 fn a_device_that_is_killed() {
     for (killed, name) in ["kitchen", "hall"].into_iter().enumerate() {
-        let (_project, devices) = under_way("");
+        let (project, devices) = under_way("");
         devices[killed].signal("KILL");
+        free(&project);
         let mut ends = devices.map(Device::end);
         assert_eq!(ends[killed].code, None);
         ends.swap(0, killed);
@@ -49,14 +51,15 @@ fn a_device_that_is_killed() {
 #[test]
 fn a_device_that_hangs() {
     for (hung, name) in ["kitchen", "hall"].into_iter().enumerate() {
-        let (_project, devices) = under_way("[mesh]\nfailure-seconds = 1\n");
+        let (project, devices) = under_way("[mesh]\nfailure-seconds = 3\n");
         devices[hung].signal("STOP");
+        free(&project);
         let [mut hung_device, mut other] = devices;
         if hung == 1 {
             std::mem::swap(&mut hung_device, &mut other);
         }
         let lost = format!("device `{name}` is lost: ");
-        check(&other.end(), "device-lost", &[&lost, " for 1 s"]);
+        check(&other.end(), "device-lost", &[&lost, " for 3 s"]);
         assert!(hung_device.runs());
         hung_device.signal("CONT");
         check(&hung_device.end(), "device-lost", &[]);
@@ -67,7 +70,7 @@ fn a_device_that_hangs() {
 fn a_plugin_that_fails_on_one_device() {
     let graph = SLOW
         .replace("pass", "panics")
-        .replace("with.sleep-ms = 15", "with.at = 3");
+        .replace("with.leash = \"leash\"", "with.at = 3");
     let project = Project::with_graph(&graph)
         .file("reviews.csv", reviews(80))
         .test_plugin();
@@ -92,7 +95,7 @@ fn a_plugin_that_fails_on_one_device() {
 fn a_plugin_that_does_not_start_on_one_device() {
     let graph = SLOW
         .replace("pass", "will-not-start")
-        .replace("with.sleep-ms = 15\n", "");
+        .replace("with.leash = \"leash\"\n", "");
     let project = Project::with_graph(&graph)
         .file("reviews.csv", reviews(80))
         .test_plugin();
@@ -126,7 +129,7 @@ fn local_under_way() -> (Project, Device, [u32; 2]) {
         .file("reviews.csv", reviews(8_000))
         .test_plugin();
     let parent = Device::spawn(&project, &["run", "graph.toml", "--devices", "2"]);
-    eventually("it commits", || commits(&project) > 5);
+    commit_some(&project);
     let is = |process: &u32, name: &str| {
         let words = std::fs::read_to_string(format!("/proc/{process}/cmdline")).unwrap();
         words.contains(&format!("--device\0{name}\0"))
@@ -147,8 +150,9 @@ fn local_devices_end_with_their_parent() {
 #[test]
 fn a_local_device_that_a_signal_ends_is_named() {
     for (killed, text, number) in [(0, "KILL", 9), (1, "KILL", 9), (0, "TERM", 15)] {
-        let (_project, parent, children) = local_under_way();
+        let (project, parent, children) = local_under_way();
         signal(children[killed], text);
+        free(&project);
         let ran = parent.end();
         assert_eq!(ran.code, Some(1), "{ran}");
         let line = format!(

@@ -2,10 +2,9 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 
-use super::{Device, PATIENCE, SENTIMENT, alone, cluster, eventually};
-use crate::harness::{Project, Random, reviews};
+use super::{Device, SENTIMENT, alone, cluster, eventually};
+use crate::harness::{PATIENCE, Project, Random, reviews};
 use crate::tiny::Tiny;
 
 /// A device that waits for the other one.
@@ -129,7 +128,7 @@ fn a_device_with_another_identity() {
     let own = project.read("cluster.toml");
     let mut pinned = own.lines().filter(|line| line.starts_with("identity"));
     let file = own.replace(pinned.next_back().unwrap(), &other);
-    project.write("other/cluster.toml", file + "[mesh]\nconnect-seconds = 1\n");
+    project.write("other/cluster.toml", file + "[mesh]\nconnect-seconds = 5\n");
     let run = ["run", "graph.toml", "--cluster", "other/cluster.toml"];
     let intruder = Device::spawn(project, &[&run[..], &["--device", "hall"]].concat());
     let print = other.split('"').nth(1).unwrap();
@@ -140,11 +139,11 @@ fn a_device_with_another_identity() {
     let ran = intruder.end();
     assert_eq!(ran.code, Some(1), "{ran}");
     let parts = [
-        "error[missing-devices]: after 1 s these devices are missing: `kitchen`",
+        "error[missing-devices]: after 5 s these devices are missing: `kitchen`",
         "it does not accept the identity of this device",
     ];
     assert!(parts.iter().all(|part| ran.stderr.contains(part)), "{ran}");
-    std::thread::sleep(Duration::from_millis(50));
+    waiting.says(&note);
     waiting.completes(&[&note]);
 }
 

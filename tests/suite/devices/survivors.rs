@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Device, SENTIMENT, SLOW, alone, cluster_of_survivors, commits, eventually};
+use super::{
+    Device, SENTIMENT, SLOW, alone, cluster_of_survivors, commit_some, commits, eventually,
+};
 use crate::harness::{Project, reviews};
+use crate::pace::{Leash, free};
 use crate::tiny::Tiny;
 
 const NAMES: [&str; 3] = ["kitchen", "hall", "attic"];
@@ -14,7 +17,7 @@ fn start(project: &Project, name: &str) -> Device {
     Device::start(project, "agent", name, &[])
 }
 
-/// Three agents, so far that something is committed; and what must come out.
+/// Three agents, held when something is committed; and what must come out.
 fn under_way(reviews_count: usize, place: &str) -> (Project, Vec<u8>, Vec<Device>) {
     let project = Project::with_graph(SLOW)
         .file("reviews.csv", reviews(reviews_count))
@@ -22,8 +25,15 @@ fn under_way(reviews_count: usize, place: &str) -> (Project, Vec<u8>, Vec<Device
     let expected = alone(&project, "out.jsonl", &["--set", "slow.sleep-ms=0"]);
     cluster_of_survivors(&project, &NAMES, place);
     let agents = NAMES.map(|name| start(&project, name)).into();
-    eventually("it commits", || commits(&project) > 5);
+    commit_some(&project);
     (project, expected, agents)
+}
+
+/// Waits until a device says `line`, and something is committed without the one that is gone.
+fn go_on(leash: &mut Leash<'_>, project: &Project, device: &Device, line: &str) {
+    leash.until("they go on", || device.stderr().contains(line));
+    let before = commits(project);
+    leash.until("it commits", || commits(project) > before + 5);
 }
 
 /// Kills an agent; its run ends with it.
@@ -37,6 +47,7 @@ fn two_of_three_go_on() {
     for lost in [0, 1] {
         let (project, expected, mut agents) = under_way(4 * 400, PLACE);
         kill(agents.remove(lost));
+        free(&project);
         let [other, attic] = <[Device; 2]>::try_from(agents).ok().unwrap();
         let line = format!("the run goes on without `{}` (", NAMES[lost]);
         let attic = attic.end().ok();
@@ -51,6 +62,7 @@ fn the_last_one_goes_on_alone() {
     let (project, expected, mut agents) = under_way(4 * 400, PLACE);
     let attic = agents.pop().unwrap();
     agents.into_iter().for_each(kill);
+    free(&project);
     let attic = attic.end().ok();
     assert!(
         attic.stderr.contains("the run goes on without `kitchen` ("),
@@ -64,7 +76,7 @@ fn the_last_one_goes_on_alone() {
 fn segments_move_to_those_that_are_left() {
     let graph = SENTIMENT.replace("split = 2", "split = 3");
     let graph = graph.replace("from = \"reviews\"", "from = \"slow\"")
-        + "[stage.slow]\nplugin = \"pass\"\nfrom = \"reviews\"\nwith.sleep-ms = 15\n";
+        + "[stage.slow]\nplugin = \"pass\"\nfrom = \"reviews\"\nwith.leash = \"leash\"\n";
     let project = Project::with_graph(&graph)
         .file("reviews.csv", reviews(4 * 400))
         .model("model", Tiny::default())
@@ -72,8 +84,9 @@ fn segments_move_to_those_that_are_left() {
     let expected = alone(&project, "out.jsonl", &["--set", "slow.sleep-ms=0"]);
     cluster_of_survivors(&project, &NAMES, "");
     let [kitchen, hall, attic] = NAMES.map(|name| start(&project, name));
-    eventually("it commits", || commits(&project) > 5);
+    let leash = commit_some(&project);
     kill(kitchen);
+    leash.free();
     attic.end().ok();
     hall.end().ok();
     assert!(project.bytes("out.jsonl") == expected);
@@ -84,12 +97,12 @@ fn one_that_comes_back_disturbs_nothing() {
     let (project, expected, mut agents) = under_way(4 * 900, PLACE);
     kill(agents.remove(0));
     let attic = agents.pop().unwrap();
-    eventually("they go on", || attic.stderr().contains("goes on without"));
-    let before = commits(&project);
-    eventually("it commits", || commits(&project) > before + 5);
+    let mut leash = Leash::new(&project);
+    go_on(&mut leash, &project, &attic, "goes on without");
     let kitchen = start(&project, "kitchen");
     let told = "the run goes on without this device; it joins the next generation";
     eventually("it is told", || kitchen.stderr().contains(told));
+    leash.free();
     let generations = attic.stderr().matches("here is generation").count();
     let kitchen = kitchen.end().ok();
     assert_eq!(kitchen.stderr.matches(told).count(), 1, "{kitchen}");
@@ -107,16 +120,12 @@ fn one_that_comes_back_joins_the_next_generation() {
     let (project, expected, agents) = under_way(4 * 900, PLACE);
     let [kitchen, hall, attic] = <[Device; 3]>::try_from(agents).ok().unwrap();
     kill(kitchen);
-    eventually("they go on", || {
-        attic.stderr().contains("goes on without `kitchen`")
-    });
-    let before = commits(&project);
-    eventually("it commits", || commits(&project) > before + 5);
+    let mut leash = Leash::new(&project);
+    go_on(&mut leash, &project, &attic, "goes on without `kitchen`");
     let kitchen = start(&project, "kitchen");
     kill(hall);
-    eventually("they go on", || {
-        attic.stderr().contains("goes on without `hall`")
-    });
+    go_on(&mut leash, &project, &attic, "goes on without `hall`");
+    leash.free();
     for agent in [kitchen, attic] {
         agent.end().ok();
     }
@@ -128,6 +137,7 @@ fn what_is_placed_is_waited_for() {
     let place = "[place]\nout = \"attic\"\nslow = \"hall\"\n";
     let (project, expected, mut agents) = under_way(4 * 300, place);
     kill(agents.remove(1));
+    free(&project);
     let line = "the run waits for `hall` (";
     eventually("it says so", || agents[1].stderr().contains(line));
     std::thread::sleep(Duration::from_millis(1500));
@@ -147,10 +157,12 @@ fn where_results_are_is_waited_for() {
     let (project, expected, mut agents) = under_way(4 * 300, PLACE);
     kill(agents.pop().unwrap());
     let committed = commits(&project);
+    free(&project);
+    let line = "`attic` is waited for: results are committed there";
+    eventually("it says so", || agents[0].stderr().contains(line));
     std::thread::sleep(Duration::from_millis(2500));
     assert!(agents.iter_mut().all(Device::runs));
     assert_eq!(commits(&project), committed);
-    let line = "`attic` is waited for: results are committed there";
     assert_eq!(
         agents[0].stderr().matches(line).count(),
         1,
