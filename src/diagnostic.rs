@@ -1,8 +1,15 @@
 //! What is wrong, where, and what to do: one shape for every message.
 
+mod note;
+mod paint;
+mod snippet;
+mod visible;
+
 use std::fmt::Write as _;
 
-use unicode_width::UnicodeWidthStr;
+pub use note::Note;
+pub use paint::paint;
+pub use visible::visible;
 
 /// A stretch of one of the texts in [`Sources`], in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,18 +90,25 @@ impl Diagnostic {
         self
     }
 
-    /// The message as people read it, with the lines it points at.
+    /// The message as people read it, with the lines it points at. What a terminal would
+    /// act on instead of showing it is made [`visible`].
     pub fn render(&self, sources: &Sources) -> String {
-        let mut out = format!("error[{}]: {}\n", self.code, self.message);
+        let mut out = format!("error[{}]: {}\n", self.code, visible(&self.message));
         if let Some(first) = self.labels.first() {
             let place = sources.place(first.span);
-            let _ = writeln!(out, "  --> {}:{}:{}", place.name, place.line, place.column);
-            out.push_str(&snippet(&self.labels, sources));
+            let name = visible(place.name);
+            let _ = writeln!(out, "  --> {name}:{}:{}", place.line, place.column);
+            out.push_str(&snippet::snippet(&self.labels, sources));
         }
         if let Some(help) = &self.help {
-            let _ = writeln!(out, "help: {help}");
+            let _ = writeln!(out, "help: {}", visible(help));
         }
         out
+    }
+
+    /// The message as people read it, where it points at no text.
+    pub fn text(&self) -> String {
+        self.render(&Sources::new())
     }
 }
 
@@ -104,6 +118,7 @@ pub struct Sources {
     texts: Vec<(String, String)>,
 }
 
+/// Where a span is.
 struct Place<'a> {
     name: &'a str,
     line: usize,
@@ -157,46 +172,6 @@ fn floor_boundary(text: &str, at: usize) -> usize {
         .unwrap_or(0)
 }
 
-/// The lines of `labels`, in file order, each underlined: `^` for the first
-/// label, `-` for the others.
-fn snippet(labels: &[Label], sources: &Sources) -> String {
-    let mut places: Vec<_> = (labels.iter().enumerate())
-        .map(|(i, label)| {
-            (
-                label.span.source,
-                sources.place(label.span),
-                i == 0,
-                &label.text,
-            )
-        })
-        .collect();
-    places.sort_by_key(|(source, place, ..)| (*source, place.line, place.column));
-    let digits = places
-        .iter()
-        .map(|(_, p, ..)| p.line.to_string().len())
-        .max()
-        .unwrap_or(1);
-    let mut out = String::new();
-    let mut shown = None;
-    for (source, place, first, text) in places {
-        if shown != Some((source, place.line)) {
-            let line = place.text.replace('\t', " ");
-            let _ = writeln!(out, "{:>digits$} | {line}", place.line);
-            shown = Some((source, place.line));
-        }
-        let mark = if first { "^" } else { "-" };
-        let indent = " ".repeat(place.before.replace('\t', " ").width());
-        let underline = mark.repeat(place.marked.replace('\t', " ").width().max(1));
-        let _ = writeln!(
-            out,
-            "{:>digits$} | {}",
-            "",
-            format!("{indent}{underline} {text}").trim_end()
-        );
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,6 +203,45 @@ error[column-mismatch]: `upper` reads something else
 help: give both the same `with.model`
 ";
         assert_eq!(diagnostic.render(&sources), expected);
+    }
+
+    #[test]
+    fn control_characters_are_shown_and_wide_ones_are_pointed_at() {
+        let mut sources = Sources::new();
+        let text = "\tn = \"\u{1b}[2J文字\" # \u{202e}x";
+        let source = sources.add("g\n.toml", text);
+        let start = text.find('文').unwrap();
+        let end = text.find("\" #").unwrap();
+        let span = Span { source, start, end };
+        let error = Diagnostic::new("bad-option", "no `a\u{7}\r\nb`").at(span);
+        let expected = "\
+error[bad-option]: no `a\\u{7}\\r\\nb`
+  --> g\\n.toml:1:11
+1 |  n = \"\\u{1b}[2J文字\" # \\u{202e}x
+  |                ^^^^
+";
+        assert_eq!(error.render(&sources), expected);
+    }
+
+    #[test]
+    fn of_a_long_line_only_what_is_near_is_shown() {
+        let mut sources = Sources::new();
+        let text = format!("{}\"here\"{}", "x ".repeat(500), " y".repeat(500));
+        let source = sources.add("g.toml", text.as_str());
+        let start = text.find("\"here").unwrap();
+        let end = start + 6;
+        let error = Diagnostic::new("x", "y").at(Span { source, start, end });
+        let shown = error.render(&sources);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines[1], "  --> g.toml:1:1001");
+        assert!(lines.iter().all(|line| line.len() < 180), "{shown}");
+        let at = lines[2].find("\"here\"").expect("the place is shown");
+        assert_eq!(lines[3].find('^'), Some(at), "{shown}");
+        assert_eq!(lines[3].matches('^').count(), 6, "{shown}");
+        assert!(
+            lines[2].contains("| ...") && lines[2].ends_with("..."),
+            "{shown}"
+        );
     }
 
     #[test]

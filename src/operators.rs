@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use segue_plugin::{Column, Columns, Manifest, OperatorManifest, Rows, Type, Units};
 use serde_json::Value;
 
-use crate::graph::{Catalog, Operator, Problem, Role, did_you_mean};
+use crate::diagnostic::Note;
+use crate::graph::{Catalog, Graph, Operator, Problem, Role, Stage, did_you_mean};
 use crate::hub::{self, HubError};
 use crate::io::{self, EpochOptions, IoError, ReadOptions, Role as RecordRole, WriteOptions};
 use crate::plugins::Plugins;
@@ -75,6 +76,19 @@ fn epoch_options(options: &Value) -> Option<EpochOptions> {
         unlabelled,
         exclude,
     })
+}
+
+/// What a user should know of the files that the sources of `graph` read, as far as
+/// they are here.
+pub fn notes(graph: &Graph) -> Vec<Note> {
+    let sources = graph.stages.iter();
+    let sources = sources.filter(|stage| stage.operator.role == Role::Source);
+    let notes = |stage: &Stage| {
+        let source = io::open(&read_options(&stage.options)).ok()?;
+        let note = |message| Note::new(&stage.file_name, message);
+        Some(source.notes().into_iter().map(note).collect::<Vec<_>>())
+    };
+    sources.filter_map(notes).flatten().collect()
 }
 
 /// What is wrong with the options of `read` that the manifest cannot say.

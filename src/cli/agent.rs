@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::join::DONE;
 use super::run::RunArgs;
+use super::say::say;
 use super::{AGAIN, Failed, NOBODY, Outcome};
 use crate::diagnostic::{Diagnostic, Sources};
 
@@ -35,7 +36,8 @@ pub fn agent(arguments: &AgentArgs) -> Outcome {
     let (mut met, mut alone) = (false, 0);
     for generation in 0_u64.. {
         let ended = start(generation).and_then(wait).map_err(|e| {
-            Failed::Running(format!("error[internal]: cannot start a generation: {e}\n"))
+            let message = format!("cannot start a generation: {e}");
+            Failed::from(Diagnostic::new("internal", message))
         })?;
         met |= ended == Verdict::Again;
         alone += usize::from(ended == Verdict::Nobody);
@@ -46,10 +48,10 @@ pub fn agent(arguments: &AgentArgs) -> Outcome {
             Verdict::Failed(2) => return Err(Failed::Wrong(String::new())),
             Verdict::Failed(_) => return Err(Failed::Running(String::new())),
             Verdict::Again | Verdict::Killed | Verdict::Nobody => {
-                eprintln!(
+                say(format_args!(
                     "generation {generation} ended, here is generation {}",
                     generation + 1
-                );
+                ));
                 std::thread::sleep(PAUSE);
             }
         }

@@ -7,6 +7,7 @@ use clap::Args;
 use super::load::{Loaded, load, render_failure};
 use super::{Failed, GraphArgs, Outcome, answer};
 use crate::dataflow::{self, RunOptions};
+use crate::diagnostic::Diagnostic;
 use crate::graph::Role;
 
 /// `segue bench`
@@ -31,10 +32,8 @@ pub fn bench(arguments: &BenchArgs) -> Outcome {
     let loaded = load(&arguments.graph)?;
     let folder = std::env::temp_dir().join(format!("segue-bench-{}", std::process::id()));
     let failed = |e: std::io::Error| {
-        Failed::Running(format!(
-            "error[write-failed]: cannot use `{}`: {e}\n",
-            folder.display()
-        ))
+        let message = format!("cannot use `{}`: {e}", folder.display());
+        Failed::from(Diagnostic::new("write-failed", message))
     };
     std::fs::create_dir_all(&folder).map_err(failed)?;
     let mut all = arrangements(arguments, &loaded, &folder);

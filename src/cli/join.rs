@@ -1,6 +1,7 @@
 //! How a device comes together with the others: in which generation, with whom, and
 //! whether there is anything left to do.
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,13 +10,14 @@ use crossbeam_channel::unbounded;
 
 use super::elsewhere::notice;
 use super::load::Loaded;
+use super::say::say;
 use super::survivors;
 use crate::cluster::{
     self, Cluster, Fingerprint, Formation, Identity, Log, Members, Mesh, MeshError, Porter,
     Survivors,
 };
 use crate::dataflow::{self, Here, Network, Standing};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, visible};
 use crate::graph::Plan;
 
 /// What became of joining.
@@ -222,7 +224,9 @@ impl Duty {
         let longest = self.cluster.mesh.connect;
         if !quiet {
             let seconds = longest.as_secs_f64();
-            eprintln!("who was not there is told that the run is complete, for up to {seconds} s");
+            say(format_args!(
+                "who was not there is told that the run is complete, for up to {seconds} s"
+            ));
         }
         let left = porter.complete(&unaware, longest);
         let name = |device: usize| self.cluster.devices[device].name.clone();
@@ -240,11 +244,12 @@ impl Duty {
 pub const DONE: &str = "done";
 
 fn say_done() {
-    println!("{DONE}");
+    // With the agent gone nobody waits for it.
+    let _ = writeln!(std::io::stdout(), "{DONE}");
 }
 
 fn log() -> Log {
-    Arc::new(|line| eprintln!("{line}"))
+    Arc::new(|line| say(visible(line)))
 }
 
 /// What all devices must agree on: stages, their places and options, but for paths,

@@ -1,14 +1,15 @@
 //! Local processes that stand for devices.
 
 use std::net::TcpListener;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::Failed;
+use super::interrupt::{Interrupt, pass_on};
 use crate::cluster::Identity;
-use crate::diagnostic::{Diagnostic, Sources};
+use crate::diagnostic::Diagnostic;
 use crate::graph::Plan;
 
 /// How long local devices have to notice that one of them failed.
@@ -22,14 +23,15 @@ const GRACE: Duration = Duration::from_secs(8);
 /// The first failure
 pub fn run_local_devices(plan: &Plan, options: &[String], quiet: bool) -> Result<(), Failed> {
     let failed = |e: std::io::Error| {
-        Failed::Running(format!(
-            "error[internal]: cannot start local devices: {e}\n"
-        ))
+        let message = format!("cannot start local devices: {e}");
+        Failed::from(Diagnostic::new("internal", message))
     };
     let folder = tempfile::tempdir().map_err(failed)?;
     let file = local_cluster(plan, folder.path())?;
     let binary = std::env::current_exe().map_err(failed)?;
     let commits = plan.sink_device();
+    // The devices end by themselves, and say how far they are.
+    let interrupt = Interrupt::watch();
     let mut children: Vec<Child> = Vec::new();
     for (i, (name, _)) in plan.layout.devices.iter().enumerate() {
         let mut command = Command::new(&binary);
@@ -40,6 +42,8 @@ pub fn run_local_devices(plan: &Plan, options: &[String], quiet: bool) -> Result
             .args(["--device", name]);
         // It closes when this process ends, whatever the reason, and then they end too.
         command.arg("--tied").stdin(Stdio::piped());
+        // Ctrl-C is passed on, once: a terminal would send it to all of its group.
+        command.process_group(0);
         if i != commits || quiet {
             command.arg("--quiet");
         }
@@ -48,13 +52,20 @@ pub fn run_local_devices(plan: &Plan, options: &[String], quiet: bool) -> Result
         }
         children.push(command.spawn().map_err(failed)?);
     }
-    let killed = end_together(&mut children).map_err(failed)?;
+    let killed = end_together(&mut children, &interrupt).map_err(failed)?;
+    if let Some(signal) = interrupt.signal() {
+        children
+            .into_iter()
+            .try_for_each(|mut child| child.wait().map(drop))
+            .map_err(failed)?;
+        return Err(Failed::Interrupted(String::new(), signal));
+    }
     let mut outcome = Ok(());
     for (i, child) in children.into_iter().enumerate() {
         let name = &plan.layout.devices[i].0;
         let output = child.wait_with_output().map_err(failed)?;
         if let (Some(died), false) = (died(name, output.status), killed[i]) {
-            return Err(Failed::Running(died.render(&Sources::new())));
+            return Err(died.into());
         }
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         // Those that only lost another have nothing to add to what it said itself.
@@ -71,9 +82,14 @@ pub fn run_local_devices(plan: &Plan, options: &[String], quiet: bool) -> Result
 
 /// Waits for all. When one fails, the others have [`GRACE`] to notice; those that still
 /// wait for it then are ended. Gives which are.
-fn end_together(children: &mut [Child]) -> std::io::Result<Vec<bool>> {
+fn end_together(children: &mut [Child], interrupt: &Interrupt) -> std::io::Result<Vec<bool>> {
     let mut deadline: Option<Instant> = None;
+    let mut passed_on = false;
     loop {
+        if interrupt.signal().is_some() && !passed_on {
+            passed_on = true;
+            children.iter().for_each(pass_on);
+        }
         let mut running = false;
         for child in children.iter_mut() {
             match child.try_wait()? {
@@ -122,7 +138,7 @@ fn died(name: &str, status: ExitStatus) -> Option<Diagnostic> {
 
 /// A cluster file for free ports of this machine, with an identity for each device.
 fn local_cluster(plan: &Plan, folder: &Path) -> Result<PathBuf, Failed> {
-    let internal = |message: String| Failed::Running(format!("error[internal]: {message}\n"));
+    let internal = |message: String| Failed::from(Diagnostic::new("internal", message));
     let io = |e: std::io::Error| internal(e.to_string());
     let mut text = "format = 1\n".to_owned();
     let mut held = Vec::new();

@@ -7,13 +7,16 @@ mod cluster;
 mod elsewhere;
 mod explain;
 mod identity;
+mod interrupt;
 mod join;
 mod load;
 mod local;
 mod memory;
 mod new_stage;
+mod numbers;
 mod progress;
 mod run;
+mod say;
 mod stages;
 mod survivors;
 mod svg;
@@ -25,6 +28,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::diagnostic::{Diagnostic, paint};
 use crate::plugins;
 
 /// Runs machine-learning pipelines on small machines as dataflow graphs of plugins.
@@ -86,8 +90,17 @@ pub enum Failed {
     /// Another device failed it, and a later generation may succeed: exit code 75, but
     /// only under an agent.
     Again(String),
+    /// A signal ended it: exit code 128 and the signal's number.
+    Interrupted(String, u8),
     /// Not one of the other devices was there: exit code 69, but only under an agent.
     Nobody(String),
+}
+
+impl From<Diagnostic> for Failed {
+    /// A failure while running, that points at no text.
+    fn from(error: Diagnostic) -> Self {
+        Failed::Running(error.text())
+    }
 }
 
 /// The exit code that tells an agent to try again, as `sysexits.h` has it.
@@ -130,6 +143,7 @@ pub fn main() -> ExitCode {
         Err(Failed::Wrong(text)) => complain(&text, 2),
         Err(Failed::Running(text)) => complain(&text, 1),
         Err(Failed::Again(text)) => complain(&text, AGAIN),
+        Err(Failed::Interrupted(text, signal)) => complain(&text, 128 + signal),
         Err(Failed::Nobody(text)) => complain(&text, NOBODY),
     }
 }
@@ -142,17 +156,20 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn complain(text: &str, code: u8) -> ExitCode {
-    // With stderr gone there is nobody to tell.
-    let _ = write!(std::io::stderr(), "{text}");
+    match say::has_colours() {
+        true => say::write(&paint(text)),
+        false => say::write(text),
+    }
     ExitCode::from(code)
 }
 
 /// Prints what was asked for. A reader that went away, such as `head`, is no failure.
 fn answer(text: &str) -> Outcome {
     match std::io::stdout().write_all(text.as_bytes()) {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Failed::Running(format!(
-            "error[write-failed]: cannot write to stdout: {e}\n"
-        ))),
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            let message = format!("cannot write to stdout: {e}");
+            Err(Diagnostic::new("write-failed", message).into())
+        }
         _ => Ok(()),
     }
 }

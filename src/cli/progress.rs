@@ -1,27 +1,42 @@
-//! How far a run is, on stderr: a bar on a terminal, else a line now and then.
+//! How far a run is, on stderr: one line that changes on a terminal, else a line now and
+//! then.
 
-use std::io::IsTerminal;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::numbers::{clock, grouped};
+use super::say::{can_redraw, keep_below, say};
 use crate::dataflow::Progress;
+use crate::diagnostic::visible;
 
 /// Between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+/// Before this time nothing is said of the time that is left.
+const STEADY: Duration = Duration::from_secs(2);
+/// Columns of the bar.
+const BAR: usize = 24;
 
 /// Shows progress.
 pub struct Display {
     kind: Kind,
-    started: Option<(Instant, u64)>,
-    noted: Option<String>,
+    started: Option<Started>,
+    said: Option<String>,
 }
 
 enum Kind {
     Quiet,
-    Bar(ProgressBar),
+    Line(ProgressBar),
     Lines { last: Instant },
+}
+
+/// What there was when the first batch was there.
+#[derive(Clone, Copy)]
+struct Started {
+    at: Instant,
+    done: u64,
+    share: f64,
 }
 
 impl Display {
@@ -29,7 +44,7 @@ impl Display {
     pub fn new(quiet: bool) -> Self {
         let kind = match quiet {
             true => Kind::Quiet,
-            false if std::io::stderr().is_terminal() => Kind::Bar(ProgressBar::no_length()),
+            false if can_redraw() => Kind::Line(line()),
             false => Kind::Lines {
                 last: Instant::now(),
             },
@@ -37,91 +52,122 @@ impl Display {
         Display {
             kind,
             started: None,
-            noted: None,
+            said: None,
         }
     }
 
     /// Shows `progress`.
     pub fn update(&mut self, progress: &Progress) {
-        let of = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
-        let done = of(&progress.committed) + of(&progress.rejected);
-        if of(&progress.records) == 0 {
+        if matches!(self.kind, Kind::Quiet) {
             return;
         }
-        if let Some(note) = progress.noted() {
-            return self.note(note);
-        }
-        let (since, before) = *self.started.get_or_insert((Instant::now(), done));
-        let rate = (done - before) as f64 / since.elapsed().as_secs_f64().max(1e-3);
-        let total = of(&progress.total);
-        let left = match total > done && rate > 0.0 {
-            true => format!(", {} left", clock((total - done) as f64 / rate)),
-            false => String::new(),
+        let Some(text) = self.text(progress) else {
+            return;
         };
-        let message = format!("{rate:.1} a second{left}");
         match &mut self.kind {
             Kind::Quiet => {}
-            Kind::Bar(bar) => show(bar, done, total, message),
-            Kind::Lines { last } if last.elapsed() >= LINE_EVERY => {
-                *last = Instant::now();
-                let of_total = if total > 0 {
-                    format!(" of {total}")
-                } else {
-                    String::new()
-                };
-                eprintln!("{done}{of_total} reviews, {message}");
-            }
-            Kind::Lines { .. } => {}
-        }
-    }
-
-    /// Shows what a stage with a long job said of itself.
-    fn note(&mut self, note: String) {
-        match &mut self.kind {
-            Kind::Quiet => {}
-            Kind::Bar(bar) => {
-                let style = ProgressStyle::with_template("{spinner} {msg}");
-                // A template that cannot be parsed leaves the default style.
-                bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-                bar.set_message(note);
-                bar.tick();
+            Kind::Line(line) => {
+                line.set_message(text);
+                line.tick();
             }
             Kind::Lines { last } if last.elapsed() >= LINE_EVERY => {
                 *last = Instant::now();
-                if self.noted.as_ref() != Some(&note) {
-                    eprintln!("{note}");
-                    self.noted = Some(note);
+                if self.said.as_ref() != Some(&text) {
+                    say(&text);
+                    self.said = Some(text);
                 }
             }
             Kind::Lines { .. } => {}
         }
     }
 
-    /// Takes the bar away.
+    /// None before there is anything to tell.
+    fn text(&mut self, progress: &Progress) -> Option<String> {
+        let of = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
+        let committed = of(&progress.committed) + of(&progress.rejected);
+        let (records, total) = (progress.records(), of(&progress.total));
+        let worked = progress.worked();
+        let (done, what) = match progress.commits() {
+            true if committed + records + worked.rows == 0 => return None,
+            true => (committed, "reviews".to_owned()),
+            // On other devices what passed their stages counts, or what they have read.
+            false if worked.rows > 0 => {
+                let stages = worked.stages.join(", ");
+                (worked.rows, format!("rows through {}", visible(&stages)))
+            }
+            false if records > 0 => (records, "records read".to_owned()),
+            false => return None,
+        };
+        let share = share(progress, committed, records);
+        let now = Started {
+            at: Instant::now(),
+            done,
+            share: share.unwrap_or(0.0),
+        };
+        let started = *self.started.get_or_insert(now);
+        let seconds = started.at.elapsed().as_secs_f64();
+        let rate = done.saturating_sub(started.done) as f64 / seconds.max(1e-3);
+        let mut parts = Vec::new();
+        if let Some(said) = progress.noted() {
+            // It says itself how far it is and what is left.
+            parts.push(visible(&said).into_owned());
+            if committed > 0 {
+                parts.push(format!("{} reviews", grouped(done)));
+            }
+            return Some(parts.join("; "));
+        }
+        parts.extend(share.map(|share| format!("{:.0} %", (share * 100.0).floor())));
+        parts.push(match total > 0 && progress.commits() {
+            true => format!("{} of {} {what}", grouped(done), grouped(total)),
+            false => format!("{} {what}", grouped(done)),
+        });
+        parts.push(format!("{rate:.1} a second"));
+        let gained = share.map_or(0.0, |share| share - started.share);
+        if gained > 0.0 && started.at.elapsed() > STEADY {
+            let left = seconds * (1.0 - now.share) / gained;
+            parts.push(format!("{} left", clock(left)));
+        }
+        let bar = match (&self.kind, share) {
+            (Kind::Line(_), Some(share)) => format!("  {}", bar(share)),
+            _ => String::new(),
+        };
+        Some(parts.join(", ") + &bar)
+    }
+
+    /// Takes the line away.
     pub fn clear(&self) {
-        if let Kind::Bar(bar) = &self.kind {
-            bar.finish_and_clear();
+        if let Kind::Line(line) = &self.kind {
+            keep_below(None);
+            line.finish_and_clear();
         }
     }
 }
 
-fn show(bar: &ProgressBar, done: u64, total: u64, message: String) {
-    if total > 0 && bar.length() != Some(total) {
-        bar.set_length(total);
-        let style = ProgressStyle::with_template("{wide_bar} {pos} of {len} reviews, {msg}");
-        // A template that cannot be parsed leaves the default style.
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+/// The part of the work that is done, from 0 to 1: where results are committed, what of
+/// the records is; elsewhere, what of the files is read.
+fn share(progress: &Progress, committed: u64, records: u64) -> Option<f64> {
+    let read = progress.share_read()?;
+    match progress.commits() && records > 0 {
+        // Reading is a few batches ahead.
+        true => Some(read * (committed as f64 / records as f64).min(1.0)),
+        false => Some(read),
     }
-    bar.set_position(done);
-    bar.set_message(message);
 }
 
-/// Minutes and seconds.
-fn clock(seconds: f64) -> String {
-    // Far below 2^53, and a display.
-    let seconds = seconds.round() as u64;
-    match seconds / 3600 {
-        0 => format!("{}:{:02}", seconds / 60, seconds % 60),
-        hours => format!("{hours}:{:02}:{:02}", seconds / 60 % 60, seconds % 60),
-    }
+fn line() -> ProgressBar {
+    let line = ProgressBar::no_length();
+    // It is cut where the terminal ends. A template that cannot be parsed leaves the
+    // default style.
+    let style = ProgressStyle::with_template("{wide_msg}");
+    line.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    keep_below(Some(line.clone()));
+    line
+}
+
+fn bar(share: f64) -> String {
+    // A share is at most 1.
+    let full = (share * BAR as f64) as usize;
+    let head = if full < BAR { ">" } else { "" };
+    let empty = " ".repeat(BAR.saturating_sub(full + 1));
+    format!("[{}{head}{empty}]", "=".repeat(full))
 }

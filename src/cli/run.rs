@@ -1,17 +1,21 @@
 //! `segue run`
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use clap::Args;
 
 use super::elsewhere::load_here;
+use super::interrupt::{self, Interrupt};
 use super::join::{Apart, Duty, Joined, Part, join};
 use super::load::{Loaded, render_failure};
 use super::local::run_local_devices;
+use super::numbers::count;
 use super::progress::Display;
+use super::say::{self, say};
 use super::{Failed, GraphArgs, Outcome};
-use crate::dataflow::{self, Progress, Report, RunOptions};
-use crate::diagnostic::{Diagnostic, Sources};
+use crate::dataflow::{self, Here, Progress, Report, RunOptions};
+use crate::diagnostic::{Diagnostic, visible};
 use crate::graph::{Catalog, Plan, Role, Stage};
 
 /// `segue run`
@@ -40,6 +44,9 @@ pub struct RunArgs {
     /// End when stdin does: whoever started this holds its other end
     #[arg(long, hide = true)]
     tied: bool,
+    /// The command that goes on with this run, where it is not this process's own
+    #[arg(long, hide = true, value_name = "COMMAND")]
+    again: Option<String>,
 }
 
 impl RunArgs {
@@ -49,7 +56,7 @@ impl RunArgs {
     }
 
     /// A failure of the mesh or of another device.
-    fn again(&self, text: String) -> Failed {
+    fn lost(&self, text: String) -> Failed {
         match self.generation {
             Some(_) => Failed::Again(text),
             None => Failed::Running(text),
@@ -65,7 +72,9 @@ pub fn run(arguments: &RunArgs) -> Outcome {
     })?;
     own_files(arguments, &loaded)?;
     if arguments.graph.devices.is_some_and(|devices| devices > 1) {
-        return run_local_devices(&loaded.plan, &own_arguments(), arguments.quiet);
+        let command = interrupt::command_to_resume();
+        let own = [own_arguments(), vec![format!("--again={command}")]].concat();
+        return run_local_devices(&loaded.plan, &own, arguments.quiet);
     }
     let cluster = arguments.graph.cluster.as_deref();
     if cluster.is_some() && arguments.graph.device.is_none() {
@@ -81,7 +90,7 @@ pub fn run(arguments: &RunArgs) -> Outcome {
     let Part { plan, here, duty } = match joined.map_err(|apart| apart_text(arguments, apart))? {
         Joined::Run(part) => *part,
         Joined::Done => {
-            eprintln!("the run is complete, nothing was left to do");
+            say("the run is complete, nothing was left to do");
             return Ok(());
         }
     };
@@ -90,22 +99,9 @@ pub fn run(arguments: &RunArgs) -> Outcome {
         strict: arguments.strict,
         rejects: arguments.rejects.clone(),
     };
-    let mut display = Display::new(arguments.quiet);
-    let run_plan = plan.clone();
-    let watch = &mut |progress: &Progress| display.update(progress);
-    let result = dataflow::run_here(run_plan, &loaded.operators, &options, here, watch);
-    display.clear();
-    let report = result.map_err(|failure| {
-        let lost = failure.code == "device-lost";
-        let text = render_failure(failure, &plan, &loaded.sources);
-        if lost {
-            arguments.again(text)
-        } else {
-            Failed::Running(text)
-        }
-    })?;
+    let result = watched(arguments, &loaded, &plan, &options, here);
     // Another device commits, and reports.
-    let Some(mut report) = report else {
+    let Some(mut report) = result? else {
         return Ok(());
     };
     report.graph = arguments.graph.graph.to_string_lossy().into_owned();
@@ -113,31 +109,108 @@ pub fn run(arguments: &RunArgs) -> Outcome {
         write_report(path, &report)?;
     }
     if !arguments.quiet {
-        eprint!("{}", summary(&report, &plan));
+        say::write(&summary(&report, &plan));
     }
     duty.map_or(Ok(()), |duty| fulfil(duty, arguments))
+}
+
+/// Runs this device's part of `plan` with its progress on stderr, to the end or until a
+/// signal comes.
+fn watched(
+    arguments: &RunArgs,
+    loaded: &Loaded,
+    plan: &Plan,
+    options: &RunOptions,
+    here: Here,
+) -> Result<Option<Report>, Failed> {
+    let interrupt = Interrupt::watch();
+    let mut display = Display::new(arguments.quiet);
+    let mut last = None;
+    let watch = &mut |progress: &Progress| {
+        if interrupt.signal().is_some() && !progress.ended() {
+            progress.end();
+            if !arguments.quiet {
+                say("ending behind what is under way; once more ends it at once");
+            }
+        }
+        display.update(progress);
+        let committed = progress.committed.load(Ordering::Relaxed);
+        last = progress.commits().then_some(committed);
+    };
+    let result = dataflow::run_here(plan.clone(), &loaded.operators, options, here, watch);
+    display.clear();
+    result.map_err(
+        |failure| match (failure.code.as_str(), interrupt.signal()) {
+            ("interrupted", Some(signal)) => {
+                let error = interrupted(arguments, plan, signal, last);
+                Failed::Interrupted(error.text(), signal)
+            }
+            (code, _) => {
+                let lost = code == "device-lost";
+                let text = render_failure(failure, plan, &loaded.sources);
+                match lost {
+                    true => arguments.lost(text),
+                    false => Failed::Running(text),
+                }
+            }
+        },
+    )
+}
+
+/// What is safe after `signal`, and how to go on: `committed` rows, where they are
+/// committed here.
+fn interrupted(arguments: &RunArgs, plan: &Plan, signal: u8, committed: Option<u64>) -> Diagnostic {
+    let what = match committed {
+        Some(0) => "nothing was committed yet".to_owned(),
+        Some(rows) => {
+            let rows = count(rows, "review");
+            format!("{rows} committed, for {}", written_to(plan))
+        }
+        None => {
+            let device = &plan.layout.devices[plan.sink_device()].0;
+            format!("what is committed is on `{device}`")
+        }
+    };
+    let message = format!("{} came before the end; {what}", interrupt::name(signal));
+    let command = match (&arguments.again, arguments.generation) {
+        (Some(command), _) => command.clone(),
+        (None, Some(_)) => interrupt::command_of_agent(),
+        (None, None) => interrupt::command_to_resume(),
+    };
+    let loops = plan
+        .graph
+        .stages
+        .iter()
+        .any(|stage| !stage.loops.is_empty());
+    let help = match loops || committed == Some(0) {
+        true => "run it again from the start".to_owned(),
+        false => format!("go on from there with: {command}"),
+    };
+    Diagnostic::new("interrupted", message).help(help)
 }
 
 /// Tells those who were not there that the run is complete.
 fn fulfil(duty: Duty, arguments: &RunArgs) -> Outcome {
     let unaware = duty.complete(arguments.quiet).map_err(|error| {
         let error = Diagnostic::new(error.code(), error.to_string());
-        arguments.again(error.render(&Sources::new()))
+        arguments.lost(error.text())
     })?;
     if !unaware.is_empty() && !arguments.quiet {
         let names: Vec<String> = unaware.iter().map(|name| format!("`{name}`")).collect();
-        eprintln!("not told that the run is complete: {}", names.join(", "));
+        say(format_args!(
+            "not told that the run is complete: {}",
+            names.join(", ")
+        ));
     }
     Ok(())
 }
 
 fn apart_text(arguments: &RunArgs, apart: Apart) -> Failed {
-    let text = |error: Diagnostic| error.render(&Sources::new());
     match apart {
-        Apart::Never(error) => Failed::Running(text(error)),
-        Apart::Missing(error) => arguments.again(text(error)),
-        Apart::Nobody(error) if arguments.generation.is_some() => Failed::Nobody(text(error)),
-        Apart::Nobody(error) => Failed::Running(text(error)),
+        Apart::Never(error) => error.into(),
+        Apart::Missing(error) => arguments.lost(error.text()),
+        Apart::Nobody(error) if arguments.generation.is_some() => Failed::Nobody(error.text()),
+        Apart::Nobody(error) => error.into(),
     }
 }
 
@@ -189,22 +262,23 @@ fn write_report(path: &PathBuf, report: &Report) -> Outcome {
     let json = serde_json::to_string_pretty(report).map_err(std::io::Error::other);
     json.and_then(|json| std::fs::write(path, json + "\n"))
         .map_err(|e| {
-            let path = path.display();
-            Failed::Running(format!(
-                "error[write-failed]: cannot write the report `{path}`: {e}\n"
-            ))
+            let message = format!("cannot write the report `{}`: {e}", path.display());
+            Diagnostic::new("write-failed", message).into()
         })
 }
 
-fn summary(report: &Report, plan: &Plan) -> String {
-    let sinks = plan
-        .graph
-        .stages
-        .iter()
-        .filter(|stage| stage.operator.role == Role::Sink);
-    let paths: Vec<&str> = sinks
+/// The files of all sinks.
+fn written_to(plan: &Plan) -> String {
+    let sinks = plan.graph.stages.iter();
+    let sinks = sinks.filter(|stage| stage.operator.role == Role::Sink);
+    let paths: Vec<_> = sinks
         .filter_map(|stage| stage.options["path"].as_str())
+        .map(visible)
         .collect();
+    paths.join(", ")
+}
+
+fn summary(report: &Report, plan: &Plan) -> String {
     let mut text = match report.seconds {
         0.0 => format!(
             "{} reviews were committed before, nothing was left to do",
@@ -226,5 +300,5 @@ fn summary(report: &Report, plan: &Plan) -> String {
     if report.rejected > 0 {
         text += &format!(", {} records rejected", report.rejected);
     }
-    format!("{text}\nwritten to {}\n", paths.join(", "))
+    format!("{text}\nwritten to {}\n", written_to(plan))
 }

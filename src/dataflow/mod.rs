@@ -12,6 +12,7 @@ mod keep;
 mod metrics;
 mod network;
 mod parcel;
+mod progress;
 mod shared;
 mod sink;
 mod source;
@@ -41,7 +42,8 @@ use worker::{Job, Measured};
 pub use metrics::{DeviceReport, Latency, Report, StageReport};
 pub use network::Network;
 pub use parcel::Parcel;
-pub use shared::{Failure, Progress};
+pub use progress::{Progress, Reading, Worked};
+pub use shared::Failure;
 pub use wire::{compact, expand};
 
 /// How often a run that waits tells how far it is.
@@ -130,6 +132,7 @@ fn run_connected<S: TimelyStream + 'static>(
     let started = Instant::now();
     let shared = Arc::new(Shared::default());
     let commits = plan.sink_device() == device;
+    shared.progress.set_commits(commits);
     let (start, before) = match commits {
         true => start(&plan, options)?,
         false => (None, Entry::default()),
@@ -184,7 +187,12 @@ fn run_connected<S: TimelyStream + 'static>(
     while left > 0 {
         match all_done.recv_timeout(TICK) {
             Ok(()) => left -= 1,
-            Err(RecvTimeoutError::Timeout) => watch(&shared.progress),
+            Err(RecvTimeoutError::Timeout) => {
+                watch(&shared.progress);
+                if shared.progress.ended() {
+                    shared.fail(Failure::new("interrupted", "the run was interrupted"));
+                }
+            }
             // A worker that panicked has said so; `join` tells it.
             Err(RecvTimeoutError::Disconnected) => break,
         }

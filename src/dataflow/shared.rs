@@ -1,8 +1,9 @@
 //! What the threads of one run share: whether it goes on, and how far it is.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::progress::Progress;
 use crate::graph::Stage;
 
 /// Why a run stopped before its end.
@@ -63,41 +64,6 @@ impl Failure {
             help: error.help,
             ..Failure::new(error.code, error.message)
         }
-    }
-}
-
-/// How far a run is.
-#[derive(Debug, Default)]
-pub struct Progress {
-    /// Records read, good and bad.
-    pub records: AtomicU64,
-    /// Records that the sources have in all; 0 when unknown.
-    pub total: AtomicU64,
-    /// Reviews whose verdicts are committed.
-    pub committed: AtomicU64,
-    /// Records rejected.
-    pub rejected: AtomicU64,
-    /// The last line that a stage with a long job gave on how far it is.
-    note: Mutex<Option<String>>,
-}
-
-impl Progress {
-    /// Shows `line` of the stage `name` from now on.
-    pub fn note(&self, name: &str, line: &str) {
-        // A thread that panicked while it held the lock left a whole value.
-        let mut note = self
-            .note
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
-        *note = Some(format!("{name}: {line}"));
-    }
-
-    /// The last line given.
-    pub fn noted(&self) -> Option<String> {
-        self.note
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .clone()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Sources: a thread reads ahead, an operator opens times.
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,6 +19,7 @@ use timely::scheduling::{Activator, SyncActivator};
 
 use super::apply::project;
 use super::parcel::Parcel;
+use super::progress::Reading;
 use super::shared::{Failure, Shared};
 use crate::graph::Stage;
 use crate::io::{Reject, Source, SourceBatch};
@@ -128,10 +130,6 @@ pub fn build<'scope>(
             };
             match item.map(|item| item.and_then(|read| prepare(&stage, &opening, next, read))) {
                 Some(Ok((mut parcel, mark))) => {
-                    shared
-                        .progress
-                        .records
-                        .store(mark.next_record, Ordering::Relaxed);
                     if let Some(parcel) = &mut parcel {
                         rows_out
                             .activate()
@@ -250,14 +248,34 @@ fn read(
         shared.progress.total.fetch_add(total, Ordering::Relaxed);
     }
     source.skip(skip).map_err(failed)?;
+    let note = |source: &dyn Source| {
+        let notes = source.notes().into_iter();
+        notes.for_each(|note| shared.progress.add_note(&stage.file_name, note));
+    };
+    note(source.as_ref());
+    let bytes = bytes_read(stage);
     while let Some(read) = source.next_batch(batch).map_err(failed)? {
+        let reading = Reading {
+            records: read.next_record,
+            share: source.progress(),
+            bytes,
+        };
+        shared.progress.set_read(&stage.name, reading);
         if sender.send(Ok(read)).is_err() || shared.stopped() {
             break;
         }
         // The worker may have ended before.
         let _ = waker.activate();
     }
+    note(source.as_ref());
     Ok(())
+}
+
+/// The bytes of the files that `stage` reads, each time that it does.
+fn bytes_read(stage: &Stage) -> u64 {
+    let length = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+    let once: u64 = stage.reads().map(|(_, path)| length(path)).sum();
+    once.saturating_mul(stage.options["epochs"].as_u64().unwrap_or(1))
 }
 
 /// Sources wake when the probe moves: a window may have opened.

@@ -112,6 +112,10 @@ impl Job {
             .iter()
             .map(|one| one.as_ref().map(|(_, tally)| tally.clone()))
             .collect();
+        for (stage, tally) in self.plan.graph.stages.iter().zip(&tallies) {
+            let tally = tally.as_ref();
+            tally.inspect(|tally| self.shared.progress.add_stage(&stage.name, tally));
+        }
         let probes = Probes::default();
         let sources = worker.dataflow(|scope| self.build(scope, made, &probes, &start));
         match self.alone {

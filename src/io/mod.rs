@@ -160,6 +160,12 @@ pub trait Source: Send {
     /// How much of the file is consumed, 0 to 1.
     fn progress(&self) -> Option<f64>;
 
+    /// What a user should know of the file, and of what was met in it so far, such as
+    /// columns that are left out: lower case, no full stop, names in backticks.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Passes over the next `records` records, good and bad.
     ///
     /// # Errors

@@ -27,6 +27,8 @@ pub struct Epochs {
     schema: SchemaRef,
     total: Option<u64>,
     chunks: Vec<RecordBatch>,
+    /// Of the file, once it is held.
+    notes: Vec<String>,
     /// Not yet passed on.
     rejects: Vec<Reject>,
     rejected: u64,
@@ -62,6 +64,7 @@ impl Epochs {
             unlabelled,
             options,
             chunks: Vec::new(),
+            notes: Vec::new(),
             rejects: Vec::new(),
             rejected: 0,
             train: Vec::new(),
@@ -82,6 +85,7 @@ impl Epochs {
             self.chunks.push(read.batch);
             self.rejects.extend(read.rejects);
         }
+        self.notes = inner.notes();
         let count = self.train.len();
         // A fraction below 1 of a count that fits in memory.
         let held_out = (count as f64 * self.options.hold_out).round() as usize;
@@ -204,6 +208,11 @@ impl Source for Epochs {
     fn progress(&self) -> Option<f64> {
         let all = self.in_epoch() * u64::from(self.options.epochs);
         (all > 0).then(|| self.given as f64 / all as f64)
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let inner = self.inner.as_ref();
+        inner.map_or_else(|| self.notes.clone(), |inner| inner.notes())
     }
 
     fn skip(&mut self, records: u64) -> Result<(), IoError> {

@@ -102,6 +102,10 @@ impl Source for OneRole {
         self.inner.progress()
     }
 
+    fn notes(&self) -> Vec<String> {
+        self.inner.notes()
+    }
+
     fn skip(&mut self, records: u64) -> Result<(), IoError> {
         self.inner.skip(records)
     }
