@@ -15,6 +15,7 @@ mod memory;
 mod mutations;
 mod new_stage;
 mod pace;
+mod parsers;
 mod plugins;
 mod reference;
 mod report;

@@ -4,7 +4,7 @@
 //! the folder `mutations` of cargo's for tests.
 
 mod models;
-mod mutate;
+pub mod mutate;
 mod records;
 mod runs;
 mod seeds;

@@ -1,0 +1,165 @@
+//! What must hold of any file that Segue is given to read. Used by the fuzz targets, and by
+//! the tests with files of their own.
+
+use std::path::{Path, PathBuf};
+
+use segue::diagnostic::Sources;
+use segue::graph::{Catalog, Layout, Operator, Problem, Role};
+use segue::io::{self, ReadOptions};
+use segue::operators::Operators;
+use segue_plugin::{Column, Columns, Unit, Units};
+use serde_json::Value;
+
+/// A parser, by the name of its target and of the folder of its seeds.
+pub type Parser = (&'static str, fn(&[u8]) -> bool);
+
+/// All there are. Each may refuse what it is given, and must not panic, nor take what it
+/// accepts for something else; it gives whether it accepted it.
+pub const PARSERS: [Parser; 5] = [
+    ("graph", graph),
+    ("cluster", cluster),
+    ("csv", csv),
+    ("json-lines", json_lines),
+    ("parquet", parquet),
+];
+
+/// Every error must be one that can be shown.
+fn shown(errors: &[segue::diagnostic::Diagnostic], sources: &Sources) {
+    assert!(!errors.is_empty(), "refused without a reason");
+    for error in errors {
+        assert!(error.render(sources).starts_with("error["));
+    }
+}
+
+/// A graph file, and the plan that comes of it.
+pub fn graph(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return false;
+    };
+    let mut sources = Sources::new();
+    let number = sources.add("graph.toml", text);
+    let base = Path::new("");
+    match segue::graph::check(&mut sources, number, &[], base, &Anything::default()) {
+        Ok(graph) => {
+            let workers = segue::graph::asked_workers(&graph).min(256);
+            let plan = segue::graph::plan(graph, Layout::local(workers));
+            assert!(!plan.graph.stages.is_empty());
+            true
+        }
+        Err(errors) => {
+            shown(&errors, &sources);
+            false
+        }
+    }
+}
+
+/// A cluster file.
+pub fn cluster(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return false;
+    };
+    let mut sources = Sources::new();
+    let number = sources.add("cluster.toml", text);
+    match segue::cluster::check(&sources, number) {
+        Ok(cluster) => {
+            assert!(!cluster.devices.is_empty());
+            true
+        }
+        Err(errors) => {
+            shown(&errors, &sources);
+            false
+        }
+    }
+}
+
+/// A CSV file.
+pub fn csv(bytes: &[u8]) -> bool {
+    records(bytes, "csv")
+}
+
+/// A JSON Lines file.
+pub fn json_lines(bytes: &[u8]) -> bool {
+    records(bytes, "jsonl")
+}
+
+/// A Parquet file.
+pub fn parquet(bytes: &[u8]) -> bool {
+    records(bytes, "parquet")
+}
+
+/// Reads a file to its end: each record must be a row or rejected.
+fn records(bytes: &[u8], ending: &str) -> bool {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join(format!("records.{ending}"));
+    std::fs::write(&path, bytes).expect("a file");
+    let Ok(mut source) = io::open(&ReadOptions::new(&path)) else {
+        return false;
+    };
+    let mut records = 0;
+    loop {
+        match source.next_batch(7) {
+            Ok(Some(read)) => {
+                assert_eq!(read.batch.schema(), source.schema());
+                records += (read.batch.num_rows() + read.rejects.len()) as u64;
+                assert_eq!(read.next_record, records);
+            }
+            Ok(None) => return true,
+            Err(error) => {
+                assert!(!error.to_string().is_empty());
+                return false;
+            }
+        }
+    }
+}
+
+/// A world in which every file is there, and every plugin, with parts to split.
+#[derive(Default)]
+struct Anything {
+    built_in: Operators,
+}
+
+impl Catalog for Anything {
+    fn operator(&self, plugin: &str, base: &Path) -> Result<Operator, Problem> {
+        if ["read", "write"].contains(&plugin) {
+            return self.built_in.operator(plugin, base);
+        }
+        let mut operator = self.built_in.operator("write", base)?;
+        operator.manifest.options.clear();
+        operator.manifest.units = true;
+        operator.manifest.name = plugin.to_owned();
+        operator.role = Role::Transform;
+        Ok(operator)
+    }
+
+    fn columns(&self, operator: &Operator, _: &Value, _: &[Column]) -> Result<Columns, Problem> {
+        Ok(match operator.role {
+            Role::Source => Columns::new().writes("text", "utf8"),
+            Role::Transform => Columns::new().reads("text", "utf8"),
+            Role::Sink => Columns::new(),
+        })
+    }
+
+    fn units(&self, operator: &Operator, _: &Value) -> Result<Option<Units>, Problem> {
+        let unit = |i: usize| Unit {
+            name: format!("layer {i}"),
+            cost: i as f64,
+            bytes: 1 << 20,
+        };
+        Ok((operator.role == Role::Transform).then(|| Units {
+            option: "layers".to_owned(),
+            units: (0..4).map(unit).collect(),
+        }))
+    }
+
+    fn exists(&self, _: &Path) -> bool {
+        true
+    }
+
+    fn fetched(&self, _: &str) -> Option<Result<PathBuf, Problem>> {
+        None
+    }
+
+    fn resolved(&self, path: &Path) -> PathBuf {
+        path.to_owned()
+    }
+}
