@@ -7,6 +7,7 @@ use segue::diagnostic::Sources;
 use segue::graph::{Catalog, Layout, Operator, Problem, Role};
 use segue::io::{self, ReadOptions};
 use segue::operators::Operators;
+use segue_bert::{Layers, ModelConfig, Segment};
 use segue_plugin::{Column, Columns, Unit, Units};
 use serde_json::Value;
 
@@ -15,18 +16,20 @@ pub type Parser = (&'static str, fn(&[u8]) -> bool);
 
 /// All there are. Each may refuse what it is given, and must not panic, nor take what it
 /// accepts for something else; it gives whether it accepted it.
-pub const PARSERS: [Parser; 5] = [
+pub const PARSERS: [Parser; 7] = [
     ("graph", graph),
     ("cluster", cluster),
     ("csv", csv),
     ("json-lines", json_lines),
     ("parquet", parquet),
+    ("config", config),
+    ("safetensors", safetensors),
 ];
 
 /// Every error must be one that can be shown.
 fn shown(errors: &[segue::diagnostic::Diagnostic], sources: &Sources) {
     assert!(!errors.is_empty(), "refused without a reason");
-    for error in errors {
+    for error in errors.iter().take(100) {
         assert!(error.render(sources).starts_with("error["));
     }
 }
@@ -85,6 +88,37 @@ pub fn json_lines(bytes: &[u8]) -> bool {
 /// A Parquet file.
 pub fn parquet(bytes: &[u8]) -> bool {
     records(bytes, "parquet")
+}
+
+/// A model's config.json, beside weights that fit one.
+pub fn config(bytes: &[u8]) -> bool {
+    let weights = include_bytes!("seeds/safetensors/whole.safetensors");
+    model(bytes, weights)
+}
+
+/// A model's weights, beside a config.json that fits some.
+pub fn safetensors(bytes: &[u8]) -> bool {
+    model(include_bytes!("seeds/config/whole.json"), bytes)
+}
+
+/// What is checked without an error must load.
+fn model(config: &[u8], weights: &[u8]) -> bool {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    std::fs::write(path.join("config.json"), config).expect("a file");
+    std::fs::write(path.join("model.safetensors"), weights).expect("a file");
+    let Ok(config) = ModelConfig::read(path) else {
+        return false;
+    };
+    let Ok(layers) = Layers::parse("..", config.num_hidden_layers) else {
+        return false;
+    };
+    if segue_bert::check(path, layers).is_err() {
+        return false;
+    }
+    let loaded = Segment::load(path, layers);
+    assert!(loaded.is_ok(), "{}", loaded.err().expect("an error"));
+    true
 }
 
 /// Reads a file to its end: each record must be a row or rejected.

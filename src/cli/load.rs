@@ -91,11 +91,16 @@ pub fn read_text(path: &Path) -> Result<String, Diagnostic> {
     })
 }
 
-/// All errors of the file at `path`.
+/// More errors than anyone mends at once; a damaged file can have one in each of its bytes.
+const ERRORS_SHOWN_MAX: usize = 100;
+
+/// All errors of the file at `path`, or the first of very many.
 pub fn render_all(errors: &[Diagnostic], sources: &Sources, path: &Path) -> Failed {
-    let texts: Vec<String> = errors.iter().map(|error| error.render(sources)).collect();
+    let shown = errors.iter().take(ERRORS_SHOWN_MAX);
+    let texts: Vec<String> = shown.map(|error| error.render(sources)).collect();
     let count = match errors.len() {
         1 => "1 error".to_owned(),
+        n if n > ERRORS_SHOWN_MAX => format!("{n} errors, and these are the first"),
         n => format!("{n} errors"),
     };
     Failed::Wrong(format!(

@@ -67,6 +67,20 @@ fn check_set(set: &str, expected: &str) {
 }
 
 #[test]
+fn of_very_many_errors_the_first_are_shown() {
+    let keys: String = (0..5_000).map(|i| format!("key{i} = 1\n")).collect();
+    let project = project().file("graph.toml", format!("{GOOD}[many]\n{keys}"));
+    let one = project.run(&["check", "graph.toml"]).failed(2);
+    assert_eq!(one.matches("error[unknown-key]").count(), 1, "{one}");
+    project.write("graph.toml", format!("{keys}{GOOD}"));
+    let text = project.run(&["check", "graph.toml"]).failed(2);
+    assert_eq!(text.matches("error[unknown-key]").count(), 100);
+    let last = text.lines().last().unwrap();
+    let told = "graph.toml: 5000 errors, and these are the first";
+    assert_eq!(last, told);
+}
+
+#[test]
 fn a_good_graph_has_no_errors() {
     let project = project().file("graph.toml", GOOD);
     let ran = project.run(&["check", "graph.toml"]).ok();
