@@ -6,7 +6,7 @@ use super::cluster::{Target, target};
 use super::memory::check_memory;
 use super::{Failed, GraphArgs};
 use crate::dataflow::Failure;
-use crate::diagnostic::{Diagnostic, Sources};
+use crate::diagnostic::{Diagnostic, Sources, visible};
 use crate::graph::{self, Graph, Plan};
 use crate::operators::Operators;
 
@@ -103,11 +103,9 @@ pub fn render_all(errors: &[Diagnostic], sources: &Sources, path: &Path) -> Fail
         n if n > ERRORS_SHOWN_MAX => format!("{n} errors, and these are the first"),
         n => format!("{n} errors"),
     };
-    Failed::Wrong(format!(
-        "{}\n{}: {count}\n",
-        texts.join("\n"),
-        path.display()
-    ))
+    let path = path.to_string_lossy();
+    let path = visible(&path);
+    Failed::Wrong(format!("{}\n{path}: {count}\n", texts.join("\n")))
 }
 
 /// A failure of a run as text, pointing at the stage or option it blames.

@@ -20,6 +20,7 @@ mod plugins;
 mod reference;
 mod report;
 mod resume;
+mod seen;
 mod splits;
 mod tiny;
 mod training;
