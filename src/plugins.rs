@@ -387,6 +387,23 @@ impl Instance {
         };
         Ok((import_all(answer)?, next))
     }
+
+    /// What the stage needs to go on behind the last time it was given.
+    ///
+    /// # Errors
+    /// `no-state` where the stage has none to give
+    pub fn snapshot(&mut self) -> Result<Vec<u8>, Error> {
+        Err(Error::new("no-state", "it does not give its state"))
+    }
+
+    /// Puts the stage behind the time at which it gave `state`.
+    ///
+    /// # Errors
+    /// `no-state` where the stage takes none
+    pub fn restore(&mut self, state: &[u8]) -> Result<(), Error> {
+        let message = format!("it does not take a state of {} bytes", state.len());
+        Err(Error::new("no-state", message))
+    }
 }
 
 fn import_all(answer: Answer<'_>) -> Result<Given, Error> {

@@ -129,10 +129,11 @@ impl Joining<'_> {
         let commits = self.commits == Some(self.me);
         let plan = &self.loaded.plan;
         let standing = match commits {
-            true => dataflow::standing(plan),
-            false => Standing::New,
+            // What is wrong with the journal is said when it is opened.
+            true => dataflow::standing(plan).unwrap_or(Standing::Fresh),
+            false => Standing::Fresh,
         };
-        if standing == Standing::Done {
+        if let Standing::Done(_) = standing {
             return Ok(alone(plan.clone(), self.me, Some(self.duty(at, None)?)));
         }
         let (cluster, plan) = match at.1 {
@@ -145,7 +146,7 @@ impl Joining<'_> {
         if cluster.devices.len() == 1 {
             return Ok(alone(plan, device, Some(self.duty(at, None)?)));
         }
-        let begun = standing == Standing::Begun;
+        let begun = matches!(standing, Standing::ToResume(_) | Standing::ToFinish(_));
         let possible = |members| survivors::possible(self.loaded, self.cluster, members);
         let absent = &mut self.absent;
         let after = self.cluster.survivors.filter(|_| begun);

@@ -5,45 +5,47 @@
 //! and only there is the plugin's instance created.
 
 mod apply;
-mod commit;
 mod gather;
-mod journal;
-mod keep;
+mod judge;
+mod ledger;
 mod metrics;
 mod network;
 mod parcel;
 mod progress;
+mod restore;
 mod shared;
 mod sink;
 mod source;
 mod stage;
+mod state;
+mod stateful;
 mod tally;
 mod wire;
 mod worker;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{RecvTimeoutError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use crate::cluster::Stream;
-use crate::graph::Plan;
+use crate::graph::{Graph, Plan, Role};
 use crate::operators::Operators;
 use crate::plugins::Library;
-use commit::{Committed, Committer, QUEUE, Start};
-use journal::{Entry, Journal};
 use network::{Connections, Leave};
 use shared::Shared;
+use state::{Committed, Committer, Cut, Journal, Kept, Names, QUEUE, Start, ToCommit};
 use timely::communication::allocator::zero_copy::stream::Stream as TimelyStream;
 use timely::worker::Worker;
-use worker::{Job, Measured};
+use worker::{Job, Measured, Origin};
 
 pub use metrics::{DeviceReport, Latency, Report, StageReport};
 pub use network::Network;
 pub use parcel::Parcel;
 pub use progress::{Progress, Reading, Worked};
 pub use shared::Failure;
+pub use state::Standing;
 pub use wire::{compact, expand};
 
 /// How often a run that waits tells how far it is.
@@ -133,11 +135,16 @@ fn run_connected<S: TimelyStream + 'static>(
     let shared = Arc::new(Shared::default());
     let commits = plan.sink_device() == device;
     shared.progress.set_commits(commits);
-    let (start, before) = match commits {
-        true => start(&plan, options)?,
-        false => (None, Entry::default()),
+    let start = match commits {
+        true => Some(start(&plan, options, &shared)?),
+        false => None,
     };
     let alone = matches!(connections, Connections::Alone);
+    let origin = start.as_ref().map(|start| Origin {
+        cut: start.standing.cut().cloned(),
+    });
+    let before = origin.clone().and_then(|origin| origin.cut);
+    let before = before.unwrap_or_default();
     if alone && before.done {
         return Ok(Some(report(
             &plan,
@@ -146,32 +153,33 @@ fn run_connected<S: TimelyStream + 'static>(
             Measured::default(),
         )));
     }
+    let kept = match (&start, &before.state) {
+        (Some(start), Some(stored)) => state::read(start.journal.path(), stored)?,
+        _ => Kept::default(),
+    };
     let libraries = libraries(&plan, operators, device)?;
     let (to_committer, messages) = bounded(QUEUE);
-    let committing = match start {
-        None => None,
-        Some(start) => {
-            let committer = Committer::open(&plan.graph, start, Arc::clone(&shared))?;
-            let shared = Arc::clone(&shared);
-            Some(std::thread::spawn(move || {
-                let result = committer.run(&messages);
-                if let Ok(Some(_)) = result {
-                    shared.set_written();
-                }
-                result
-                    .map_err(|failure| shared.fail(failure))
-                    .ok()
-                    .flatten()
-            }))
-        }
-    };
+    let committing = start.filter(|_| !before.done).map(|start| {
+        let (shared, graph) = (Arc::clone(&shared), plan.graph.clone());
+        std::thread::spawn(move || {
+            let result = commit(&graph, start, &messages, &shared);
+            if let Ok(Some(_)) = result {
+                shared.set_written();
+            }
+            result
+                .map_err(|failure| shared.fail(failure))
+                .ok()
+                .flatten()
+        })
+    });
     let plan = Arc::new(plan);
     let threads = plan.layout.threads;
     let (done, all_done) = bounded(threads);
     let job = Job {
         plan: Arc::clone(&plan),
         libraries,
-        start: commits.then(|| before.clone()),
+        start: origin,
+        kept: Mutex::new(kept),
         alone,
         device,
         strict: options.strict,
@@ -212,77 +220,95 @@ fn run_connected<S: TimelyStream + 'static>(
     }
 }
 
-/// How far an earlier run of the same graph came, as its journal says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// There was none, or it was of something else.
-    New,
-    /// It was not completed.
-    Begun,
-    /// It was completed.
-    Done,
+/// Writes what comes, once every stage has started: a run that cannot start leaves what an
+/// earlier one wrote as it is.
+fn commit(
+    graph: &Graph,
+    start: Start,
+    messages: &Receiver<ToCommit>,
+    shared: &Arc<Shared>,
+) -> Result<Option<Committed>, Failure> {
+    match messages.recv() {
+        Ok(ToCommit::Ready) => Committer::open(graph, start, Arc::clone(shared))?.run(messages),
+        // Nothing else comes before.
+        _ => Ok(None),
+    }
 }
 
-/// What the journal of `plan`, where there is one, says.
-pub fn standing(plan: &Plan) -> Standing {
-    let path = journal::path(&plan.graph);
-    path.map_or(Standing::New, |path| {
-        journal::standing(&path, &journal::header(&plan.graph))
-    })
+/// How an earlier run of `plan` stands, as its journal says.
+///
+/// # Errors
+/// `other-journal` when it was of something else, `damaged-journal`
+pub fn standing(plan: &Plan) -> Result<Standing, Failure> {
+    let path = journal_path(plan)?;
+    state::peek(&path, &state::header(&plan.graph), &Names::of(&plan.graph))
 }
 
-/// Opens the journal, and finds where to start; no start when all is done already.
-fn start(plan: &Plan, options: &RunOptions) -> Result<(Option<Start>, Entry), Failure> {
-    let missing = || Failure::new("incomplete-graph", "the graph has no sink");
-    let path = journal::path(&plan.graph).ok_or_else(missing)?;
+fn no_sink() -> Failure {
+    Failure::new("incomplete-graph", "the graph has no sink")
+}
+
+/// The journal lies beside the file of the first sink.
+fn journal_path(plan: &Plan) -> Result<PathBuf, Failure> {
+    let mut stages = plan.graph.stages.iter();
+    let sink = stages.find(|stage| stage.operator.role == Role::Sink);
+    Ok(state::beside(sink.ok_or_else(no_sink)?, "journal"))
+}
+
+/// Opens the journal, which keeps other runs off, and finds where to start. What was
+/// committed but not completed is completed here.
+fn start(plan: &Plan, options: &RunOptions, shared: &Arc<Shared>) -> Result<Start, Failure> {
     let rejects = match &options.rejects {
         Some(path) => (path.clone(), true),
         None => (
-            commit::default_rejects(&plan.graph).ok_or_else(missing)?,
+            state::default_rejects(&plan.graph).ok_or_else(no_sink)?,
             false,
         ),
     };
-    let header = journal::header(&plan.graph);
-    let resumed = match options.resume {
-        true => Journal::resume(path.clone(), &header)?,
-        false => None,
+    let header = state::header(&plan.graph);
+    let journal = Journal::open(&journal_path(plan)?)?;
+    let standing = match options.resume {
+        true => {
+            let found = journal.standing(&header, &Names::of(&plan.graph))?;
+            if found.torn {
+                shared
+                    .progress
+                    .add_note("journal", "its last line was torn, and does not count");
+            }
+            found.standing
+        }
+        false => Standing::Fresh,
     };
-    match resumed {
-        Some((_, entry)) if entry.done => Ok((None, entry)),
-        Some(_)
-            if plan
-                .graph
-                .stages
-                .iter()
-                .any(|stage| !stage.loops.is_empty()) =>
-        {
-            let message = "a graph with a `loop` cannot go on: rows that were going round are lost";
-            let help = Some("leave out `--resume` to start afresh".to_owned());
-            Err(Failure {
-                help,
-                ..Failure::new("cannot-resume", message)
-            })
+    let start = Start {
+        journal,
+        header,
+        standing,
+        rejects,
+    };
+    match start.standing.clone() {
+        Standing::Fresh | Standing::ToResume(_) => Ok(start),
+        Standing::ToFinish(_) => {
+            let start = Committer::open(&plan.graph, start, Arc::clone(shared))?.complete()?;
+            Ok(start)
         }
-        Some((journal, entry)) => {
-            let start = Start {
-                entry: Some(entry.clone()),
-                journal,
-                rejects,
-            };
-            Ok((Some(start), entry))
-        }
-        None => {
-            let journal = Journal::create(path, &header)?;
-            Ok((
-                Some(Start {
-                    entry: None,
-                    journal,
-                    rejects,
-                }),
-                Entry::default(),
-            ))
+        Standing::Done(cut) => {
+            check_inputs(plan, &cut)?;
+            state::verify(&plan.graph, &cut)?;
+            Ok(start)
         }
     }
+}
+
+/// Checks what is read where results are committed.
+fn check_inputs(plan: &Plan, cut: &Cut) -> Result<(), Failure> {
+    let device = plan.sink_device();
+    let name = &plan.layout.devices[device].0;
+    let stages = plan.graph.stages.iter().enumerate();
+    let mut sources = stages.filter(|(i, stage)| {
+        let here = plan.layout.device(plan.worker(*i, 0)) == device;
+        here && stage.operator.role == Role::Source
+    });
+    sources.try_for_each(|(_, stage)| source::check_inputs(stage, name, cut))
 }
 
 /// The libraries of the stages that run on `device`.
@@ -311,7 +337,7 @@ fn libraries(
         .collect()
 }
 
-fn report(plan: &Plan, before: &Entry, committed: Committed, measured: Measured) -> Report {
+fn report(plan: &Plan, before: &Cut, committed: Committed, measured: Measured) -> Report {
     let counts = if before.done {
         before.counts
     } else {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
+use super::state::Counts;
 use super::tally::Tally;
 use crate::diagnostic::Note;
 
@@ -48,6 +49,12 @@ pub struct Worked {
 }
 
 impl Progress {
+    /// So much is committed.
+    pub fn set_committed(&self, counts: &Counts) {
+        self.committed.store(counts.reviews, Ordering::Relaxed);
+        self.rejected.store(counts.rejected, Ordering::Relaxed);
+    }
+
     /// Shows `line` of the stage `name` from now on.
     pub fn note(&self, name: &str, line: &str) {
         *lock(&self.said) = Some(format!("{name}: {line}"));

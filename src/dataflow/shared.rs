@@ -1,7 +1,7 @@
 //! What the threads of one run share: whether it goes on, and how far it is.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::progress::Progress;
 use crate::graph::Stage;
@@ -73,6 +73,8 @@ pub struct Shared {
     stopped: AtomicBool,
     failure: Mutex<Option<Failure>>,
     written: AtomicBool,
+    /// The time after the last cut that is in the journal; 0 where there is none.
+    sealed: AtomicU64,
     /// How far it is.
     pub progress: Progress,
 }
@@ -93,6 +95,16 @@ impl Shared {
     /// Whether the run is to end now.
     pub fn stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
+    }
+
+    /// The cut behind `time` is in the journal.
+    pub fn set_sealed(&self, time: u64) {
+        self.sealed.store(time.saturating_add(1), Ordering::Release);
+    }
+
+    /// The last time of the last cut that is in the journal; known where results are.
+    pub fn sealed(&self) -> Option<u64> {
+        self.sealed.load(Ordering::Acquire).checked_sub(1)
     }
 
     /// All is committed.

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use serde::{Deserialize, Serialize};
@@ -21,6 +20,7 @@ use super::apply::project;
 use super::parcel::Parcel;
 use super::progress::Reading;
 use super::shared::{Failure, Shared};
+use super::state::{Cut, inputs_of, same_inputs};
 use crate::graph::Stage;
 use crate::io::{Reject, Source, SourceBatch};
 use crate::operators::read_options;
@@ -42,14 +42,15 @@ pub struct Mark {
     pub rejects: Vec<Reject>,
     /// Good records of this batch.
     pub rows: u64,
-    /// When the time was opened, in microseconds of the system's clock.
-    pub opened_us: u64,
+    /// What the source reads, as the device that reads it sees it.
+    pub inputs: String,
 }
 
 /// A stream of marks.
 pub type Marks<'scope> = Stream<'scope, u64, Vec<Mark>>;
 
 /// Where a source starts, and how it goes.
+#[derive(Clone, Debug)]
 pub struct Opening {
     /// Records to pass over.
     pub skip: u64,
@@ -61,6 +62,8 @@ pub struct Opening {
     pub window: u64,
     /// Whether a record that cannot be used ends the run.
     pub strict: bool,
+    /// The device that this is.
+    pub device: String,
 }
 
 /// The two streams of a source, and what wakes it.
@@ -73,7 +76,8 @@ pub struct Built<'scope> {
     pub wake: Option<Activator>,
 }
 
-type Item = Result<SourceBatch, Failure>;
+/// What a source reads, and a batch of it.
+type Item = Result<(String, SourceBatch), Failure>;
 
 /// Opens a new time with each batch read, while fewer than `window` are open, as seen
 /// through `probe`. Only where `here` is a file opened.
@@ -162,8 +166,9 @@ fn prepare(
     stage: &Stage,
     opening: &Opening,
     time: u64,
-    read: SourceBatch,
+    read: (String, SourceBatch),
 ) -> Result<(Option<Parcel>, Mark), Failure> {
+    let (inputs, read) = read;
     if let Some(reject) = read.rejects.first().filter(|_| opening.strict) {
         return Err(refused(stage, reject));
     }
@@ -182,7 +187,7 @@ fn prepare(
         next_record: read.next_record,
         rejects: read.rejects,
         rows: rows as u64,
-        opened_us: now_us(),
+        inputs,
     };
     Ok((parcel, mark))
 }
@@ -205,12 +210,24 @@ fn refused(stage: &Stage, reject: &Reject) -> Failure {
     }
 }
 
-/// Microseconds of the system's clock.
-pub fn now_us() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+/// Checks that what `stage` reads is what it was at the last commit.
+///
+/// # Errors
+/// `other-journal`
+pub fn check_inputs(stage: &Stage, device: &str, cut: &Cut) -> Result<(), Failure> {
+    let before = cut.inputs.get(&stage.name);
+    if before.is_none_or(|before| same_inputs(before, &inputs_of(stage, device))) {
+        return Ok(());
+    }
+    let message = format!(
+        "what `{}` reads has changed since the run began",
+        stage.name
+    );
+    Err(Failure {
+        stage: Some(stage.file_name.clone()),
+        help: Some("leave out `--resume` to start afresh".to_owned()),
+        ..Failure::new("other-journal", message)
+    })
 }
 
 fn read_ahead(
@@ -220,9 +237,9 @@ fn read_ahead(
     waker: SyncActivator,
 ) -> Receiver<Item> {
     let (sender, receiver) = bounded(READ_AHEAD);
-    let (stage, skip, batch) = (stage.clone(), opening.skip, opening.batch);
+    let (stage, opening) = (stage.clone(), opening.clone());
     std::thread::spawn(move || {
-        if let Err(failure) = read(&stage, skip, batch, &shared, &sender, &waker) {
+        if let Err(failure) = read(&stage, &opening, &shared, &sender, &waker) {
             // With the operator gone the failure has nobody left to reach.
             let _ = sender.send(Err(failure));
         }
@@ -235,33 +252,33 @@ fn read_ahead(
 
 fn read(
     stage: &Stage,
-    skip: u64,
-    batch: usize,
+    opening: &Opening,
     shared: &Shared,
     sender: &Sender<Item>,
     waker: &SyncActivator,
 ) -> Result<(), Failure> {
     let failed = |e| Failure::of_file(stage, e);
+    let inputs = inputs_of(stage, &opening.device);
     let mut source: Box<dyn Source> =
         crate::io::open(&read_options(&stage.options)).map_err(failed)?;
     if let Some(total) = source.total_records() {
         shared.progress.total.fetch_add(total, Ordering::Relaxed);
     }
-    source.skip(skip).map_err(failed)?;
+    source.skip(opening.skip).map_err(failed)?;
     let note = |source: &dyn Source| {
         let notes = source.notes().into_iter();
         notes.for_each(|note| shared.progress.add_note(&stage.file_name, note));
     };
     note(source.as_ref());
     let bytes = bytes_read(stage);
-    while let Some(read) = source.next_batch(batch).map_err(failed)? {
+    while let Some(read) = source.next_batch(opening.batch).map_err(failed)? {
         let reading = Reading {
             records: read.next_record,
             share: source.progress(),
             bytes,
         };
         shared.progress.set_read(&stage.name, reading);
-        if sender.send(Ok(read)).is_err() || shared.stopped() {
+        if sender.send(Ok((inputs.clone(), read))).is_err() || shared.stopped() {
             break;
         }
         // The worker may have ended before.

@@ -1,6 +1,6 @@
 //! What one worker thread does: builds the dataflow, creates its stages, steps.
 
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
@@ -8,19 +8,20 @@ use segue_plugin::Context;
 use serde::{Deserialize, Serialize};
 use timely::dataflow::Scope;
 use timely::dataflow::operators::probe::Handle as Probe;
-use timely::dataflow::operators::{ConnectLoop, Feedback};
+use timely::dataflow::operators::{Concat, ConnectLoop, Feedback};
 use timely::worker::Worker;
 
-use super::commit::ToCommit;
 use super::gather::gather;
-use super::journal::Entry;
-use super::keep;
+use super::ledger;
 use super::metrics::{DeviceReport, StageReport, peak_rss_bytes};
 use super::network::Leave;
+use super::restore::restore;
 use super::shared::{Failure, Shared};
 use super::sink;
 use super::source::{self, Opening, Wakers};
 use super::stage::{self, Edge, Rows};
+use super::state::{Cut, Kept, Participants, ToCommit};
+use super::stateful;
 use super::tally::Tally;
 use super::wire::compacted;
 use crate::graph::{Plan, Role};
@@ -37,7 +38,9 @@ pub struct Job {
     /// For each stage that runs on this device, its library.
     pub libraries: Vec<Option<Library>>,
     /// What was committed before; only where results are committed.
-    pub start: Option<Entry>,
+    pub start: Option<Origin>,
+    /// What stages and loop edges gave to keep then, for the first worker.
+    pub kept: Mutex<Kept>,
     /// Whether there is no other device.
     pub alone: bool,
     pub device: usize,
@@ -66,6 +69,24 @@ impl Measured {
         self.stages.extend(other.stages);
         self.devices.extend(other.devices);
         self.load_seconds = self.load_seconds.max(other.load_seconds);
+    }
+}
+
+/// Where a run starts: behind the cut, or where there is none at the beginning.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Origin {
+    /// What was committed last.
+    pub cut: Option<Cut>,
+}
+
+impl Origin {
+    /// The first time that is not committed.
+    fn next_time(&self) -> u64 {
+        self.cut.as_ref().map_or(0, |cut| cut.time + 1)
+    }
+
+    fn done(&self) -> bool {
+        self.cut.as_ref().is_some_and(|cut| cut.done)
     }
 }
 
@@ -103,11 +124,13 @@ impl Job {
     fn work(&self, worker: &mut Worker, leave: Option<&Leave>) -> Option<Measured> {
         let index = worker.index();
         let start = self.agree(worker)?;
-        if start.done {
+        if start.done() {
             leave.inspect(|leave| leave.finish());
             return Some(Measured::default());
         }
-        let made = self.create(index, start.next_time());
+        let kept = self.restored(worker, &start)?;
+        self.check_inputs(index, &start);
+        let made = self.create(index, start.next_time(), &kept);
         let tallies: Vec<Option<Tally>> = made
             .iter()
             .map(|one| one.as_ref().map(|(_, tally)| tally.clone()))
@@ -116,13 +139,20 @@ impl Job {
             let tally = tally.as_ref();
             tally.inspect(|tally| self.shared.progress.add_stage(&stage.name, tally));
         }
-        let probes = Probes::default();
-        let sources = worker.dataflow(|scope| self.build(scope, made, &probes, &start));
         match self.alone {
             true => drop(self.loaded.wait()),
             false => drop(gather(worker, None, &self.shared)?),
         }
         let load_seconds = self.started.elapsed().as_secs_f64();
+        if self.shared.stopped() {
+            return None;
+        }
+        if self.start.is_some() && self.is_first(index) {
+            // The committer ends by itself when it fails, and has then said why.
+            let _ = self.committer.send(ToCommit::Ready);
+        }
+        let probes = Probes::default();
+        let sources = worker.dataflow(|scope| self.build(scope, made, &probes, &start, kept));
         while !probes.done.done() && !self.shared.stopped() {
             worker.step_or_park(Some(NAP));
             sources.after_step(&probes.window);
@@ -166,7 +196,7 @@ impl Job {
     }
 
     /// Where the run starts, as the device that commits says.
-    fn agree(&self, worker: &mut Worker) -> Option<Entry> {
+    fn agree(&self, worker: &mut Worker) -> Option<Origin> {
         if let (true, Some(start)) = (self.alone, &self.start) {
             return Some(start.clone());
         }
@@ -177,6 +207,23 @@ impl Job {
         words
             .iter()
             .find_map(|word| serde_json::from_str(word).ok())
+    }
+
+    /// What was kept of the stages that this worker runs, and on the worker that commits
+    /// also what was on its way round loops.
+    fn restored(&self, worker: &mut Worker, start: &Origin) -> Option<Kept> {
+        let stored = start.cut.as_ref().filter(|cut| cut.state.is_some());
+        let Some(cut) = stored else {
+            return Some(Kept::default());
+        };
+        let mut kept = match self.start.is_some() && worker.index() == self.plan.commit_worker() {
+            // A thread that panicked while it held the lock left a whole value.
+            true => std::mem::take(&mut *self.kept.lock().unwrap_or_else(|e| e.into_inner())),
+            false => Kept::default(),
+        };
+        let given = std::mem::take(&mut kept.stages);
+        kept.stages = restore(worker, &self.plan, cut.time, given, &self.shared)?;
+        Some(kept)
     }
 
     /// On the first worker of each device, what all workers measured.
@@ -192,8 +239,21 @@ impl Job {
         Some(all)
     }
 
+    /// A source that reads something else than before must not go on.
+    fn check_inputs(&self, index: usize, start: &Origin) {
+        let device = &self.plan.layout.devices[self.device].0;
+        for (i, stage) in self.plan.graph.stages.iter().enumerate() {
+            let here = stage.operator.role == Role::Source && self.plan.runs_on(i, index);
+            if let Some(cut) = start.cut.as_ref().filter(|_| here)
+                && let Err(failure) = source::check_inputs(stage, device, cut)
+            {
+                self.shared.fail(failure);
+            }
+        }
+    }
+
     /// The instances of this worker; none at all once anything has failed.
-    fn create(&self, index: usize, from: u64) -> Made {
+    fn create(&self, index: usize, from: u64, kept: &Kept) -> Made {
         (self.plan.graph.stages.iter().enumerate())
             .map(|(i, stage)| {
                 let library = self.libraries[i].filter(|_| self.plan.runs_on(i, index))?;
@@ -207,7 +267,15 @@ impl Job {
                     from,
                     input: self.plan.graph.input_columns(i),
                 };
-                match library.create(&stage.operator.manifest.name, &stage.options, &context) {
+                let created = library
+                    .create(&stage.operator.manifest.name, &stage.options, &context)
+                    .and_then(|mut instance| {
+                        if let Some(state) = kept.stages.get(&stage.name) {
+                            instance.restore(state)?;
+                        }
+                        Ok(instance)
+                    });
+                match created {
                     Ok(instance) => Some((instance, Tally::default())),
                     Err(error) => {
                         self.shared
@@ -219,82 +287,129 @@ impl Job {
             .collect()
     }
 
-    fn build(&self, scope: Scope<'_, u64>, made: Made, probes: &Probes, start: &Entry) -> Wakers {
+    fn build(
+        &self,
+        scope: Scope<'_, u64>,
+        made: Made,
+        probes: &Probes,
+        start: &Origin,
+        mut kept: Kept,
+    ) -> Wakers {
         let stages = &self.plan.graph.stages;
-        let mut rows: Vec<Option<Rows<'_>>> = Vec::new();
-        let mut handles = Vec::new();
-        let (mut marks, mut wakers, mut sinks) = (Vec::new(), Vec::new(), 0);
+        let (plan, shared) = (&self.plan, &self.shared);
+        let both = [&probes.window, &probes.done];
+        let participants = Participants::of(&plan.graph);
+        let commits = plan.commit_worker();
+        let committer = || (scope.index() == commits).then(|| self.committer.clone());
+        let mut built: Vec<Streams<'_>> = stages.iter().map(|_| Streams::default()).collect();
+        let (mut marks, mut wakers, mut tells, mut sinks) = (vec![], vec![], vec![], 0);
+        for (i, stage) in stages.iter().enumerate() {
+            if stage.operator.role == Role::Source {
+                let here = plan.runs_on(i, scope.index());
+                let opening = self.opening(&stage.name, start);
+                let source =
+                    source::build(scope, stage, here, opening, probes.window.clone(), shared);
+                marks.push(source.marks);
+                wakers.extend(source.wake);
+                built[i].rows = Some(source.rows);
+            }
+        }
+        // Round a loop: what a stage gives, or gave before, at one time arrives at the next.
+        let (mut handles, mut loops) = (Vec::new(), Vec::new());
+        for (edge, &(_, from)) in participants.loops.iter().enumerate() {
+            let (handle, mut rows) = scope.feedback(1);
+            // On every worker, though only one has rows: all build the same dataflow.
+            if let Some(cut) = start.cut.as_ref().filter(|cut| cut.state.is_some()) {
+                let old = kept.loops.remove(&edge).unwrap_or_default();
+                rows = rows.concat(ledger::replay(scope, edge, cut.time, old.0));
+            }
+            handles.push((from, handle));
+            loops.push(rows);
+        }
+        let cuts = ledger::build(
+            scope,
+            ledger::Inputs {
+                marks,
+                loops: loops.clone(),
+            },
+            &participants,
+            commits,
+            committer().map(|sender| (participants.sinks, sender)),
+            both,
+            shared,
+        );
         for (i, (stage, made)) in stages.iter().zip(made).enumerate() {
-            let here = self.plan.runs_on(i, scope.index());
             let mut edges: Vec<Edge<'_>> = (stage.inputs.iter())
-                .filter_map(|&input| rows[input].clone())
+                .filter_map(|&input| built[input].towards(plan.graph.on_one_loop(input, i)))
                 .map(|rows| Edge {
                     rows: compacted(rows, stage.wire),
                     looped: false,
                 })
                 .collect();
-            for &from in &stage.loops {
-                let (handle, rows) = scope.feedback(1);
-                handles.push((from, handle));
-                let rows = compacted(rows, stage.wire);
-                edges.push(Edge { rows, looped: true });
-            }
+            let round = participants.loops.iter().zip(&loops);
+            edges.extend(round.filter(|((to, _), _)| *to == i).map(|(_, rows)| Edge {
+                rows: compacted(rows.clone(), stage.wire),
+                looped: true,
+            }));
             match stage.operator.role {
-                Role::Source => {
-                    let built = source::build(
-                        scope,
-                        stage,
-                        here,
-                        self.opening(&stage.name, start),
-                        probes.window.clone(),
-                        &self.shared,
-                    );
-                    marks.push(built.marks);
-                    wakers.extend(built.wake);
-                    rows.push(Some(built.rows));
+                Role::Source => {}
+                Role::Transform if stage.columns.keeps => {
+                    let one = stateful::build(scope, plan, i, edges, cuts.clone(), made, shared);
+                    tells.push(one.tells);
+                    (built[i].rows, built[i].at_end) = (Some(one.rows), Some(one.at_end));
                 }
                 Role::Transform => {
-                    let (plan, shared) = (&self.plan, &self.shared);
-                    let built = match stage.columns.keeps {
-                        true => keep::build(scope, plan, i, edges, made, &probes.window, shared),
-                        false => stage::build(scope, plan, i, edges, made, shared),
-                    };
-                    rows.push(Some(built));
+                    built[i].rows = Some(stage::build(scope, plan, i, edges, made, shared));
                 }
                 Role::Sink => {
+                    let here = plan.runs_on(i, scope.index());
                     let committer = here.then(|| (sinks, self.committer.clone()));
-                    let inputs = sink::Inputs {
-                        edges,
-                        marks: marks.clone(),
-                        behind_keeper: self.plan.graph.behind_keeper(i),
-                    };
-                    let watching: &[&Probe<u64>] = match inputs.behind_keeper {
-                        true => &[&probes.done],
-                        false => &[&probes.done, &probes.window],
-                    };
-                    let (plan, shared) = (&self.plan, &self.shared);
-                    sink::build(scope, plan, i, inputs, committer, watching, shared);
+                    sink::build(scope, plan, i, edges, committer, both, shared);
                     sinks += 1;
-                    rows.push(None);
                 }
             }
         }
         for (from, handle) in handles {
-            if let Some(rows) = rows[from].clone() {
+            if let Some(rows) = built[from].rows.clone() {
                 rows.connect_loop(handle);
             }
         }
+        ledger::archive(scope, tells, commits, committer(), &probes.done);
         Wakers::new(wakers)
     }
 
-    fn opening(&self, source: &str, start: &Entry) -> Opening {
+    fn opening(&self, source: &str, start: &Origin) -> Opening {
+        let cut = start.cut.as_ref();
         Opening {
-            skip: start.sources.get(source).copied().unwrap_or(0),
+            skip: cut
+                .and_then(|cut| cut.sources.get(source).copied())
+                .unwrap_or(0),
             time: start.next_time(),
             batch: self.plan.graph.batch,
             window: self.plan.graph.window as u64,
             strict: self.strict,
+            device: self.plan.layout.devices[self.device].0.clone(),
         }
+    }
+}
+
+/// The streams of a stage.
+#[derive(Default)]
+struct Streams<'scope> {
+    rows: Option<Rows<'scope>>,
+    /// What it gives at its own end, where it keeps state.
+    at_end: Option<Rows<'scope>>,
+}
+
+impl<'scope> Streams<'scope> {
+    /// What a stage gets of it. One that is on a loop with it gets nothing of its end: the
+    /// end comes when nothing goes round the loop any more.
+    fn towards(&self, on_one_loop: bool) -> Option<Rows<'scope>> {
+        let rows = self.rows.clone()?;
+        Some(match self.at_end.clone().filter(|_| !on_one_loop) {
+            Some(at_end) => rows.concat(at_end),
+            None => rows,
+        })
     }
 }
 

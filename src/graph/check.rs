@@ -33,10 +33,27 @@ impl Graph {
         flow::input_columns(&available)
     }
 
-    /// Whether a stage that keeps state is upstream of stage `stage`, loops aside.
-    pub fn behind_keeper(&self, stage: usize) -> bool {
-        let mut inputs = self.stages[stage].inputs.iter();
-        inputs.any(|&input| self.stages[input].columns.keeps || self.behind_keeper(input))
+    /// Whether a loop leads from stage `a` over stage `b` back to `a`.
+    pub fn on_one_loop(&self, a: usize, b: usize) -> bool {
+        self.leads(a, b) && self.leads(b, a)
+    }
+
+    /// Whether rows of stage `from` reach stage `to`, loops included.
+    fn leads(&self, from: usize, to: usize) -> bool {
+        let mut seen = vec![false; self.stages.len()];
+        let mut next = vec![to];
+        while let Some(stage) = next.pop() {
+            let stage = &self.stages[stage];
+            for &input in stage.inputs.iter().chain(&stage.loops) {
+                if input == from {
+                    return true;
+                }
+                if !std::mem::replace(&mut seen[input], true) {
+                    next.push(input);
+                }
+            }
+        }
+        false
     }
 }
 

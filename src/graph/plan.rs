@@ -105,6 +105,13 @@ impl Plan {
         sink.map_or(0, |sink| self.layout.device(self.worker(sink, 0)))
     }
 
+    /// The worker of the first sink, on which what is committed is gathered.
+    pub fn commit_worker(&self) -> usize {
+        let mut stages = self.graph.stages.iter();
+        let sink = stages.position(|s| s.operator.role == Role::Sink);
+        sink.map_or(0, |sink| self.worker(sink, 0))
+    }
+
     /// All worker threads, idle ones too.
     pub fn threads(&self) -> usize {
         self.layout.devices.len() * self.layout.threads

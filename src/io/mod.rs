@@ -196,19 +196,31 @@ pub trait Sink: Send {
     /// `write-failed` when the disk says no.
     fn write(&mut self, batch: &RecordBatch) -> Result<(), IoError>;
 
-    /// Puts all that was written safely on disk; gives the position to hand to
-    /// [`create`] as `resume_at`.
-    ///
-    /// # Errors
-    /// `write-failed`.
-    fn sync(&mut self) -> Result<u64, IoError>;
+    /// Where the file ends with all that was written: what to hand to [`create`] as
+    /// `resume_at` once a [`Sink::sync`] has come after it.
+    fn position(&self) -> Position;
 
-    /// Completes the file. Calling it again does nothing.
+    /// Puts all that was written safely on disk.
     ///
     /// # Errors
-    /// `write-failed`; `bad-resume` when the spool of a Parquet file is not one
+    /// `write-failed`; `output-lost` when the file was removed or changed meanwhile.
+    fn sync(&mut self) -> Result<(), IoError>;
+
+    /// Completes the file, and gives where it ends. Calling it again changes nothing.
+    ///
+    /// # Errors
+    /// Those of [`Sink::sync`]; `bad-resume` when the spool of a Parquet file is not one
     /// of this sink.
-    fn finish(&mut self) -> Result<(), IoError>;
+    fn finish(&mut self) -> Result<Position, IoError>;
+}
+
+/// A place in a file that is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// Bytes up to it.
+    pub bytes: u64,
+    /// The CRC-32 of these.
+    pub crc32: u32,
 }
 
 /// Opens a file and finds its columns.
@@ -223,19 +235,36 @@ pub fn open(options: &ReadOptions) -> Result<Box<dyn Source>, IoError> {
 }
 
 /// Starts a file, or goes on with one at a position that [`Sink::sync`] gave;
-/// what lies behind the position is cut off. `None` starts afresh.
+/// what lies behind the position is cut off. `None` starts afresh. The file is locked
+/// against other runs until the sink goes.
 ///
 /// # Errors
 /// Those of [`check_write_path`]; `unsupported-column` when the format cannot
-/// hold a column; `bad-resume` when the file does not reach to the position, or
-/// the position is not one of this file; `write-failed`.
+/// hold a column; `bad-resume` when the file up to the position is not what was
+/// written; `in-use` when another run writes it; `in-the-way` when a file that is no
+/// part of this one has the name of its spool; `write-failed`.
 pub fn create(
     options: &WriteOptions,
     schema: SchemaRef,
-    resume_at: Option<u64>,
+    resume_at: Option<Position>,
 ) -> Result<Box<dyn Sink>, IoError> {
     write::create(&options.path, schema, resume_at)
 }
+
+/// Checks that the complete file at `path` is the one that [`Sink::finish`] gave `end` of.
+///
+/// # Errors
+/// `output-lost` when it is gone, cut off or changed
+pub fn verify(path: &Path, end: Position) -> Result<(), IoError> {
+    write::verify(path, end)
+}
+
+/// The files that a sink keeps beside that at `path` until it is complete.
+pub fn side_files(path: &Path) -> Vec<PathBuf> {
+    write::side_files(path)
+}
+
+pub(crate) use write::{is_at, sync_folder};
 
 /// Checks that `create` could write to `path`, and touches nothing.
 ///

@@ -276,6 +276,12 @@ pub struct Columns {
     /// which gets every batch in order of time, and nothing it was given is committed
     /// before it says so ([`Host::saved`](crate::Host::saved)) or ends.
     pub keeps: bool,
+    /// Whether a stage that keeps state gives it to the host when it is asked for, and
+    /// gets it back when it starts again, maybe on another device
+    /// ([`Stage::snapshot`](crate::Stage::snapshot)): then it saves nothing itself.
+    pub snapshots: bool,
+    /// The least milliseconds between two times that it is asked.
+    pub snapshot_ms: u64,
 }
 
 impl Columns {
@@ -321,6 +327,13 @@ impl Columns {
     /// Its batches build on each other.
     pub fn keeps(mut self) -> Self {
         self.keeps = true;
+        self
+    }
+
+    /// Its batches build on each other, and it gives its state to the host, at least
+    /// `pause_ms` milliseconds apart.
+    pub fn snapshots(mut self, pause_ms: u64) -> Self {
+        (self.keeps, self.snapshots, self.snapshot_ms) = (true, true, pause_ms);
         self
     }
 }

@@ -7,7 +7,7 @@ use arrow_array::{Float32Array, ListArray, StringArray};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::*;
-use crate::io::{Sink, WriteOptions, create};
+use crate::io::{Position, Sink, WriteOptions, create};
 
 fn rows(count: u32) -> RecordBatch {
     let texts = (0..count).map(|at| (at % 9 != 0).then(|| format!("review {}", at % 3000)));
@@ -23,7 +23,7 @@ fn rows(count: u32) -> RecordBatch {
     ])
 }
 
-fn sink(file: &TempFile, at: Option<u64>) -> Result<Box<dyn Sink>, IoError> {
+fn sink(file: &TempFile, at: Option<Position>) -> Result<Box<dyn Sink>, IoError> {
     let path = file.path.clone();
     create(&WriteOptions { path }, rows(1).schema(), at)
 }
@@ -82,14 +82,15 @@ fn resumes_at_a_synced_position() {
     let file = TempFile::new("o.parquet", "an older run");
     let mut first = sink(&file, None).unwrap();
     write(first.as_mut(), &all.slice(0, 320), 32);
-    let position = first.sync().unwrap();
+    first.sync().unwrap();
+    let position = first.position();
     write(first.as_mut(), &all, 100);
     drop(first);
     assert_eq!(file.names(), ["o.parquet", "o.parquet.spool"]);
     assert_eq!(file.text(), "an older run");
 
     let mut second = sink(&file, Some(position)).unwrap();
-    assert_eq!(second.sync().unwrap(), position);
+    assert_eq!(second.position(), position);
     write(second.as_mut(), &all.slice(320, 680), 32);
     second.finish().unwrap();
     assert!(file.bytes() == whole);
@@ -101,8 +102,12 @@ fn resumes_at_a_synced_position() {
 fn resuming_a_complete_file_does_nothing() {
     let file = written(&rows(10), 10);
     let whole = file.bytes();
-    let mut sink = sink(&file, Some(1234)).unwrap();
-    assert_eq!(sink.sync().unwrap(), 1234);
+    let at = Position {
+        bytes: 1234,
+        crc32: 5,
+    };
+    let mut sink = sink(&file, Some(at)).unwrap();
+    assert_eq!(sink.position(), at);
     assert_eq!(sink.write(&rows(1)).unwrap_err().code, "bad-resume");
     sink.finish().unwrap();
     assert_eq!(file.names(), ["o.parquet"]);
@@ -116,12 +121,18 @@ fn finishing_twice_gives_the_same() {
     let spool = file.dir.path().join("o.parquet.spool");
     let mut first = sink(&file, None).unwrap();
     write(first.as_mut(), &rows(50), 8);
-    let position = first.sync().unwrap();
+    first.sync().unwrap();
+    let position = first.position();
     let spooled = std::fs::read(&spool).unwrap();
     first.finish().unwrap();
     let whole = file.bytes();
     std::fs::write(&spool, spooled).unwrap();
-    std::fs::write(file.dir.path().join("o.parquet.tmp"), "half").unwrap();
+    drop(first);
+    let unfinished = file.dir.path().join("o.parquet.tmp");
+    std::fs::write(&unfinished, "a file of someone else").unwrap();
+    let error = sink(&file, Some(position)).err().unwrap();
+    assert_eq!(error.code, "in-the-way");
+    std::fs::write(unfinished, "PAR1 and half of a file").unwrap();
     sink(&file, Some(position)).unwrap().finish().unwrap();
     assert!(file.bytes() == whole);
     assert_eq!(file.names(), ["o.parquet"]);
@@ -131,13 +142,16 @@ fn finishing_twice_gives_the_same() {
 fn bad_positions() {
     let file = TempFile::missing("o.parquet");
     let error = |at| sink(&file, Some(at)).err().unwrap();
-    assert_eq!(error(5).code, "bad-resume");
+    let at = |bytes| Position { bytes, crc32: 5 };
+    assert_eq!(error(at(5)).code, "bad-resume");
     let mut first = sink(&file, None).unwrap();
     write(first.as_mut(), &rows(50), 8);
-    let position = first.sync().unwrap();
+    first.sync().unwrap();
+    let position = first.position();
     drop(first);
-    for at in [1, 8, position - 1, position + 1] {
-        assert_eq!(error(at).code, "bad-resume", "{at}");
+    let bytes = position.bytes;
+    for bytes in [1, 8, bytes - 1, bytes, bytes + 1] {
+        assert_eq!(error(at(bytes)).code, "bad-resume", "{bytes}");
     }
     let other = rows(1).project(&[0]).unwrap();
     let path = file.path.clone();
@@ -167,8 +181,7 @@ fn a_damaged_spool_is_an_error_and_never_a_panic() {
         sink.finish()
     };
     let error = finish(&|bytes| bytes.truncate(bytes.len() - 1)).unwrap_err();
-    assert_eq!(error.code, "bad-resume");
-    assert!(error.message.contains("is damaged"), "{error}");
+    assert_eq!(error.code, "output-lost");
     assert!(!file.path.exists());
     for at in (0..1500).step_by(11) {
         finish(&|bytes| bytes[at] ^= 0x55).unwrap_err();

@@ -9,12 +9,12 @@ use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field, Schema};
 
 use super::*;
-use crate::io::{Sink, WriteOptions, check_write_path, create};
+use crate::io::{Position, Sink, WriteOptions, check_write_path, create, verify};
 
 fn create_at(
     file: &TempFile,
     rows: &RecordBatch,
-    at: Option<u64>,
+    at: Option<Position>,
 ) -> Result<Box<dyn Sink>, IoError> {
     let path = file.path.clone();
     create(&WriteOptions { path }, rows.schema(), at)
@@ -186,19 +186,27 @@ fn resumes_at_a_synced_position() {
 
         let mut sink = create_at(&file, &scalars(), None).unwrap();
         sink.write(&scalars().slice(0, 2)).unwrap();
-        let position = sink.sync().unwrap();
-        assert_eq!(position, file.bytes().len() as u64);
+        sink.sync().unwrap();
+        let position = sink.position();
+        assert_eq!(position.bytes, file.bytes().len() as u64);
         sink.write(&scalars()).unwrap();
         drop(sink);
-        assert!(file.bytes().len() as u64 > position);
+        assert!(file.bytes().len() as u64 > position.bytes);
 
         let mut sink = create_at(&file, &scalars(), Some(position)).unwrap();
-        assert_eq!(sink.sync().unwrap(), position);
+        assert_eq!(sink.position(), position);
         sink.write(&scalars().slice(2, 1)).unwrap();
-        sink.finish().unwrap();
+        let error = create_at(&file, &scalars(), None).err().unwrap();
+        assert_eq!(error.code, "in-use");
+        let end = sink.finish().unwrap();
+        drop(sink);
         assert_eq!(file.bytes(), whole, "{name}");
+        verify(&file.path, end).unwrap();
+        std::fs::write(&file.path, [&whole[1..], b"x"].concat()).unwrap();
+        let error = verify(&file.path, end).unwrap_err();
+        assert!(error.message.ends_with("was changed since it was written"));
 
-        let mut sink = create_at(&file, &scalars(), Some(0)).unwrap();
+        let mut sink = create_at(&file, &scalars(), Some(Position::default())).unwrap();
         sink.write(&scalars()).unwrap();
         sink.finish().unwrap();
         assert_eq!(file.bytes(), whole, "{name}");
@@ -208,7 +216,11 @@ fn resumes_at_a_synced_position() {
 #[test]
 fn bad_positions() {
     let file = TempFile::missing("o.csv");
-    let error = |at| create_at(&file, &scalars(), Some(at)).err().unwrap();
+    let at = |bytes, crc32| Position { bytes, crc32 };
+    let error = |bytes| {
+        let made = create_at(&file, &scalars(), Some(at(bytes, 7)));
+        made.err().unwrap()
+    };
     assert_eq!(error(5).code, "bad-resume");
     assert_eq!(file.names(), [""; 0]);
     write(&file, &scalars());
@@ -222,11 +234,11 @@ fn bad_positions() {
     );
     assert_eq!(error(length - 1).code, "bad-resume");
     assert_eq!(error(3).code, "bad-resume");
+    assert!(error(length).message.contains("was changed since"));
     let other = scalars().project(&[0, 1]).unwrap();
-    assert_eq!(
-        create_at(&file, &other, Some(length)).err().unwrap().code,
-        "bad-resume"
-    );
+    let end = at(length, crc32fast::hash(&whole));
+    let error = create_at(&file, &other, Some(end)).err().unwrap();
+    assert!(error.message.contains("columns to write"), "{error}");
     assert_eq!(file.bytes(), whole);
 }
 
@@ -236,6 +248,7 @@ fn other_columns_are_refused() {
     let mut sink = create_at(&file, &scalars(), None).unwrap();
     let error = sink.write(&lists()).unwrap_err();
     assert_eq!(error.code, "schema-mismatch");
+    drop(sink);
     let strict = Schema::new(vec![Field::new("text", DataType::Utf8, false)]);
     let path = file.path.clone();
     let mut sink = create(&WriteOptions { path }, Arc::new(strict), None).unwrap();

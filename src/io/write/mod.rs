@@ -8,20 +8,23 @@ mod spool;
 mod text;
 
 use std::fmt::Display;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, Schema, SchemaRef};
+use crc32fast::Hasher;
 
 use super::format::Format;
-use super::{IoError, Sink};
+use super::{IoError, Position, Sink};
 
 /// See [`crate::io::create`].
 pub fn create(
     path: &Path,
     schema: SchemaRef,
-    resume_at: Option<u64>,
+    resume_at: Option<Position>,
 ) -> Result<Box<dyn Sink>, IoError> {
     check_path(path)?;
     let format = Format::of(path)?;
@@ -152,39 +155,144 @@ fn write_failed(path: &Path, error: impl Display) -> IoError {
     IoError::file("write-failed", path, what)
 }
 
+fn in_the_way(path: &Path) -> IoError {
+    let what = "is in the way: a run keeps its rows there until they are complete";
+    let error = IoError::file("in-the-way", path, what);
+    error.with_help(Some("move it away, or write somewhere else".into()))
+}
+
 fn bad_resume(path: &Path, what: impl Display) -> IoError {
     IoError::file("bad-resume", path, what).with_help(Some("run again from the start".into()))
 }
 
-/// Opens `path` for reading and writing and cuts it off at `length`.
-fn open_at(path: &Path, length: u64) -> Result<File, IoError> {
+/// Opens `path` for reading and writing, and locks it. Nothing in it changes yet. Gives
+/// the sum of its bytes up to `resume_at`, which must be as they were written.
+fn open_at(path: &Path, resume_at: Option<Position>) -> Result<(File, Hasher), IoError> {
     let mut options = OpenOptions::new();
-    // What lies before `length` stays.
     options
         .read(true)
         .write(true)
         .truncate(false)
-        .create(length == 0);
-    let file = match options.open(path) {
+        .create(resume_at.is_none());
+    let mut file = match options.open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(bad_resume(path, "is gone, and cannot be resumed"));
         }
         Err(error) => return Err(unwritable(path, format_args!("cannot be written: {error}"))),
         Ok(file) => file,
     };
-    let have = file
-        .metadata()
-        .map_err(|error| write_failed(path, error))?
-        .len();
-    if have < length {
-        let what = format_args!("has {have} bytes, fewer than the {length} to resume at");
+    lock(path, &file)?;
+    let failed = |error| write_failed(path, error);
+    let Some(Position { bytes, crc32 }) = resume_at else {
+        file.set_len(0).map_err(failed)?;
+        return Ok((file, Hasher::new()));
+    };
+    let have = file.metadata().map_err(failed)?.len();
+    if have < bytes {
+        let what = format_args!("has {have} bytes, fewer than the {bytes} to resume at");
         return Err(bad_resume(path, what));
     }
-    Ok(file)
+    let hasher = sum(&file, bytes).map_err(failed)?;
+    if hasher.clone().finalize() != crc32 {
+        let what = format_args!("was changed since: its first {bytes} bytes are others");
+        return Err(bad_resume(path, what));
+    }
+    file.set_len(bytes).map_err(failed)?;
+    file.seek(SeekFrom::Start(bytes)).map_err(failed)?;
+    Ok((file, hasher))
+}
+
+/// Keeps other runs off `file` for as long as it is open.
+fn lock(path: &Path, file: &File) -> Result<(), IoError> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            let error = IoError::file("in-use", path, "is being written by another run");
+            let help = "wait until that has ended, or write somewhere else";
+            Err(error.with_help(Some(help.into())))
+        }
+        // A file system without locks still takes a run.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+    }
+}
+
+/// The sum of the first `bytes` bytes of `file`.
+fn sum(file: &File, bytes: u64) -> std::io::Result<Hasher> {
+    let mut file = file;
+    file.seek(SeekFrom::Start(0))?;
+    let (mut hasher, mut left) = (Hasher::new(), bytes);
+    let mut buffer = vec![0; 1 << 16];
+    while left > 0 {
+        let wanted = buffer
+            .len()
+            .min(usize::try_from(left).unwrap_or(usize::MAX));
+        file.read_exact(&mut buffer[..wanted])?;
+        hasher.update(&buffer[..wanted]);
+        left -= wanted as u64;
+    }
+    Ok(hasher)
+}
+
+/// See [`crate::io::verify`].
+pub fn verify(path: &Path, end: Position) -> Result<(), IoError> {
+    let lost = |what: String| {
+        let error = IoError::file("output-lost", path, what);
+        error.with_help(Some("run again from the start, without `--resume`".into()))
+    };
+    let file = File::open(path).map_err(|error| lost(format!("cannot be read: {error}")))?;
+    let have = file.metadata().map_or(0, |found| found.len());
+    if have != end.bytes {
+        let wrote = end.bytes;
+        return Err(lost(format!("has {have} bytes, and {wrote} were written")));
+    }
+    match sum(&file, have) {
+        Ok(hasher) if hasher.clone().finalize() == end.crc32 => Ok(()),
+        Ok(_) => Err(lost("was changed since it was written".into())),
+        Err(error) => Err(lost(format!("cannot be read: {error}"))),
+    }
+}
+
+/// See [`crate::io::side_files`].
+pub fn side_files(path: &Path) -> Vec<PathBuf> {
+    match Format::of(path) {
+        Ok(Format::Parquet) => vec![beside(path, "spool"), beside(path, "tmp")],
+        _ => Vec::new(),
+    }
+}
+
+/// `<path>.<ending>`
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    name.into()
+}
+
+/// Whether `path` still names the open `file`.
+pub fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    }
+}
+
+/// # Errors
+/// `output-lost` when `path` does not name `file` any more, or the file does not end at
+/// `bytes`.
+fn check_still(file: &File, path: &Path, bytes: u64) -> Result<(), IoError> {
+    let have = file.metadata().map_or(0, |found| found.len());
+    let what = match is_at(file, path) {
+        false => "was removed or replaced during the run".to_owned(),
+        true if have != bytes => {
+            format!("has {have} bytes, and {bytes} were written: something else changed it")
+        }
+        true => return Ok(()),
+    };
+    let error = IoError::file("output-lost", path, what);
+    Err(error.with_help(Some("run again from the start".into())))
 }
 
 /// Makes a new or renamed file's name as durable as its bytes.
-fn sync_folder(path: &Path) {
+pub fn sync_folder(path: &Path) {
     // Best effort: not every system can open a directory, and where it cannot
     // there is nothing else to do.
     if let Ok(folder) = File::open(folder(path)) {

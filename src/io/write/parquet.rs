@@ -1,7 +1,7 @@
 //! Parquet, made from a spool when all rows are there.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
@@ -14,8 +14,10 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
 use super::spool::{Batches, Spool};
-use super::{bad_resume, check_batch, has_columns, sync_folder, write_failed};
-use crate::io::{IoError, Sink};
+use super::{
+    bad_resume, beside, check_batch, has_columns, in_the_way, sum, sync_folder, write_failed,
+};
+use crate::io::{IoError, Position, Sink};
 
 const GROUP_ROWS: usize = 8192;
 
@@ -27,14 +29,16 @@ const CHUNK_ROWS: usize = 256;
 pub fn create(
     path: &Path,
     schema: SchemaRef,
-    resume_at: Option<u64>,
+    resume_at: Option<Position>,
 ) -> Result<Box<dyn Sink>, IoError> {
     let spool_path = beside(path, "spool");
-    let position = resume_at.unwrap_or(0);
-    let spool = if position > 0 && !spool_path.exists() && is_complete(path, &schema) {
+    if !is_unfinished(&beside(path, "tmp")) {
+        return Err(in_the_way(&beside(path, "tmp")));
+    }
+    let spool = if resume_at.is_some() && !spool_path.exists() && is_complete(path, &schema) {
         None
     } else {
-        Some(Spool::open(&spool_path, &schema, position)?)
+        Some(Spool::open(&spool_path, &schema, resume_at)?)
     };
     sync_folder(path);
     Ok(Box::new(ParquetSink {
@@ -42,7 +46,7 @@ pub fn create(
         spool_path,
         schema,
         spool,
-        position,
+        position: resume_at.unwrap_or_default(),
     }))
 }
 
@@ -53,7 +57,7 @@ struct ParquetSink {
     /// `None` once the file is complete.
     spool: Option<Spool>,
     /// Where the spool ended.
-    position: u64,
+    position: Position,
 }
 
 impl Sink for ParquetSink {
@@ -69,34 +73,47 @@ impl Sink for ParquetSink {
         }
     }
 
-    fn sync(&mut self) -> Result<u64, IoError> {
-        if let Some(spool) = &mut self.spool {
-            self.position = spool.sync()?;
-        }
-        Ok(self.position)
+    fn position(&self) -> Position {
+        self.spool.as_ref().map_or(self.position, Spool::position)
     }
 
-    fn finish(&mut self) -> Result<(), IoError> {
+    fn sync(&mut self) -> Result<(), IoError> {
+        match &mut self.spool {
+            Some(spool) => spool.sync(),
+            None => Ok(()),
+        }
+    }
+
+    fn finish(&mut self) -> Result<Position, IoError> {
         self.sync()?;
-        let Some(spool) = &self.spool else {
-            return Ok(());
-        };
-        let unfinished = beside(&self.path, "tmp");
-        encode(&unfinished, &self.schema, spool.batches()?)?;
         let failed = |error| write_failed(&self.path, error);
-        fs::rename(&unfinished, &self.path).map_err(failed)?;
-        sync_folder(&self.path);
-        self.spool = None;
-        fs::remove_file(&self.spool_path).map_err(failed)
+        if let Some(spool) = &self.spool {
+            let unfinished = beside(&self.path, "tmp");
+            encode(&unfinished, &self.schema, spool.batches()?)?;
+            fs::rename(&unfinished, &self.path).map_err(failed)?;
+            sync_folder(&self.path);
+            self.position = spool.position();
+            self.spool = None;
+            fs::remove_file(&self.spool_path).map_err(failed)?;
+        }
+        let file = File::open(&self.path).map_err(failed)?;
+        let bytes = file.metadata().map_err(failed)?.len();
+        let crc32 = sum(&file, bytes).map_err(failed)?.finalize();
+        Ok(Position { bytes, crc32 })
     }
 }
 
-/// `<path>.<ending>`
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(ending);
-    name.into()
+/// Whether the file at `path` may be replaced: there is none, or it is what a crash left
+/// of one that was being made.
+fn is_unfinished(path: &Path) -> bool {
+    let mut magic = Vec::new();
+    match File::open(path) {
+        Err(error) => error.kind() == ErrorKind::NotFound,
+        Ok(file) if !file.metadata().is_ok_and(|found| found.is_file()) => false,
+        Ok(file) => {
+            file.take(4).read_to_end(&mut magic).is_ok() && b"PAR1".starts_with(magic.as_slice())
+        }
+    }
 }
 
 /// Whether an earlier run came to its end: the spool is removed when the file

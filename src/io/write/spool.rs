@@ -13,9 +13,10 @@ use arrow_array::RecordBatch;
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, Schema};
+use crc32fast::Hasher;
 
-use super::{bad_resume, has_columns, open_at, write_failed};
-use crate::io::IoError;
+use super::{bad_resume, check_still, has_columns, in_the_way, open_at, write_failed};
+use crate::io::{IoError, Position};
 
 /// Bytes of a frame before its stream.
 const HEAD_BYTES: u64 = 16;
@@ -24,46 +25,63 @@ const HEAD_BYTES: u64 = 16;
 pub struct Spool {
     path: PathBuf,
     file: BufWriter<File>,
-    position: u64,
+    bytes: u64,
+    sum: Hasher,
 }
 
 impl Spool {
-    /// Opens the spool at `path`, cut off at `position`; at 0 it starts afresh.
+    /// Opens the spool at `path`, cut off at `resume_at`; `None` starts it afresh.
     ///
     /// # Errors
-    /// `bad-resume` when it does not reach so far, when no frame ends there, or
-    /// when it holds other columns than `schema`.
-    pub fn open(path: &Path, schema: &Schema, position: u64) -> Result<Self, IoError> {
-        let mut file = open_at(path, position)?;
-        if position > 0 {
-            check_frames(path, &mut file, schema, position)?;
+    /// `bad-resume` when it is not as it was written, when no frame ends there, or
+    /// when it holds other columns than `schema`; `in-use`; `in-the-way`.
+    pub fn open(
+        path: &Path,
+        schema: &Schema,
+        resume_at: Option<Position>,
+    ) -> Result<Self, IoError> {
+        if resume_at.is_none() && !is_spool(path) {
+            return Err(in_the_way(path));
         }
-        let failed = |error| write_failed(path, error);
-        file.set_len(position).map_err(failed)?;
-        file.seek(SeekFrom::Start(position)).map_err(failed)?;
+        let (mut file, sum) = open_at(path, resume_at)?;
+        let bytes = resume_at.map_or(0, |position| position.bytes);
+        check_frames(path, &mut file, schema, bytes)?;
+        file.seek(SeekFrom::Start(bytes))
+            .map_err(|error| write_failed(path, error))?;
         Ok(Self {
             path: path.to_owned(),
             file: BufWriter::new(file),
-            position,
+            bytes,
+            sum,
         })
     }
 
     pub fn append(&mut self, batch: &RecordBatch) -> Result<(), IoError> {
         let failed = |error| write_failed(&self.path, error);
         let frame = encode(batch).map_err(|error| write_failed(&self.path, error))?;
-        self.file.write_all(&head(&frame)).map_err(failed)?;
-        self.file.write_all(&frame).map_err(failed)?;
-        self.position += HEAD_BYTES + frame.len() as u64;
+        for part in [head(&frame).as_slice(), &frame] {
+            self.file.write_all(part).map_err(failed)?;
+            self.sum.update(part);
+            self.bytes += part.len() as u64;
+        }
         Ok(())
     }
 
-    /// Puts all frames on disk; gives where they end.
-    pub fn sync(&mut self) -> Result<u64, IoError> {
+    /// Where the frames end.
+    pub fn position(&self) -> Position {
+        Position {
+            bytes: self.bytes,
+            crc32: self.sum.clone().finalize(),
+        }
+    }
+
+    /// Puts all frames on disk.
+    pub fn sync(&mut self) -> Result<(), IoError> {
         self.file
             .flush()
             .and_then(|()| self.file.get_ref().sync_data())
             .map_err(|error| write_failed(&self.path, error))?;
-        Ok(self.position)
+        check_still(self.file.get_ref(), &self.path, self.bytes)
     }
 
     /// The batches from the start. Needs a `sync` before.
@@ -90,6 +108,23 @@ fn checksum(frame: &[u8]) -> u64 {
     frame.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
         (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
+}
+
+/// Whether the file at `path` may be replaced: there is none, or it begins as a spool.
+fn is_spool(path: &Path) -> bool {
+    match File::open(path) {
+        Err(error) => error.kind() == ErrorKind::NotFound,
+        Ok(file) if !file.metadata().is_ok_and(|found| found.is_file()) => false,
+        Ok(file) => {
+            let mut batches = Batches {
+                path: path.to_owned(),
+                file: BufReader::new(file),
+            };
+            // None, or one that a crash tore.
+            let short = batches.file.fill_buf().is_ok_and(|head| head.len() < 16);
+            short || batches.read().is_ok_and(|first| first.is_some())
+        }
+    }
 }
 
 fn check_frames(

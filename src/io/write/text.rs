@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use crc32fast::Hasher;
 
-use super::{bad_resume, check_batch, open_at, sync_folder, write_failed};
-use crate::io::{IoError, Sink};
+use super::{bad_resume, check_batch, check_still, open_at, sync_folder, write_failed};
+use crate::io::{IoError, Position, Sink};
 
 /// Turns batches into the lines of a text format.
 pub trait Encode: Send {
@@ -24,51 +25,44 @@ pub fn create(
     path: &Path,
     schema: SchemaRef,
     encoder: Box<dyn Encode>,
-    resume_at: Option<u64>,
+    resume_at: Option<Position>,
 ) -> Result<Box<dyn Sink>, IoError> {
     let header = encoder.header();
-    let position = resume_at.unwrap_or(0);
-    let mut file = open_at(path, position)?;
-    if position > 0 {
-        check_position(path, &mut file, position, &header)?;
+    let resume_at = resume_at.filter(|position| position.bytes > 0);
+    let (mut file, sum) = open_at(path, resume_at)?;
+    if let Some(position) = resume_at {
+        check_header(path, &mut file, position, &header)?;
     }
-    let failed = |error| write_failed(path, error);
-    file.set_len(position).map_err(failed)?;
-    file.seek(SeekFrom::Start(position)).map_err(failed)?;
     sync_folder(path);
     let mut sink = TextSink {
         path: path.to_owned(),
         file: BufWriter::new(file),
-        position,
+        bytes: resume_at.map_or(0, |position| position.bytes),
+        sum,
         schema,
         encoder,
         lines: Vec::new(),
     };
-    if position == 0 {
+    if resume_at.is_none() {
         sink.append(&header)?;
     }
     Ok(Box::new(sink))
 }
 
-/// A position to resume at lies behind the header and a line's end.
-fn check_position(
+/// A position to resume at lies behind the header.
+fn check_header(
     path: &Path,
     file: &mut File,
-    position: u64,
+    position: Position,
     header: &[u8],
 ) -> Result<(), IoError> {
     let mut start = vec![0; header.len()];
-    let mut last = [0];
     let read = file
-        .read_exact(&mut start)
-        .and_then(|()| file.seek(SeekFrom::Start(position - 1)))
-        .and_then(|_| file.read_exact(&mut last));
-    if read.is_err() || start != header || position < header.len() as u64 {
+        .seek(SeekFrom::Start(0))
+        .and_then(|_| file.read_exact(&mut start))
+        .and_then(|()| file.seek(SeekFrom::Start(position.bytes)));
+    if read.is_err() || start != header || position.bytes < header.len() as u64 {
         return Err(bad_resume(path, "does not start with the columns to write"));
-    }
-    if last != *b"\n" {
-        let what = format_args!("has no line that ends at byte {position}");
-        return Err(bad_resume(path, what));
     }
     Ok(())
 }
@@ -76,7 +70,8 @@ fn check_position(
 struct TextSink {
     path: PathBuf,
     file: BufWriter<File>,
-    position: u64,
+    bytes: u64,
+    sum: Hasher,
     schema: SchemaRef,
     encoder: Box<dyn Encode>,
     /// Kept for its memory.
@@ -85,7 +80,8 @@ struct TextSink {
 
 impl TextSink {
     fn append(&mut self, bytes: &[u8]) -> Result<(), IoError> {
-        self.position += bytes.len() as u64;
+        self.bytes += bytes.len() as u64;
+        self.sum.update(bytes);
         self.file
             .write_all(bytes)
             .map_err(|error| write_failed(&self.path, error))
@@ -103,15 +99,23 @@ impl Sink for TextSink {
         Ok(())
     }
 
-    fn sync(&mut self) -> Result<u64, IoError> {
+    fn position(&self) -> Position {
+        Position {
+            bytes: self.bytes,
+            crc32: self.sum.clone().finalize(),
+        }
+    }
+
+    fn sync(&mut self) -> Result<(), IoError> {
         self.file
             .flush()
             .and_then(|()| self.file.get_ref().sync_data())
             .map_err(|error| write_failed(&self.path, error))?;
-        Ok(self.position)
+        check_still(self.file.get_ref(), &self.path, self.bytes)
     }
 
-    fn finish(&mut self) -> Result<(), IoError> {
-        self.sync().map(|_| ())
+    fn finish(&mut self) -> Result<Position, IoError> {
+        self.sync()?;
+        Ok(self.position())
     }
 }

@@ -1,0 +1,433 @@
+//! The committer: the one thread that writes. It takes times in their order, writes their
+//! rows and rejects, and seals a cut when every participant can go on behind it.
+//!
+//! Behind the last cut files may hold more: a resumed run cuts that off.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow_array::RecordBatch;
+use crossbeam_channel::Receiver;
+use hdrhistogram::Histogram;
+use serde_json::Value;
+
+use super::cut::{Counts, Cut, Names, Standing};
+use super::journal::Journal;
+use super::outputs::Outputs;
+use super::participants::{Participants, When};
+use super::store::{self, Kept, LoopRows};
+use crate::dataflow::judge::judge;
+use crate::dataflow::ledger::END;
+use crate::dataflow::metrics::Latency;
+use crate::dataflow::shared::{Failure, Shared};
+use crate::dataflow::source::Mark;
+use crate::graph::Graph;
+
+/// Messages that may wait for the committer before a worker waits too.
+pub const QUEUE: usize = 8;
+
+/// The longest latency that is told apart: an hour, in microseconds.
+const LONGEST_US: u64 = 3_600_000_000;
+
+/// What workers tell the committer. Each *teller*, a sink or the ledger, tells what it has
+/// in order of time.
+#[derive(Debug)]
+pub enum ToCommit {
+    /// Every stage of every device has started: files may be opened.
+    Ready,
+    /// Rows of one sink and time, in order.
+    Rows {
+        /// The sink, counted in the order of the plan.
+        sink: usize,
+        /// The time.
+        time: u64,
+        /// Its rows.
+        rows: Vec<RecordBatch>,
+    },
+    /// How far a source was after the batch of a time, and when that arrived here.
+    Mark(Mark, Instant),
+    /// Rows that one loop edge carries from a time to the next.
+    Loop {
+        /// The edge, counted in the order of the plan.
+        edge: usize,
+        /// The time at which they were given.
+        time: u64,
+        /// The rows.
+        rows: RecordBatch,
+    },
+    /// A cut behind this time is wanted.
+    Cut(u64),
+    /// A stage that keeps its state itself has saved all up to a time.
+    Saved {
+        /// The stage.
+        stage: String,
+        /// The time.
+        time: u64,
+    },
+    /// What a stage needs to go on behind a time.
+    State {
+        /// The stage.
+        stage: String,
+        /// The time, which was wanted.
+        time: u64,
+        /// What it gave.
+        state: Vec<u8>,
+    },
+    /// A teller has told all before a time; `u64::MAX` at its end.
+    Reached {
+        /// The sink's number; that of the ledger comes after those of the sinks.
+        teller: usize,
+        /// The time.
+        before: u64,
+    },
+}
+
+/// Where a run starts from, and where its rejects go.
+pub struct Start {
+    /// The journal, locked.
+    pub journal: Journal,
+    /// Its first line.
+    pub header: Value,
+    /// How the run stands.
+    pub standing: Standing,
+    /// The rejects file, and whether the user asked for it.
+    pub rejects: (PathBuf, bool),
+}
+
+/// What a finished run leaves to report.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Committed {
+    /// Sums, those before a resume included.
+    pub counts: Counts,
+    /// From the first batch that came to the last commit.
+    pub seconds: f64,
+    /// Per batch.
+    pub latency: Latency,
+}
+
+/// What a time holds.
+#[derive(Default)]
+struct Pending {
+    rows: BTreeMap<usize, Vec<RecordBatch>>,
+    marks: Vec<(Mark, Instant)>,
+}
+
+/// The committer's state.
+pub struct Committer {
+    outputs: Outputs,
+    journal: Journal,
+    header: Value,
+    rejects: (PathBuf, bool),
+    participants: Participants,
+    /// What was written last, as a cut.
+    written: Cut,
+    /// What is in the journal.
+    sealed: Option<Cut>,
+    pending: BTreeMap<u64, Pending>,
+    /// For each teller, before which time it has told all.
+    reached: Vec<u64>,
+    /// Cuts that could be sealed once stages have saved so far, oldest first.
+    points: VecDeque<Cut>,
+    /// Times behind which a cut is wanted and not yet written.
+    wanted: BTreeSet<u64>,
+    /// The cut that waits for states.
+    awaited: Option<Cut>,
+    /// By stage, what it gave last.
+    states: BTreeMap<String, (u64, Vec<u8>)>,
+    /// By stage, up to which time it has saved.
+    saved: BTreeMap<String, u64>,
+    /// By time and edge.
+    loops: BTreeMap<u64, BTreeMap<usize, LoopRows>>,
+    /// When batches arrived that are not sealed.
+    opened: Vec<(u64, Instant)>,
+    latency: Histogram<u64>,
+    first: Option<Instant>,
+    last: Option<Instant>,
+    shared: Arc<Shared>,
+}
+
+impl Committer {
+    /// Opens the files of `graph` where `start` says.
+    ///
+    /// # Errors
+    /// What a file cannot be opened for
+    pub fn open(graph: &Graph, start: Start, shared: Arc<Shared>) -> Result<Self, Failure> {
+        let Start {
+            mut journal,
+            header,
+            standing,
+            rejects,
+        } = start;
+        let cut = standing.cut().cloned();
+        let fresh = cut.is_none();
+        // The journal comes first: with a crash in between nothing counts as committed.
+        if fresh {
+            journal.begin(&header)?;
+        }
+        let outputs = Outputs::open(graph, rejects.clone(), cut.as_ref())?;
+        if !fresh {
+            journal.go_on(&header)?;
+        }
+        let participants = Participants::of(graph);
+        let written = cut.clone().unwrap_or_else(|| Names::of(graph).start());
+        shared.progress.set_committed(&written.counts);
+        Ok(Committer {
+            outputs,
+            journal,
+            header,
+            rejects,
+            reached: vec![0; participants.sinks + 1],
+            participants,
+            written,
+            sealed: cut,
+            pending: BTreeMap::new(),
+            points: VecDeque::new(),
+            wanted: BTreeSet::new(),
+            awaited: None,
+            states: BTreeMap::new(),
+            saved: BTreeMap::new(),
+            loops: BTreeMap::new(),
+            opened: Vec::new(),
+            // Three digits: a latency is known to a thousandth of itself.
+            latency: Histogram::new_with_bounds(1, LONGEST_US, 3)
+                .map_err(|e| Failure::new("internal", e.to_string()))?,
+            first: None,
+            last: None,
+            shared,
+        })
+    }
+
+    /// Commits what comes until every teller has ended, then completes the files. `None`
+    /// when the run was stopped before.
+    ///
+    /// # Errors
+    /// `write-failed`, `output-lost`
+    pub fn run(mut self, messages: &Receiver<ToCommit>) -> Result<Option<Committed>, Failure> {
+        while self.told() < u64::MAX {
+            let Ok(message) = messages.recv() else {
+                return Ok(None);
+            };
+            self.take(message);
+            // What has come meanwhile shares one trip to the disk.
+            messages.try_iter().for_each(|message| self.take(message));
+            if self.shared.stopped() {
+                return Ok(None);
+            }
+            self.write_complete()?;
+            self.seal_what_can_be()?;
+        }
+        self.end()?;
+        self.finish()?;
+        if self.last.is_some() {
+            self.last = Some(Instant::now());
+        }
+        Ok(Some(self.committed()))
+    }
+
+    /// Completes the files of a run in which all is committed.
+    ///
+    /// # Errors
+    /// `write-failed`, `output-lost`
+    pub fn complete(mut self) -> Result<Start, Failure> {
+        self.finish()?;
+        Ok(Start {
+            journal: self.journal,
+            header: self.header,
+            standing: Standing::Done(self.written),
+            rejects: self.rejects,
+        })
+    }
+
+    fn finish(&mut self) -> Result<(), Failure> {
+        let mut done = self.written.clone();
+        done.done = true;
+        self.outputs.finish(&mut done)?;
+        self.journal.append(&done)?;
+        self.written = done;
+        Ok(())
+    }
+
+    /// Before which time everything has been told.
+    fn told(&self) -> u64 {
+        self.reached.iter().copied().min().unwrap_or(u64::MAX)
+    }
+
+    fn take(&mut self, message: ToCommit) {
+        match message {
+            ToCommit::Ready => {}
+            ToCommit::Rows { sink, time, rows } => {
+                let at = self.pending.entry(time).or_default();
+                at.rows.entry(sink).or_default().extend(rows);
+            }
+            ToCommit::Mark(mark, arrived) => {
+                let at = self.pending.entry(mark.time).or_default();
+                at.marks.push((mark, arrived));
+            }
+            ToCommit::Loop { edge, time, rows } => {
+                let at = self.loops.entry(time).or_default();
+                at.entry(edge).or_default().0.push(rows);
+            }
+            ToCommit::Cut(time) => drop(self.wanted.insert(time)),
+            ToCommit::Saved { stage, time } => drop(self.saved.insert(stage, time)),
+            ToCommit::State { stage, time, state } => {
+                self.states.insert(stage, (time, state));
+            }
+            ToCommit::Reached { teller, before } => self.reached[teller] = before,
+        }
+    }
+
+    /// Writes every time that is complete, in order.
+    fn write_complete(&mut self) -> Result<(), Failure> {
+        let complete = self.told();
+        loop {
+            let first = self.pending.keys().next().copied();
+            let cut = self.wanted.first().copied();
+            let time = [first, cut].into_iter().flatten().min();
+            let Some(time) = time.filter(|time| *time < complete) else {
+                // Of what goes round only the rows of a wanted time are kept.
+                let awaited = self.awaited.as_ref().map(|cut| cut.time);
+                self.loops
+                    .retain(|time, _| *time >= complete || Some(*time) == awaited);
+                return Ok(());
+            };
+            if let Some(pending) = self.pending.remove(&time) {
+                self.write(time, pending)?;
+            }
+            let wanted = self.wanted.remove(&time);
+            let point = match self.participants.when() {
+                When::Always => false,
+                // Behind what a stage gave at its end nobody could go on.
+                When::Saved => time < END,
+                When::Wanted => wanted,
+            };
+            self.written.time = time;
+            if point {
+                self.outputs.positions(&mut self.written)?;
+                match wanted {
+                    true => self.awaited = Some(self.written.clone()),
+                    false => self.points.push_back(self.written.clone()),
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, time: u64, pending: Pending) -> Result<(), Failure> {
+        for (sink, batches) in pending.rows {
+            for batch in &batches {
+                self.outputs.write(sink, batch)?;
+                if sink == 0 {
+                    self.written.counts.reviews += batch.num_rows() as u64;
+                    judge(batch, &mut self.written.counts);
+                }
+            }
+        }
+        for (mark, arrived) in pending.marks {
+            self.written.counts.rejected += mark.rejects.len() as u64;
+            self.outputs.reject(&mark)?;
+            self.written
+                .sources
+                .insert(mark.stage.clone(), mark.next_record);
+            self.written.inputs.insert(mark.stage, mark.inputs);
+            self.first = Some(self.first.map_or(arrived, |first| first.min(arrived)));
+            self.opened.push((time, arrived));
+        }
+        Ok(())
+    }
+
+    /// Seals the latest cut that every participant can go on behind.
+    fn seal_what_can_be(&mut self) -> Result<(), Failure> {
+        match self.participants.when() {
+            When::Always => {
+                let new = self.sealed.as_ref().map(|cut| cut.time) != Some(self.written.time);
+                if new && !self.opened.is_empty() {
+                    self.outputs.positions(&mut self.written)?;
+                    self.seal(self.written.clone(), &Kept::default())?;
+                }
+            }
+            When::Saved => {
+                let saved = self.participants.saved(&self.saved);
+                let mut last = None;
+                while self
+                    .points
+                    .front()
+                    .is_some_and(|cut| Some(cut.time) <= saved)
+                {
+                    last = self.points.pop_front();
+                }
+                if let Some(cut) = last {
+                    self.seal(cut, &Kept::default())?;
+                }
+            }
+            When::Wanted => {
+                let Some(cut) = &self.awaited else {
+                    return Ok(());
+                };
+                let given = |(time, _): &(u64, Vec<u8>)| *time == cut.time;
+                let all = (self.participants.snapshots.iter())
+                    .all(|stage| self.states.get(stage).is_some_and(given));
+                let none_saves = self.participants.saves.is_empty();
+                let saved = self.participants.saved(&self.saved);
+                if all && (none_saves || saved >= Some(cut.time)) {
+                    let cut = cut.clone();
+                    let states = std::mem::take(&mut self.states);
+                    let kept = Kept {
+                        stages: states.into_iter().map(|(n, (_, s))| (n, s)).collect(),
+                        loops: self.loops.remove(&cut.time).unwrap_or_default(),
+                    };
+                    self.awaited = None;
+                    self.seal(cut, &kept)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// All has come: the last cut, behind which nothing is processed.
+    fn end(&mut self) -> Result<(), Failure> {
+        self.outputs.positions(&mut self.written)?;
+        self.written.ended = true;
+        self.seal(self.written.clone(), &Kept::default())
+    }
+
+    fn seal(&mut self, mut cut: Cut, kept: &Kept) -> Result<(), Failure> {
+        self.outputs.sync()?;
+        cut.state = store::write(self.journal.path(), cut.time, kept)?;
+        self.journal.append(&cut)?;
+        let before = self.sealed.take().and_then(|cut| cut.state);
+        if let Some(old) = before.filter(|old| Some(old) != cut.state.as_ref()) {
+            store::remove(self.journal.path(), &old);
+        }
+        let now = Instant::now();
+        self.last = Some(now);
+        let latency = &mut self.latency;
+        self.opened.retain(|(time, arrived)| {
+            let sealed = *time <= cut.time;
+            if sealed {
+                let us = now.duration_since(*arrived).as_micros();
+                latency.saturating_record(u64::try_from(us).unwrap_or(u64::MAX));
+            }
+            !sealed
+        });
+        self.shared.progress.set_committed(&cut.counts);
+        self.shared.set_sealed(cut.time);
+        self.sealed = Some(cut);
+        Ok(())
+    }
+
+    fn committed(&self) -> Committed {
+        let ends = self.first.zip(self.last);
+        let seconds = ends.map_or(0.0, |(first, last)| (last - first).as_secs_f64());
+        let ms = |quantile: f64| self.latency.value_at_quantile(quantile) as f64 / 1e3;
+        let latency = Latency {
+            p50: ms(0.5),
+            p99: ms(0.99),
+        };
+        Committed {
+            counts: self.written.counts,
+            seconds,
+            latency,
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! One consistent cut of a run, and how a run stands.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::store::Stored;
+use crate::graph::{Graph, Role};
+
+/// What every participant of a run needs to go on behind one time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cut {
+    /// The last time in it.
+    pub time: u64,
+    /// Sums so far.
+    pub counts: Counts,
+    /// Records consumed of each source.
+    pub sources: BTreeMap<String, u64>,
+    /// Bytes of each sink; of a Parquet file that is not complete, of its spool.
+    pub sinks: BTreeMap<String, u64>,
+    /// The CRC-32 of those bytes.
+    pub sums: BTreeMap<String, u32>,
+    /// Bytes of the rejects file.
+    pub rejects: u64,
+    /// What each source reads, as the device that reads it sees it; none before its
+    /// first batch.
+    pub inputs: BTreeMap<String, String>,
+    /// What stages and loop edges gave to keep, and where it lies; none where there is
+    /// nothing of the kind.
+    pub state: Option<Stored>,
+    /// Whether it is the last: nothing is left to process.
+    pub ended: bool,
+    /// Whether every output is complete.
+    pub done: bool,
+}
+
+/// Sums over all commits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Rows committed by the first sink.
+    pub reviews: u64,
+    /// Records rejected.
+    pub rejected: u64,
+    /// Rows with both a true label and a verdict.
+    pub judged: u64,
+    /// Those where they are the same.
+    pub correct: u64,
+}
+
+/// How a run stands, as its journal says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Standing {
+    /// Nothing is committed: it starts at the beginning.
+    Fresh,
+    /// It goes on behind the cut.
+    ToResume(Cut),
+    /// All is committed, but outputs are not complete: nothing is processed any more.
+    ToFinish(Cut),
+    /// Nothing is left to do.
+    Done(Cut),
+}
+
+impl Standing {
+    /// That of a run whose last commit is `cut`.
+    pub fn after(cut: Cut) -> Self {
+        match (cut.ended, cut.done) {
+            (_, true) => Standing::Done(cut),
+            (true, false) => Standing::ToFinish(cut),
+            (false, false) => Standing::ToResume(cut),
+        }
+    }
+
+    /// The last commit.
+    pub fn cut(&self) -> Option<&Cut> {
+        match self {
+            Standing::Fresh => None,
+            Standing::ToResume(cut) | Standing::ToFinish(cut) | Standing::Done(cut) => Some(cut),
+        }
+    }
+}
+
+/// Who takes part in the cuts of a graph.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Names {
+    /// The sources' stages.
+    pub sources: BTreeSet<String>,
+    /// The sinks' stages.
+    pub sinks: BTreeSet<String>,
+}
+
+impl Names {
+    /// Those of `graph`.
+    pub fn of(graph: &Graph) -> Self {
+        let with = |role: Role| {
+            let stages = graph.stages.iter().filter(|s| s.operator.role == role);
+            stages.map(|stage| stage.name.clone()).collect()
+        };
+        Names {
+            sources: with(Role::Source),
+            sinks: with(Role::Sink),
+        }
+    }
+
+    /// What `cut` lacks or has beyond these.
+    pub fn difference(&self, cut: &Cut) -> Option<String> {
+        let names = |map: &BTreeMap<String, u64>| map.keys().cloned().collect::<BTreeSet<_>>();
+        let odd = |kind: &str, want: &BTreeSet<String>, have: BTreeSet<String>| {
+            let odd = want.symmetric_difference(&have).next()?;
+            Some(match have.contains(odd) {
+                true => format!("it has a {kind} `{odd}`, which the graph has not"),
+                false => format!("the {kind} `{odd}` is missing"),
+            })
+        };
+        let summed: BTreeSet<String> = cut.sums.keys().cloned().collect();
+        odd("source", &self.sources, names(&cut.sources))
+            .or_else(|| odd("sink", &self.sinks, names(&cut.sinks)))
+            .or_else(|| odd("sink", &self.sinks, summed))
+    }
+
+    /// What nothing is committed of yet.
+    pub fn start(&self) -> Cut {
+        Cut {
+            sources: self.sources.iter().map(|name| (name.clone(), 0)).collect(),
+            sinks: self.sinks.iter().map(|name| (name.clone(), 0)).collect(),
+            sums: self.sinks.iter().map(|name| (name.clone(), 0)).collect(),
+            ..Cut::default()
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What stages and loop edges gave to keep, in a file of its own beside the journal.
+//!
+//! A line of JSON names the parts and their lengths, then they follow, one after another.
+//! The journal's line has the file's name, length and CRC-32. The file of the next commit
+//! has another name: until the journal speaks of that one, this one stays.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use arrow_array::RecordBatch;
+use arrow_ipc::reader::StreamReader;
+use arrow_ipc::writer::StreamWriter;
+use arrow_schema::ArrowError;
+use serde::{Deserialize, Serialize};
+
+use crate::dataflow::shared::Failure;
+
+/// Where what was given lies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stored {
+    /// The file's name, beside the journal.
+    pub file: String,
+    /// Its length.
+    pub bytes: u64,
+    /// Its checksum.
+    pub crc32: u32,
+}
+
+/// The rows that were on their way round one loop edge: what the stage gave at the last
+/// time of the cut, in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LoopRows(pub Vec<RecordBatch>);
+
+/// All that was given to keep.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Kept {
+    /// By stage, as the stage made it.
+    pub stages: BTreeMap<String, Vec<u8>>,
+    /// By the loop edge's number, in the order of the plan.
+    pub loops: BTreeMap<usize, LoopRows>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Head {
+    #[serde(rename = "segue-state")]
+    version: u32,
+    stages: Vec<(String, usize)>,
+    loops: Vec<(usize, usize)>,
+}
+
+impl Kept {
+    /// Whether nothing is to be kept.
+    pub fn is_empty(&self) -> bool {
+        self.stages.is_empty() && self.loops.is_empty()
+    }
+
+    /// As the bytes of a file.
+    ///
+    /// # Errors
+    /// `internal` when rows cannot be encoded
+    pub fn encode(&self) -> Result<Vec<u8>, Failure> {
+        let failed = |e: ArrowError| Failure::new("internal", format!("rows of a loop: {e}"));
+        let loops: Vec<(usize, Vec<u8>)> = (self.loops.iter())
+            .map(|(edge, rows)| Ok((*edge, encode_rows(&rows.0)?)))
+            .collect::<Result<_, _>>()
+            .map_err(failed)?;
+        let head = Head {
+            version: 1,
+            stages: (self.stages.iter())
+                .map(|(n, s)| (n.clone(), s.len()))
+                .collect(),
+            loops: loops.iter().map(|(edge, b)| (*edge, b.len())).collect(),
+        };
+        let head = serde_json::to_string(&head);
+        let mut bytes = head.unwrap_or_default().into_bytes();
+        bytes.push(b'\n');
+        self.stages.values().for_each(|state| bytes.extend(state));
+        loops.iter().for_each(|(_, rows)| bytes.extend(rows));
+        Ok(bytes)
+    }
+
+    /// From the bytes of a file.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let end = bytes.iter().position(|byte| *byte == b'\n')?;
+        let head: Head = serde_json::from_slice(&bytes[..end]).ok()?;
+        let mut rest = &bytes[end + 1..];
+        let mut take = |length: usize| {
+            let (part, after) = rest.split_at_checked(length)?;
+            rest = after;
+            Some(part)
+        };
+        let mut kept = Kept::default();
+        for (name, length) in head.stages {
+            kept.stages.insert(name, take(length)?.to_vec());
+        }
+        for (edge, length) in head.loops {
+            kept.loops.insert(edge, decode_rows(take(length)?)?);
+        }
+        (head.version == 1 && rest.is_empty()).then_some(kept)
+    }
+}
+
+fn encode_rows(batches: &[RecordBatch]) -> Result<Vec<u8>, ArrowError> {
+    let mut bytes = Vec::new();
+    for batch in batches {
+        let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema())?;
+        writer.write(batch)?;
+        let frame = writer.into_inner()?;
+        bytes.extend((frame.len() as u64).to_le_bytes());
+        bytes.extend(frame);
+    }
+    Ok(bytes)
+}
+
+fn decode_rows(mut bytes: &[u8]) -> Option<LoopRows> {
+    let mut rows = Vec::new();
+    while !bytes.is_empty() {
+        let (length, rest) = bytes.split_first_chunk::<8>()?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+        let (frame, rest) = rest.split_at_checked(length)?;
+        rows.push(StreamReader::try_new(frame, None).ok()?.next()?.ok()?);
+        bytes = rest;
+    }
+    Some(LoopRows(rows))
+}
+
+/// Writes `kept` of the cut at `time` beside the journal at `journal`; it is on disk when
+/// this returns.
+///
+/// # Errors
+/// `write-failed`
+pub fn write(journal: &Path, time: u64, kept: &Kept) -> Result<Option<Stored>, Failure> {
+    if kept.is_empty() {
+        return Ok(None);
+    }
+    let bytes = kept.encode()?;
+    let path = at(journal, time);
+    let put = || -> std::io::Result<()> {
+        let mut file = File::create(&path)?;
+        file.write_all(&bytes)?;
+        file.sync_all()
+    };
+    put().map_err(|e| {
+        let path = path.display();
+        Failure::new("write-failed", format!("cannot write `{path}`: {e}"))
+    })?;
+    crate::io::sync_folder(&path);
+    let name = path.file_name().unwrap_or_default();
+    Ok(Some(Stored {
+        file: name.to_string_lossy().into_owned(),
+        bytes: bytes.len() as u64,
+        crc32: crc32fast::hash(&bytes),
+    }))
+}
+
+/// What `stored` speaks of, beside the journal at `journal`.
+///
+/// # Errors
+/// `bad-resume` when it is gone, or is not as it was written
+pub fn read(journal: &Path, stored: &Stored) -> Result<Kept, Failure> {
+    let path = journal.with_file_name(&stored.file);
+    let bad = |what: String| Failure {
+        help: Some("leave out `--resume` to start afresh".to_owned()),
+        ..Failure::new("bad-resume", format!("`{}` {what}", path.display()))
+    };
+    let bytes = std::fs::read(&path).map_err(|e| bad(format!("cannot be read: {e}")))?;
+    let right = bytes.len() as u64 == stored.bytes && crc32fast::hash(&bytes) == stored.crc32;
+    let kept = Kept::decode(&bytes).filter(|_| right);
+    kept.ok_or_else(|| bad("is not as it was written".to_owned()))
+}
+
+/// Removes what `stored` speaks of: it is not needed any more.
+pub fn remove(journal: &Path, stored: &Stored) {
+    // What stays behind is never read again.
+    let _ = std::fs::remove_file(journal.with_file_name(&stored.file));
+}
+
+fn at(journal: &Path, time: u64) -> PathBuf {
+    let name = journal.file_name().unwrap_or_default().to_string_lossy();
+    let output = name.strip_suffix(".journal").unwrap_or(&name);
+    journal.with_file_name(format!("{output}.state-{time}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, UInt64Array};
+
+    use super::*;
+
+    #[test]
+    fn what_is_kept_comes_back() {
+        let column: ArrayRef = Arc::new(UInt64Array::from(vec![3, 4]));
+        let rows = RecordBatch::try_from_iter([("x", column)]).unwrap();
+        let kept = Kept {
+            stages: [("a\n".to_owned(), vec![1, 2, 3]), ("b".to_owned(), vec![])].into(),
+            loops: [
+                (0, LoopRows(vec![rows.clone(), rows.slice(1, 1)])),
+                (1, LoopRows(vec![])),
+            ]
+            .into(),
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("out.jsonl.journal");
+        let stored = write(&journal, 7, &kept).unwrap().unwrap();
+        assert_eq!(stored.file, "out.jsonl.state-7");
+        assert_eq!(read(&journal, &stored).unwrap(), kept);
+        let path = folder.path().join(&stored.file);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        assert_eq!(read(&journal, &stored).unwrap_err().code, "bad-resume");
+    }
+}
