@@ -170,6 +170,8 @@ impl Committer {
         if !fresh {
             journal.go_on(&header)?;
         }
+        let stored = cut.as_ref().and_then(|cut| cut.state.as_ref());
+        store::sweep(journal.path(), stored);
         let participants = Participants::of(graph);
         let written = cut.clone().unwrap_or_else(|| Names::of(graph).start());
         shared.progress.set_committed(&written.counts);

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
@@ -178,10 +178,37 @@ pub fn remove(journal: &Path, stored: &Stored) {
     let _ = std::fs::remove_file(journal.with_file_name(&stored.file));
 }
 
+/// Removes what crashes left beside the journal at `journal`, but for what `keep` speaks of.
+pub fn sweep(journal: &Path, keep: Option<&Stored>) {
+    let begins = begin(journal);
+    let folder = journal.parent().filter(|folder| *folder != Path::new(""));
+    let found = std::fs::read_dir(folder.unwrap_or(Path::new(".")));
+    for entry in found.into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let time = name.strip_prefix(&begins);
+        let digits = |time: &str| !time.is_empty() && time.bytes().all(|b| b.is_ascii_digit());
+        let kept = keep.is_some_and(|stored| stored.file == name);
+        if time.is_some_and(digits) && !kept && is_ours(&entry.path()) {
+            // What stays behind is never read again.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn is_ours(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(15).read_to_end(&mut start));
+    read.is_ok() && b"{\"segue-state\":".starts_with(start.as_slice())
+}
+
 fn at(journal: &Path, time: u64) -> PathBuf {
+    journal.with_file_name(format!("{}{time}", begin(journal)))
+}
+
+fn begin(journal: &Path) -> String {
     let name = journal.file_name().unwrap_or_default().to_string_lossy();
     let output = name.strip_suffix(".journal").unwrap_or(&name);
-    journal.with_file_name(format!("{output}.state-{time}"))
+    format!("{output}.state-")
 }
 
 #[cfg(test)]

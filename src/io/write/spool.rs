@@ -112,17 +112,19 @@ fn checksum(frame: &[u8]) -> u64 {
 
 /// Whether the file at `path` may be replaced: there is none, or it begins as a spool.
 fn is_spool(path: &Path) -> bool {
+    let mut start = Vec::new();
     match File::open(path) {
         Err(error) => error.kind() == ErrorKind::NotFound,
         Ok(file) if !file.metadata().is_ok_and(|found| found.is_file()) => false,
         Ok(file) => {
-            let mut batches = Batches {
-                path: path.to_owned(),
-                file: BufReader::new(file),
-            };
-            // None, or one that a crash tore.
-            let short = batches.file.fill_buf().is_ok_and(|head| head.len() < 16);
-            short || batches.read().is_ok_and(|first| first.is_some())
+            let read = file.take(HEAD_BYTES + 4).read_to_end(&mut start);
+            // A crash may have torn it; no text has a zero byte in it.
+            let length = start.iter().skip(5).take(3);
+            let stream = start.iter().skip(16);
+            read.is_ok()
+                && (start.is_empty() || start.len() > 5)
+                && length.copied().all(|byte| byte == 0)
+                && stream.copied().all(|byte| byte == 0xff)
         }
     }
 }
