@@ -53,6 +53,7 @@ impl Bare {
             device: "local".into(),
             worker: 0,
             from: 0,
+            ..Context::default()
         };
         let tokenizer = library.create("tokenizer", &tokenize.options, &context);
         let model = stage("encoder").options["model"]

@@ -69,6 +69,7 @@ fn started(folder: &Path) -> Finetune {
         device: "local".into(),
         worker: 0,
         from: 0,
+        ..Context::default()
     };
     stage.start(&context).expect("the model that ships");
     stage

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use segue_plugin::{Column, Columns, Manifest, OperatorManifest, Rows, Type, Units};
@@ -207,7 +208,25 @@ impl Catalog for Operators {
         )
     }
 
+    fn kept_beside(&self, path: &Path) -> Vec<PathBuf> {
+        let beside = |ending: &str| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(ending);
+            PathBuf::from(name)
+        };
+        let mut files = io::side_files(path);
+        files.extend([".journal", ".journal.new", ".rejects.jsonl"].map(beside));
+        files
+    }
+
     fn resolved(&self, path: &Path) -> PathBuf {
+        if let Some(found) = std::fs::metadata(path)
+            .ok()
+            .filter(|found| found.nlink() > 1)
+        {
+            // Two names of one file have nothing else in common.
+            return PathBuf::from(format!("inode {} of device {}", found.ino(), found.dev()));
+        }
         let whole = || {
             let folder = path.parent().filter(|folder| *folder != Path::new(""));
             let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok()?;

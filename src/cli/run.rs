@@ -231,8 +231,22 @@ fn own_files(arguments: &RunArgs, loaded: &Loaded) -> Outcome {
         let Some(path) = path else { continue };
         let path = loaded.operators.resolved(path);
         let is_it = |stage: &&Stage| {
-            let files = stage.own_files();
-            (files.iter()).any(|(_, file)| loaded.operators.resolved(file) == path)
+            let mut files: Vec<PathBuf> = stage
+                .own_files()
+                .iter()
+                .map(|(_, file)| file.to_path_buf())
+                .collect();
+            if stage.operator.role == Role::Sink {
+                let kept = files
+                    .iter()
+                    .flat_map(|file| loaded.operators.kept_beside(file));
+                // Rejects may go where they go anyway.
+                let rejects = |file: &PathBuf| {
+                    flag == "--rejects" && file.to_string_lossy().ends_with(".rejects.jsonl")
+                };
+                files.extend(kept.filter(|file| !rejects(file)).collect::<Vec<_>>());
+            }
+            (files.iter()).any(|file| loaded.operators.resolved(file) == path)
         };
         if let Some(stage) = loaded.plan.graph.stages.iter().find(is_it) {
             let message = format!("`{flag}` names the file of `{}`", stage.name);

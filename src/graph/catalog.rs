@@ -118,6 +118,10 @@ pub trait Catalog {
     /// Why it cannot be had
     fn fetched(&self, address: &str) -> Option<Result<PathBuf, Problem>>;
 
-    /// One path for all the ways to name the file at `path`, which need not exist.
+    /// One name for all the ways to name the file at `path`, which need not exist: links of
+    /// both kinds have the name of what they lead to. Only good to compare.
     fn resolved(&self, path: &Path) -> PathBuf;
+
+    /// The files that a run keeps beside the output at `path`.
+    fn kept_beside(&self, path: &Path) -> Vec<PathBuf>;
 }

@@ -373,7 +373,8 @@ impl Checker<'_> {
         }
     }
 
-    /// A sink must not write the file of another sink, or one that a source reads.
+    /// A sink must not write the file of another sink, or one that a source reads; nor may
+    /// what is kept beside its file be one.
     fn outputs_differ(&mut self) {
         let mut seen: BTreeMap<PathBuf, (Span, &str)> = BTreeMap::new();
         let mut errors = Vec::new();
@@ -383,11 +384,15 @@ impl Checker<'_> {
             let files = stage.own_files().into_iter();
             files.map(move |(option, path)| (stage, option, path))
         });
+        let mut sinks = Vec::new();
         for (stage, option, path) in files {
             let span = stage.spans.options.get(option).copied();
             let span = span.unwrap_or(stage.spans.name);
             let is_source = stage.operator.role == Role::Source;
             let does = if is_source { "reads" } else { "writes" };
+            if !is_source {
+                sinks.push((stage, path, span));
+            }
             let resolved = self.catalog.resolved(path);
             let Some((other, did)) = seen.insert(resolved, (span, does)).filter(|_| !is_source)
             else {
@@ -396,6 +401,23 @@ impl Checker<'_> {
             let message = format!("`{}` writes a file that another stage {did}", stage.name);
             let error = Diagnostic::new("duplicate", message).at(span);
             errors.push(error.label(other, "the other"));
+        }
+        for (stage, path, span) in sinks {
+            for kept in self.catalog.kept_beside(path) {
+                let Some((other, does)) = seen.get(&self.catalog.resolved(&kept)) else {
+                    continue;
+                };
+                let (name, kept) = (&stage.name, kept.display());
+                let message = format!(
+                    "beside the file of `{name}` a run keeps `{kept}`, which another stage {does}"
+                );
+                let error = Diagnostic::new("duplicate", message).at(span);
+                errors.push(
+                    error
+                        .label(*other, "the other")
+                        .help("write to another file"),
+                );
+            }
         }
         self.errors.extend(errors);
     }
