@@ -193,6 +193,10 @@ impl Catalog for Anything {
         None
     }
 
+    fn kept_beside(&self, _path: &Path) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
     fn resolved(&self, path: &Path) -> PathBuf {
         path.to_owned()
     }
