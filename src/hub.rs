@@ -34,7 +34,7 @@ const FILES: [(&[&str], bool); 4] = [
 pub enum HubError {
     /// The address names no model.
     #[error(
-        "`{0}` is no address of a model: write `hf://owner/name` or `hf://owner/name@revision`"
+        "`{0}` is not the address of a model: write `hf://owner/name` or `hf://owner/name@revision`"
     )]
     Address(String),
     /// A file of every model is not there.

@@ -365,7 +365,7 @@ fn read_columns(options: &Value) -> Result<Columns, Problem> {
 }
 
 /// The columns that `write` puts in the file: those its option names, or else every
-/// column that is no list.
+/// column that is not a list.
 pub fn written_columns(options: &Value, input: &[Column]) -> Result<Vec<Column>, Problem> {
     let Some(names) = options["columns"]
         .as_array()

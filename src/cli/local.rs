@@ -21,7 +21,11 @@ const GRACE: Duration = Duration::from_secs(8);
 ///
 /// # Errors
 /// The first failure
-pub fn run_local_devices(plan: &Plan, options: &[String], quiet: bool) -> Result<(), Failed> {
+pub fn run_local_devices(
+    plan: &Plan,
+    [committing, others]: [&[String]; 2],
+    quiet: bool,
+) -> Result<(), Failed> {
     let failed = |e: std::io::Error| {
         let message = format!("cannot start local devices: {e}");
         Failed::from(Diagnostic::new("internal", message))
@@ -36,7 +40,7 @@ pub fn run_local_devices(plan: &Plan, options: &[String], quiet: bool) -> Result
     for (i, (name, _)) in plan.layout.devices.iter().enumerate() {
         let mut command = Command::new(&binary);
         command
-            .args(options)
+            .args(if i == commits { committing } else { others })
             .arg("--cluster")
             .arg(&file)
             .args(["--device", name]);

@@ -18,6 +18,7 @@ mod progress;
 mod run;
 mod say;
 mod stages;
+mod summary;
 mod survivors;
 mod svg;
 
@@ -33,11 +34,15 @@ use crate::plugins;
 
 /// Runs machine-learning pipelines on small machines as dataflow graphs of plugins.
 #[derive(Parser)]
-#[command(name = "segue", version, disable_help_subcommand = true)]
+#[command(name = "segue", version, disable_help_subcommand = true, after_help = CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+/// What the exit codes say.
+const CODES: &str = "Exit codes: 0 done; 1 failed while running; 2 the graph, the cluster or the \
+command line is wrong; 130 or 143 ended by Ctrl-C or `kill`";
 
 #[derive(Subcommand)]
 enum Command {

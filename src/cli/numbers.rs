@@ -31,6 +31,16 @@ pub fn clock(seconds: f64) -> String {
     }
 }
 
+/// A whole percent, and never all or nothing of what is not.
+pub fn percent(share: f64) -> String {
+    match share * 100.0 {
+        none if none <= 0.0 => "0 %".to_owned(),
+        little if little < 1.0 => "under 1 %".to_owned(),
+        most if most > 99.0 && most < 100.0 => "99 %".to_owned(),
+        some => format!("{some:.0} %"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,6 +50,8 @@ mod tests {
         let all = [0, 999, 1000, 123_456, 1_234_567].map(grouped);
         assert_eq!(all, ["0", "999", "1,000", "123,456", "1,234,567"]);
         assert_eq!([1, 2000].map(|n| count(n, "row")), ["1 row", "2,000 rows"]);
+        let all = [0.0, 0.001, 0.5, 0.999, 1.0].map(percent);
+        assert_eq!(all, ["0 %", "under 1 %", "50 %", "99 %", "100 %"]);
         assert_eq!([59.6, 3601.0].map(clock), ["1:00", "1:00:01"]);
     }
 }

@@ -13,9 +13,10 @@ use super::local::run_local_devices;
 use super::numbers::count;
 use super::progress::Display;
 use super::say::{self, say};
+use super::summary::{summary, written_to};
 use super::{Failed, GraphArgs, Outcome};
 use crate::dataflow::{self, Here, Progress, Report, RunOptions};
-use crate::diagnostic::{Diagnostic, visible};
+use crate::diagnostic::{Diagnostic, Note};
 use crate::graph::{Catalog, Plan, Role, Stage};
 
 /// `segue run`
@@ -73,8 +74,12 @@ pub fn run(arguments: &RunArgs) -> Outcome {
     own_files(arguments, &loaded)?;
     if arguments.graph.devices.is_some_and(|devices| devices > 1) {
         let command = interrupt::command_to_resume();
-        let own = [own_arguments(), vec![format!("--again={command}")]].concat();
-        return run_local_devices(&loaded.plan, &own, arguments.quiet);
+        let all = std::env::args().skip(1).filter(|one| one != "--quiet");
+        let own = without(all.collect(), &["--devices", "--workers"]);
+        let own = [own, vec![format!("--again={command}")]].concat();
+        // One of them reports, for all.
+        let others = without(own.clone(), &["--report", "--rejects"]);
+        return run_local_devices(&loaded.plan, [&own, &others], arguments.quiet);
     }
     let cluster = arguments.graph.cluster.as_deref();
     if cluster.is_some() && arguments.graph.device.is_none() {
@@ -94,13 +99,18 @@ pub fn run(arguments: &RunArgs) -> Outcome {
             return Ok(());
         }
     };
+    let device = &plan.layout.devices[plan.sink_device()].0;
+    if arguments.rejects.is_some() && plan.sink_device() != here.device {
+        let message = format!("rejected records are written on `{device}`, and not here");
+        say::write(&Note::new("--rejects", message).render());
+    }
     let options = RunOptions {
         resume: arguments.resume,
         strict: arguments.strict,
         rejects: arguments.rejects.clone(),
     };
     let result = watched(arguments, &loaded, &plan, &options, here);
-    // Another device commits, and reports.
+    // Nothing was left to do, as another device says.
     let Some(mut report) = result? else {
         return Ok(());
     };
@@ -257,16 +267,16 @@ fn own_files(arguments: &RunArgs, loaded: &Loaded) -> Outcome {
     Ok(())
 }
 
-/// The arguments of this process, but for those that `--devices` is about.
-fn own_arguments() -> Vec<String> {
-    let mut arguments = std::env::args().skip(1);
+/// The arguments but for the options `names` and their values.
+fn without(arguments: Vec<String>, names: &[&str]) -> Vec<String> {
+    let mut arguments = arguments.into_iter();
     let mut kept = Vec::new();
     while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--quiet" => {}
-            "--devices" | "--workers" => drop(arguments.next()),
-            other if other.starts_with("--devices=") || other.starts_with("--workers=") => {}
-            _ => kept.push(argument),
+        let name = argument.split('=').next().unwrap_or_default();
+        match (names.contains(&name), argument.contains('=')) {
+            (true, false) => drop(arguments.next()),
+            (true, true) => {}
+            (false, _) => kept.push(argument),
         }
     }
     kept
@@ -279,40 +289,4 @@ fn write_report(path: &PathBuf, report: &Report) -> Outcome {
             let message = format!("cannot write the report `{}`: {e}", path.display());
             Diagnostic::new("write-failed", message).into()
         })
-}
-
-/// The files of all sinks.
-fn written_to(plan: &Plan) -> String {
-    let sinks = plan.graph.stages.iter();
-    let sinks = sinks.filter(|stage| stage.operator.role == Role::Sink);
-    let paths: Vec<_> = sinks
-        .filter_map(|stage| stage.options["path"].as_str())
-        .map(visible)
-        .collect();
-    paths.join(", ")
-}
-
-fn summary(report: &Report, plan: &Plan) -> String {
-    let mut text = match report.seconds {
-        0.0 => format!(
-            "{} reviews were committed before, nothing was left to do",
-            report.reviews
-        ),
-        _ => format!(
-            "{} reviews in {:.1} s, {:.1} a second",
-            report.reviews - report.resumed,
-            report.seconds,
-            report.reviews_per_second
-        ),
-    };
-    if report.resumed > 0 && report.seconds > 0.0 {
-        text += &format!(" ({} committed before)", report.resumed);
-    }
-    if let Some(accuracy) = report.accuracy {
-        text += &format!(", accuracy {:.2} %", accuracy * 100.0);
-    }
-    if report.rejected > 0 {
-        text += &format!(", {} records rejected", report.rejected);
-    }
-    format!("{text}\nwritten to {}\n", written_to(plan))
 }

@@ -10,7 +10,7 @@ pub fn check_address(text: &str) -> Result<(), &'static str> {
     let (host, port) = text.rsplit_once(':').ok_or("it has no port")?;
     match port.parse::<u16>() {
         Ok(1..) if port.bytes().all(|b| b.is_ascii_digit()) => {}
-        _ => return Err("its port is no number from 1 to 65535"),
+        _ => return Err("its port is not a number from 1 to 65535"),
     }
     if let Some(inner) = host
         .strip_prefix('[')

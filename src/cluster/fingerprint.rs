@@ -17,7 +17,7 @@ pub enum FingerprintError {
     #[error("a fingerprint has 64 hexadecimal digits, not {0}")]
     Length(usize),
     /// Something that is no digit.
-    #[error("`{0}` is no hexadecimal digit")]
+    #[error("`{0}` is not a hexadecimal digit")]
     Digit(char),
 }
 

@@ -79,7 +79,7 @@ pub enum HelloError {
     #[error("a hello has {HELLO_BYTES} bytes, not {0}")]
     Length(usize),
     /// Another protocol.
-    #[error("what it says is no hello")]
+    #[error("what it says is not a hello")]
     Magic,
     /// Another version of this protocol.
     #[error("it speaks version {0} of the protocol, not {VERSION}")]

@@ -173,7 +173,7 @@ impl Reader {
     fn address(&mut self, entry: &Entry) -> Option<At<String>> {
         let text = self.string(entry)?;
         if let Err(problem) = check_address(&text.value) {
-            let message = format!("`{}` is no address: {problem}", text.value);
+            let message = format!("`{}` is not an address: {problem}", text.value);
             let error = Diagnostic::new("bad-address", message).at(text.span);
             self.errors
                 .push(error.help("write host and port, such as `192.168.1.10:7400`"));
@@ -208,7 +208,7 @@ impl Reader {
         let text = self.string(entry)?;
         let value = parse_size(&text.value);
         if value.is_none() {
-            let message = format!("`{}` is no size", text.value);
+            let message = format!("`{}` is not a size", text.value);
             let error = Diagnostic::new("bad-size", message).at(text.span);
             self.errors
                 .push(error.help("write a number and a unit, such as `512 MiB`"));
@@ -227,7 +227,7 @@ impl Reader {
                 span: text.span,
             }),
             Err(problem) => {
-                let message = format!("this is no fingerprint: {problem}");
+                let message = format!("this is not a fingerprint: {problem}");
                 self.errors
                     .push(Diagnostic::new("bad-identity", message).at(text.span));
                 None

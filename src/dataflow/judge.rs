@@ -6,8 +6,9 @@ use arrow_array::cast::AsArray;
 use super::state::Counts;
 use crate::operators::JUDGED;
 
-/// Counts the rows in which the file's label and the pipeline's verdict are the same.
+/// Counts the rows by label, and those in which the file's label and the pipeline's verdict are the same.
 pub fn judge(batch: &RecordBatch, counts: &mut Counts) {
+    counts.seen.rows(batch);
     let column = |name: &str| batch.column_by_name(name)?.as_string_opt::<i32>();
     let [Some(truth), Some(label)] = JUDGED.map(column) else {
         return;

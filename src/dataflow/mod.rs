@@ -13,6 +13,7 @@ mod network;
 mod parcel;
 mod progress;
 mod restore;
+mod seen;
 mod shared;
 mod sink;
 mod source;
@@ -40,7 +41,7 @@ use timely::communication::allocator::zero_copy::stream::Stream as TimelyStream;
 use timely::worker::Worker;
 use worker::{Job, Measured, Origin};
 
-pub use metrics::{DeviceReport, Latency, Report, StageReport};
+pub use metrics::{Bottleneck, DeviceReport, Latency, Report, StageReport, Totals};
 pub use network::Network;
 pub use parcel::Parcel;
 pub use progress::{Progress, Reading, Worked};
@@ -88,7 +89,8 @@ pub fn run(
     report.ok_or_else(|| Failure::new("internal", "the one device has no sink"))
 }
 
-/// Runs this device's part of `plan`. The report is given where results are committed.
+/// Runs this device's part of `plan`. There is no report where another device commits, and
+/// says that nothing is left to do.
 ///
 /// # Errors
 /// The first failure of any stage or file, or of another device
@@ -145,13 +147,18 @@ fn run_connected<S: TimelyStream + 'static>(
     });
     let before = origin.clone().and_then(|origin| origin.cut);
     let before = before.unwrap_or_default();
+    let rejects = rejects_path(&plan, options).map(|path| path.to_string_lossy().into_owned());
+    let totals = {
+        let before = before.counts.clone();
+        move |committed: &Committed| metrics::totals(&before, committed, rejects.as_deref())
+    };
+    // What there is to tell where nothing is left to do.
+    let nothing = totals(&Committed {
+        counts: before.counts.clone(),
+        ..Committed::default()
+    });
     if alone && before.done {
-        return Ok(Some(report(
-            &plan,
-            &before,
-            Committed::default(),
-            Measured::default(),
-        )));
+        return Ok(Some(report(&plan, nothing, Measured::default())));
     }
     let kept = match (&start, &before.state) {
         (Some(start), Some(stored)) => state::read(start.journal.path(), stored)?,
@@ -163,13 +170,10 @@ fn run_connected<S: TimelyStream + 'static>(
         let (shared, graph) = (Arc::clone(&shared), plan.graph.clone());
         std::thread::spawn(move || {
             let result = commit(&graph, start, &messages, &shared);
-            if let Ok(Some(_)) = result {
-                shared.set_written();
-            }
-            result
-                .map_err(|failure| shared.fail(failure))
-                .ok()
-                .flatten()
+            let committed = result.map_err(|failure| shared.fail(failure)).ok()?;
+            let totals = committed.as_ref().map(totals)?;
+            shared.set_written(totals.clone());
+            Some(totals)
         })
     });
     let plan = Arc::new(plan);
@@ -211,12 +215,16 @@ fn run_connected<S: TimelyStream + 'static>(
     }
     let committed = committing.map(|thread| thread.join().unwrap_or_default());
     watch(&shared.progress);
+    measured.notes.extend(shared.progress.notes());
     match (shared.take_failure(), committed) {
         (Some(failure), _) => Err(failure),
         (None, Some(None)) => Err(Failure::new("internal", "the committer ended early")),
-        (None, None) if commits => Ok(Some(report(&plan, &before, Committed::default(), measured))),
-        (None, None) => Ok(None),
-        (None, Some(Some(committed))) => Ok(Some(report(&plan, &before, committed, measured))),
+        (None, None) if commits => Ok(Some(report(&plan, nothing, measured))),
+        (None, None) => {
+            let totals = measured.totals.take();
+            Ok(totals.map(|totals| report(&plan, totals, measured)))
+        }
+        (None, Some(Some(totals))) => Ok(Some(report(&plan, totals, measured))),
     }
 }
 
@@ -337,15 +345,16 @@ fn libraries(
         .collect()
 }
 
-fn report(plan: &Plan, before: &Cut, committed: Committed, measured: Measured) -> Report {
-    let counts = if before.done {
-        before.counts
-    } else {
-        committed.counts
-    };
-    let now = counts.reviews - before.counts.reviews;
-    let rate = if committed.seconds > 0.0 {
-        now as f64 / committed.seconds
+/// Where records go that cannot be used.
+fn rejects_path(plan: &Plan, options: &RunOptions) -> Option<PathBuf> {
+    let asked = options.rejects.clone();
+    asked.or_else(|| state::default_rejects(&plan.graph))
+}
+
+fn report(plan: &Plan, totals: Totals, measured: Measured) -> Report {
+    let now = totals.reviews - totals.resumed;
+    let rate = if totals.seconds > 0.0 {
+        now as f64 / totals.seconds
     } else {
         0.0
     };
@@ -353,6 +362,8 @@ fn report(plan: &Plan, before: &Cut, committed: Committed, measured: Measured) -
         mut stages,
         mut devices,
         load_seconds,
+        mut notes,
+        ..
     } = measured;
     let order = |name: &str| {
         plan.graph
@@ -368,17 +379,25 @@ fn report(plan: &Plan, before: &Cut, committed: Committed, measured: Measured) -
     };
     stages.sort_by_key(|stage| (order(&stage.name), device(&stage.device), stage.worker));
     devices.sort_by_key(|one| device(&one.name));
+    notes.sort();
+    notes.dedup();
+    let bottleneck = metrics::busy(&stages, &mut devices, totals.seconds);
     Report {
         graph: String::new(),
-        reviews: counts.reviews,
-        resumed: before.counts.reviews,
-        rejected: counts.rejected,
-        seconds: committed.seconds,
+        reviews: totals.reviews,
+        resumed: totals.resumed,
+        rejected: totals.rejected,
+        rejected_by_reason: totals.rejected_by_reason,
+        rejects_file: totals.rejects_file,
+        labels: totals.labels,
+        seconds: totals.seconds,
         load_seconds,
         reviews_per_second: rate,
-        accuracy: (counts.judged > 0).then(|| counts.correct as f64 / counts.judged as f64),
-        latency_ms: committed.latency,
+        accuracy: totals.accuracy,
+        latency_ms: totals.latency_ms,
         stages,
         devices,
+        bottleneck,
+        notes,
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::metrics::Totals;
 use super::progress::Progress;
 use crate::graph::Stage;
 
@@ -73,6 +74,7 @@ pub struct Shared {
     stopped: AtomicBool,
     failure: Mutex<Option<Failure>>,
     written: AtomicBool,
+    totals: Mutex<Option<Totals>>,
     /// The time after the last cut that is in the journal; 0 where there is none.
     sealed: AtomicU64,
     /// How far it is.
@@ -108,8 +110,19 @@ impl Shared {
     }
 
     /// All is committed.
-    pub fn set_written(&self) {
+    pub fn set_written(&self, totals: Totals) {
+        // A thread that panicked while it held the lock left a whole value.
+        let mut slot = self.totals.lock().unwrap_or_else(|e| e.into_inner());
+        *slot = Some(totals);
+        drop(slot);
         self.written.store(true, Ordering::Release);
+    }
+
+    /// What was committed in all; known where it is.
+    pub fn totals(&self) -> Option<Totals> {
+        // A thread that panicked while it held the lock left a whole value.
+        let totals = self.totals.lock().unwrap_or_else(|e| e.into_inner());
+        totals.clone()
     }
 
     /// Whether all is committed; known where results are.

@@ -13,7 +13,7 @@ use timely::worker::Worker;
 
 use super::gather::gather;
 use super::ledger;
-use super::metrics::{DeviceReport, StageReport, peak_rss_bytes};
+use super::metrics::{DeviceReport, StageReport, Totals, peak_rss_bytes};
 use super::network::Leave;
 use super::restore::restore;
 use super::shared::{Failure, Shared};
@@ -24,6 +24,7 @@ use super::state::{Cut, Kept, Participants, ToCommit};
 use super::stateful;
 use super::tally::Tally;
 use super::wire::compacted;
+use crate::diagnostic::Note;
 use crate::graph::{Plan, Role};
 use crate::plugins::{Instance, Library};
 
@@ -61,6 +62,10 @@ pub struct Measured {
     pub devices: Vec<DeviceReport>,
     /// Until all was loaded.
     pub load_seconds: f64,
+    /// From the device that commits.
+    pub totals: Option<Totals>,
+    /// What a user should know.
+    pub notes: Vec<Note>,
 }
 
 impl Measured {
@@ -69,6 +74,8 @@ impl Measured {
         self.stages.extend(other.stages);
         self.devices.extend(other.devices);
         self.load_seconds = self.load_seconds.max(other.load_seconds);
+        self.totals = other.totals.or(self.totals.take());
+        self.notes.extend(other.notes);
     }
 }
 
@@ -172,6 +179,8 @@ impl Job {
         }
         if self.is_first(index) {
             measured.devices.push(device_report(device, leave));
+            measured.totals = self.shared.totals();
+            measured.notes = self.shared.progress.notes();
         }
         let Some(leave) = leave else {
             return Some(measured);
@@ -420,5 +429,6 @@ fn device_report(name: &str, leave: Option<&Leave>) -> DeviceReport {
         peak_rss_bytes: peak_rss_bytes(),
         bytes_sent,
         bytes_received,
+        busy: 0.0,
     }
 }

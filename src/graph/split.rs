@@ -69,7 +69,7 @@ fn explicit(texts: &[At<String>], count: usize) -> Result<Vec<Range<usize>>, Dia
     let mut ranges: Vec<Range<usize>> = Vec::new();
     for text in texts {
         let range = parse(&text.value, count)
-            .ok_or_else(|| bad(text, format!("`{}` is no range of units", text.value)))?;
+            .ok_or_else(|| bad(text, format!("`{}` is not a range of units", text.value)))?;
         let expected = ranges.last().map_or(0, |last| last.end);
         if range.start != expected {
             let message = format!(

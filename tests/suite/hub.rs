@@ -284,7 +284,7 @@ fn what_the_hub_does_not_have() {
     hub.run(&project, &other)
         .failed_with(2, "model-missing", &parts);
     let odd = [&one[..], &["--set", "tokenize.model=hf://tiny"]].concat();
-    let parts = ["`hf://tiny` is no address of a model", "--set"];
+    let parts = ["`hf://tiny` is not the address of a model", "--set"];
     hub.run(&project, &odd)
         .failed_with(2, "bad-address", &parts);
 }

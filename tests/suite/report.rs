@@ -67,6 +67,11 @@ fn a_report_has_the_documented_fields_and_they_add_up() {
             "reviews",
             "resumed",
             "rejected",
+            "rejected_by_reason",
+            "rejects_file",
+            "labels",
+            "bottleneck",
+            "notes",
             "seconds",
             "load_seconds",
             "reviews_per_second",
@@ -84,6 +89,13 @@ fn a_report_has_the_documented_fields_and_they_add_up() {
         );
         let number = |value: &Value| value.as_f64().unwrap();
         assert!(number(&report["seconds"]) > 0.0 && number(&report["load_seconds"]) > 0.0);
+        let labels = report["labels"].as_object().unwrap();
+        let labels: u64 = labels.values().map(|count| count.as_u64().unwrap()).sum();
+        assert_eq!(labels, 60);
+        assert_eq!(
+            (&report["rejects_file"], &report["notes"]),
+            (&Value::Null, &json!([]))
+        );
         let rate = 60.0 / number(&report["seconds"]);
         assert!((number(&report["reviews_per_second"]) - rate).abs() < 1e-6 * rate);
         let latency = &report["latency_ms"];
@@ -94,8 +106,25 @@ fn a_report_has_the_documented_fields_and_they_add_up() {
         stages(&report, workers.parse().unwrap());
         let device = &report["devices"][0];
         assert_eq!(report["devices"].as_array().unwrap().len(), 1);
-        let fields = ["name", "peak_rss_bytes", "bytes_sent", "bytes_received"];
+        let fields = [
+            "name",
+            "peak_rss_bytes",
+            "bytes_sent",
+            "bytes_received",
+            "busy",
+        ];
         assert_eq!(keys(device), BTreeSet::from(fields));
+        let bottleneck = &report["bottleneck"];
+        assert_eq!(
+            keys(bottleneck),
+            BTreeSet::from(["stage", "device", "worker", "busy"])
+        );
+        assert!(STAGES.contains(&bottleneck["stage"].as_str().unwrap()));
+        let busy = [&bottleneck["busy"], &device["busy"]].map(number);
+        assert!(
+            0.0 < busy[1] && busy[1] <= busy[0] && busy[0] <= 1.0,
+            "{busy:?}"
+        );
         assert!(device["peak_rss_bytes"].as_u64().unwrap() > 1 << 20);
         assert_eq!(
             (&device["bytes_sent"], &device["bytes_received"]),
@@ -184,6 +213,54 @@ fn accuracy_is_the_share_of_verdicts_that_are_the_label() {
     ]);
     assert_eq!(project.json("report.json")["accuracy"], 0.75);
     assert_eq!(project.lines("out.jsonl")[7], json!({"review": 7}));
+}
+
+#[test]
+fn a_summary_counts_labels_and_rejects_by_reason() {
+    let project = project();
+    let mut text = reviews(60);
+    text += "1,\n0, \n1,a,b\n";
+    project.write("reviews.csv", text);
+    let reasons = json!({"malformed": 1, "no-text": 2});
+    for devices in ["1", "2"] {
+        let ran = project.run_graph(&["--report", "report.json", "--devices", devices]);
+        let report = project.json("report.json");
+        assert_eq!(report["rejected_by_reason"], reasons);
+        let file = report["rejects_file"].as_str().unwrap();
+        assert!(file.ends_with("out.jsonl.rejects.jsonl"), "{file}");
+        let positive = (project.lines("out.jsonl").iter())
+            .filter(|row| row["label"] == "positive")
+            .count();
+        assert_eq!(
+            report["labels"]["positive"].as_u64().unwrap_or(0),
+            positive as u64
+        );
+        for part in [
+            "60 reviews in ",
+            ", 3 records rejected\n",
+            "\nlabels: ",
+            &format!("\nrejected: 2 no-text, 1 malformed; each with its reason in {file}\n"),
+            "\nbusy: ",
+            "\nwritten to ",
+        ] {
+            assert!(ran.stderr.contains(part), "no `{part}`\n{ran}");
+        }
+        assert_eq!(
+            report["devices"].as_array().unwrap().len().to_string(),
+            devices
+        );
+    }
+}
+
+#[test]
+fn a_resumed_run_reports_what_was_counted_before() {
+    let project = project();
+    project.run_graph(&["--report", "first.json"]);
+    project.run_graph(&["--resume", "--report", "again.json"]);
+    let [first, again] = ["first.json", "again.json"].map(|name| project.json(name));
+    assert_eq!(again["resumed"], 60);
+    assert_eq!(again["labels"], first["labels"]);
+    assert_eq!(again["accuracy"], first["accuracy"]);
 }
 
 #[test]

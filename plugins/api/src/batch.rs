@@ -221,7 +221,7 @@ pub fn ragged_f32_array(values: Vec<f32>, width: usize, lengths: &[usize]) -> Re
 /// Builds a column of type `fixed f32[width]` from rows x width values.
 ///
 /// # Errors
-/// `arrow` when `values` is no multiple of `width`
+/// `arrow` when `values` is not a multiple of `width`
 pub fn fixed_f32_array(values: Vec<f32>, width: usize) -> Result<FixedSizeListArray> {
     let item = Arc::new(Field::new("item", DataType::Float32, false));
     let size = i32::try_from(width).map_err(|_| Error::new("arrow", "a vector is too wide"))?;

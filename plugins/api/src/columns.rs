@@ -165,7 +165,7 @@ impl FromStr for Type {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        parse(text).ok_or_else(|| format!("`{text}` is no column type"))
+        parse(text).ok_or_else(|| format!("`{text}` is not a column type"))
     }
 }
 

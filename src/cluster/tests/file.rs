@@ -97,7 +97,7 @@ error[bad-value]: `failure-seconds` must be from 0.5 to 86400
   --> home.toml:4:19
 4 | failure-seconds = 0
   |                   ^
-error[bad-address]: `192.168.1.10` is no address: it has no port
+error[bad-address]: `192.168.1.10` is not an address: it has no port
   --> home.toml:6:11
 6 | address = "192.168.1.10"
   |           ^^^^^^^^^^^^^^
@@ -106,12 +106,12 @@ error[bad-value]: `workers` must be from 1 to 1024
   --> home.toml:7:11
 7 | workers = 0
   |           ^
-error[bad-size]: `512` is no size
+error[bad-size]: `512` is not a size
   --> home.toml:8:10
 8 | memory = "512"
   |          ^^^^^
 help: write a number and a unit, such as `512 MiB`
-error[bad-identity]: this is no fingerprint: a fingerprint has 64 hexadecimal digits, not 2
+error[bad-identity]: this is not a fingerprint: a fingerprint has 64 hexadecimal digits, not 2
   --> home.toml:9:12
 9 | identity = "sha256:00"
   |            ^^^^^^^^^^^

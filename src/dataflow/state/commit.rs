@@ -97,7 +97,7 @@ pub struct Start {
 }
 
 /// What a finished run leaves to report.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Committed {
     /// Sums, those before a resume included.
     pub counts: Counts,
@@ -327,6 +327,7 @@ impl Committer {
         }
         for (mark, arrived) in pending.marks {
             self.written.counts.rejected += mark.rejects.len() as u64;
+            self.written.counts.seen.rejects(&mark.rejects);
             self.outputs.reject(&mark)?;
             self.written
                 .sources
@@ -427,7 +428,7 @@ impl Committer {
             p99: ms(0.99),
         };
         Committed {
-            counts: self.written.counts,
+            counts: self.written.counts.clone(),
             seconds,
             latency,
         }

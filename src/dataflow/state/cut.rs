@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::store::Stored;
+use crate::dataflow::seen::Seen;
 use crate::graph::{Graph, Role};
 
 /// What every participant of a run needs to go on behind one time.
@@ -36,7 +37,7 @@ pub struct Cut {
 }
 
 /// Sums over all commits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Rows committed by the first sink.
     pub reviews: u64,
@@ -46,6 +47,9 @@ pub struct Counts {
     pub judged: u64,
     /// Those where they are the same.
     pub correct: u64,
+    /// Rows by label, and rejected records by reason.
+    #[serde(default)]
+    pub seen: Seen,
 }
 
 /// How a run stands, as its journal says.
