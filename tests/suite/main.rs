@@ -14,6 +14,7 @@ mod keep;
 mod memory;
 mod mutations;
 mod new_stage;
+mod outputs;
 mod pace;
 mod parsers;
 mod plugins;

@@ -8,7 +8,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use crc32fast::Hasher;
 
-use super::{bad_resume, check_batch, check_still, open_at, sync_folder, write_failed};
+use super::{bad_resume, check_batch, check_still, open_at, sync_folder, verify, write_failed};
 use crate::io::{IoError, Position, Sink};
 
 /// Turns batches into the lines of a text format.
@@ -116,6 +116,8 @@ impl Sink for TextSink {
 
     fn finish(&mut self) -> Result<Position, IoError> {
         self.sync()?;
+        // Something may have cut it off and left a hole that later rows hid.
+        verify(&self.path, self.position())?;
         Ok(self.position())
     }
 }
