@@ -18,7 +18,10 @@ pub fn ranges(split: &At<RawSplit>, units: &[Unit]) -> Result<Vec<Range<usize>>,
                 let (have, last) = (units.len(), units.len());
                 let message = format!("{count} segments cannot be made of {have} units");
                 let error = Diagnostic::new("bad-split", message).at(split.span);
-                return Err(error.help(format!("`split` can be 1 to {last} here")));
+                return Err(error.help(match units {
+                    [only] => format!("there is only {}; leave out `split`", only.name),
+                    _ => format!("`split` can be 1 to {last} here"),
+                }));
             }
             let costs: Vec<f64> = units.iter().map(|unit| unit.cost).collect();
             Ok(balanced(&costs, *count))

@@ -326,7 +326,7 @@ fn a_configuration_that_disagrees_with_the_tensors() {
     let part = "has no tensor `bert.encoder.layer.4.";
     bad_model(&project, "model-mismatch", &[part]);
     config(&|config| config["num_attention_heads"] = 3.into());
-    let part = "`hidden_size` 16 is no multiple of `num_attention_heads` 3";
+    let part = "`hidden_size` 16 is not a multiple of `num_attention_heads` 3";
     bad_model(&project, "model-config", &[part]);
     config(&|config| config["model_type"] = "roberta".into());
     bad_model(&project, "model-config", &["`model_type` is `roberta`"]);
@@ -349,7 +349,7 @@ fn a_tokenizer_of_another_vocabulary() {
         1,
         "bad-token",
         &[
-            "`encoder` failed on batch 0 of 4 rows: row 0: token ",
+            "`encoder` failed on batch 0 of 4 rows: review 0: token ",
             "outside the model's vocabulary of 37",
         ],
     );

@@ -12,6 +12,7 @@ mod hub;
 mod input;
 mod keep;
 mod memory;
+mod models;
 mod mutations;
 mod new_stage;
 mod outputs;

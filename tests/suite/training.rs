@@ -204,7 +204,7 @@ fn a_base_without_a_tokenizer_is_refused_at_the_start() {
     std::fs::remove_file(project.path("bare/vocab.txt")).unwrap();
     let ran = project.run(&["run", "graph.toml", "--set", "train.model=bare"]);
     ran.failed_with(
-        1,
+        2,
         "model-missing",
         &["neither `tokenizer.json` nor `vocab.txt`"],
     );

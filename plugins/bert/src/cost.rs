@@ -1,7 +1,7 @@
 //! What parts of a model cost, for whoever chooses where to cut it.
 
-use crate::config::ModelConfig;
 use crate::layers::Layers;
+use segue_model::ModelConfig;
 
 /// The cost of one encoder layer.
 #[derive(Clone, Copy, Debug, PartialEq)]

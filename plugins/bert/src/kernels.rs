@@ -18,5 +18,5 @@ use segue_kernels::{Kernel, Simd, gelu, math};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum After {
     Nothing,
-    Apply(crate::config::Activation),
+    Apply(segue_model::Activation),
 }

@@ -1,6 +1,6 @@
 //! Which part of a model to run.
 
-use crate::error::ModelError;
+use segue_model::ModelError;
 
 /// Encoder layers `start..end` of a model with `count` layers.
 ///

@@ -1,33 +1,26 @@
-//! A segment from `model.safetensors`: a tract model of one operator a layer.
+//! A segment from files of tensors: a tract model of one operator a layer.
 
-use std::path::{Path, PathBuf};
+use std::cell::RefCell;
 use std::sync::{Arc, Mutex};
 
+use segue_model::{Found, ModelConfig, ModelError, Stored, TensorSpec, Weights};
 use tract_core::internal::*;
 
-use crate::config::ModelConfig;
-use crate::error::ModelError;
 use crate::kernels::{Isa, Linear, Norm};
 use crate::layers::Layers;
 use crate::ops::{
     EmbeddingTables, Embeddings, EncoderLayer, Head, HeadWeights, LayerWeights, Workspace,
 };
-use crate::tensors::{Names, TensorSpec};
-use crate::weights::{Stored, WeightFile};
-
-/// The weight file of `dir`.
-pub(crate) fn weights_path(dir: &Path) -> PathBuf {
-    dir.join("model.safetensors")
-}
+use crate::tensors::Names;
 
 /// An open model whose tensors of a range were checked.
 pub(crate) struct Source<'a> {
-    file: WeightFile,
-    prefix: String,
+    file: Weights,
     config: &'a ModelConfig,
     layers: Layers,
     has_head: bool,
     isa: Isa,
+    damaged: RefCell<Vec<String>>,
 }
 
 impl<'a> Source<'a> {
@@ -35,12 +28,16 @@ impl<'a> Source<'a> {
     ///
     /// # Errors
     /// See [`crate::Segment::load`].
-    pub fn open(dir: &Path, config: &'a ModelConfig, layers: Layers) -> Result<Self, ModelError> {
-        let file = WeightFile::open(&weights_path(dir))?;
+    pub fn open(
+        found: &Found,
+        config: &'a ModelConfig,
+        layers: Layers,
+    ) -> Result<Self, ModelError> {
+        let file = Weights::open(found, config)?;
         let source = Self {
-            prefix: file.prefix()?,
-            has_head: file.has("classifier.weight"),
+            has_head: file.has_classifier() || config.says_classes() == Some(true),
             isa: Isa::detect(),
+            damaged: RefCell::default(),
             config,
             layers,
             file,
@@ -110,7 +107,6 @@ impl<'a> Source<'a> {
 
     fn names(&self) -> Names<'_> {
         Names {
-            prefix: &self.prefix,
             config: self.config,
             has_head: self.has_head,
         }
@@ -118,19 +114,37 @@ impl<'a> Source<'a> {
 
     fn embeddings(&self) -> Result<Embeddings, ModelError> {
         let [words, positions, types, weight, bias] = self.names().embeddings();
-        let mut token_type = self.file.read(&types)?;
+        let mut token_type = self.read(&types)?;
         token_type.truncate(self.config.hidden_size);
         Ok(Embeddings(Arc::new(EmbeddingTables {
             words: self.words(&words)?,
-            positions: self.file.read(&positions)?,
+            positions: self.read(&positions)?,
             token_type,
             norm: self.norm(&weight, &bias)?,
             isa: self.isa,
         })))
     }
 
+    /// Tensors read so far with values that are not finite.
+    pub fn damaged(&self) -> Vec<String> {
+        self.damaged.borrow().clone()
+    }
+
+    fn read(&self, spec: &TensorSpec) -> Result<Vec<f32>, ModelError> {
+        Ok(self.read_stored(spec)?.into_f32())
+    }
+
+    /// Reads a tensor, and remembers if it is damaged: it may be a row that no review needs.
+    fn read_stored(&self, spec: &TensorSpec) -> Result<Stored, ModelError> {
+        let stored = self.file.read_stored(spec)?;
+        if !stored.is_finite() {
+            self.damaged.borrow_mut().push(spec.name.clone());
+        }
+        Ok(stored)
+    }
+
     fn words(&self, spec: &TensorSpec) -> Result<Stored, ModelError> {
-        self.file.read_stored(spec)
+        self.read_stored(spec)
     }
 
     fn layer(&self, layer: usize) -> Result<LayerWeights, ModelError> {
@@ -172,6 +186,7 @@ impl<'a> Source<'a> {
             hidden: self.config.hidden_size,
             labels: self.config.labels.len(),
             pooler: self.linear(&[&pw], &[&pb])?,
+            activation: self.config.pooler_activation(),
             classifier: self.linear(&[&cw], &[&cb])?,
         })))
     }
@@ -190,15 +205,15 @@ impl<'a> Source<'a> {
     fn joined(&self, specs: &[&TensorSpec]) -> Result<Vec<f32>, ModelError> {
         let mut all = Vec::new();
         for spec in specs {
-            all.extend(self.file.read(spec)?);
+            all.extend(self.read(spec)?);
         }
         Ok(all)
     }
 
     fn norm(&self, weight: &TensorSpec, bias: &TensorSpec) -> Result<Norm, ModelError> {
         Ok(Norm {
-            weight: self.file.read(weight)?,
-            bias: self.file.read(bias)?,
+            weight: self.read(weight)?,
+            bias: self.read(bias)?,
             eps: self.config.layer_norm_eps,
         })
     }

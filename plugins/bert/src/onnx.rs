@@ -6,26 +6,17 @@
 mod cut;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use tract_core::internal::*;
-use tract_onnx::pb::type_proto::Value;
 use tract_onnx::prelude::{Framework, InferenceModelExt};
 use tract_onnx::tract_hir::infer::{Factoid, InferenceFact};
 
-use crate::config::ModelConfig;
-use crate::error::ModelError;
 use crate::layers::Layers;
-use cut::{Cuts, extract};
-
-/// The ONNX file that `path` names: itself, or `model.onnx` in a folder without safetensors.
-pub(crate) fn find(path: &Path) -> Option<PathBuf> {
-    if path.extension().is_some_and(|e| e == "onnx") {
-        return Some(path.into());
-    }
-    let inside = path.join("model.onnx");
-    let is_safetensors = path.join("model.safetensors").exists();
-    (!is_safetensors && inside.exists()).then_some(inside)
-}
+use cut::{Cuts, Uncut, extract};
+use segue_model::ModelConfig;
+use segue_model::{ModelError, files};
 
 /// One piece of the graph, and what each of its inputs is fed with.
 #[derive(Debug)]
@@ -54,20 +45,96 @@ enum Feed {
 pub(crate) struct OnnxChain {
     pieces: Vec<Piece>,
     pub ends_in_logits: bool,
+    /// Whether its layers can be told apart.
+    pub is_cut: bool,
+}
+
+/// What [`check`] finds out of a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known {
+    pub ends_in_logits: bool,
+    pub is_cut: bool,
+}
+
+/// What was checked: the file with its size and time, its configuration, the layers.
+type Asked = (PathBuf, u64, Option<SystemTime>, ModelConfig, Layers);
+
+/// Each file is checked once for each range, which takes seconds for a large one.
+static CHECKED: Mutex<Vec<(Asked, Result<Known, ModelError>)>> = Mutex::new(Vec::new());
+
+/// Loads `layers` of the file and runs them on a few tokens, since nothing less shows whether
+/// they can be run.
+///
+/// # Errors
+/// As [`OnnxChain::load`], and `model-onnx` when it cannot be run
+pub(crate) fn check(
+    path: &Path,
+    config: &ModelConfig,
+    layers: Layers,
+) -> Result<Known, ModelError> {
+    let meta = readable(path)?;
+    let time = meta.modified().ok();
+    let asked = (path.to_owned(), meta.len(), time, config.clone(), layers);
+    let mut checked = CHECKED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, known)) = checked.iter().find(|(one, _)| *one == asked) {
+        return known.clone();
+    }
+    let known = OnnxChain::load(path, config, layers).and_then(|chain| tried(path, config, chain));
+    checked.push((asked, known.clone()));
+    known
+}
+
+fn tried(path: &Path, config: &ModelConfig, mut chain: OnnxChain) -> Result<Known, ModelError> {
+    // Two lengths: a graph can have been exported for one.
+    for n in [2, 3].map(|n: usize| n.min(config.max_position_embeddings)) {
+        let hidden = vec![0.5; n * config.hidden_size];
+        let given = chain.run(&vec![0; n], &hidden, n);
+        let given = given.map_err(|e| broken(path, format!("it cannot be run: {e:#}")))?;
+        let wanted = match chain.ends_in_logits {
+            true => config.labels.len(),
+            false => n * config.hidden_size,
+        };
+        if given.len() != wanted {
+            let why = format!(
+                "it gives {} numbers for {n} tokens, not {wanted}",
+                given.len()
+            );
+            return Err(broken(path, why));
+        }
+    }
+    Ok(Known {
+        ends_in_logits: chain.ends_in_logits,
+        is_cut: chain.is_cut,
+    })
 }
 
 impl OnnxChain {
-    /// Loads the file and keeps the pieces of `layers`.
+    /// Loads the file and keeps the pieces of `layers`; one whose layers cannot be told apart is
+    /// a single piece.
     ///
     /// # Errors
-    /// `model-missing`, or `model-onnx` when the layers cannot be told apart or do not match
-    /// `config.json`.
+    /// `model-missing`, or `model-onnx` when a part is asked for and the layers cannot be told
+    /// apart, or when they do not match `config.json`.
     pub fn load(path: &Path, config: &ModelConfig, layers: Layers) -> Result<Self, ModelError> {
         readable(path)?;
         let bad = |e: TractError| broken(path, format!("{e:#}"));
         let model = decluttered(path).map_err(bad)?;
-        let cuts = Cuts::find(&model, config).map_err(|why| broken(path, why))?;
-        let ends = cuts.piece_ends(layers);
+        let (ends, ends_in_logits, is_cut) = match Cuts::find(&model, config) {
+            Ok(cuts) => {
+                let last = layers.reaches_head(config.num_hidden_layers);
+                (cuts.piece_ends(layers), cuts.head.is_some() && last, true)
+            }
+            Err(Uncut::Unnamed(_)) if layers == Layers::all(config.num_hidden_layers) => {
+                let (end, is_logits) =
+                    cut::whole(&model, config).map_err(|why| broken(path, why))?;
+                (vec![(None, end)], is_logits, false)
+            }
+            Err(Uncut::Unnamed(why)) => {
+                return Err(broken(path, why)
+                    .help("leave out `split` and `layers`: then the model runs whole"));
+            }
+            Err(Uncut::OtherModel(why)) => return Err(broken(path, why)),
+        };
         let mut pieces = Vec::new();
         for (start, end) in ends {
             let piece = extract(&model, start, end).map_err(bad)?;
@@ -79,7 +146,8 @@ impl OnnxChain {
         }
         Ok(Self {
             pieces,
-            ends_in_logits: cuts.head.is_some() && layers.reaches_head(config.num_hidden_layers),
+            ends_in_logits,
+            is_cut,
         })
     }
 
@@ -129,7 +197,7 @@ impl Feed {
             _ if name.contains("type") => Self::Types(dt),
             _ if name.contains("position") => Self::Positions(dt),
             _ if name.contains("ids") => Self::Tokens(dt),
-            _ => bail!("`{name}` is no input that a BERT has"),
+            _ => bail!("`{name}` is not an input that a BERT has"),
         })
     }
 
@@ -150,31 +218,14 @@ impl Feed {
     }
 }
 
-/// Whether a file's first output are logits (batch, labels) and not hidden states.
-///
 /// # Errors
-/// `model-missing` when it cannot be read, `model-onnx` when it is no ONNX file.
-pub(crate) fn has_head(path: &Path) -> Result<bool, ModelError> {
-    readable(path)?;
-    let model = tract_onnx::onnx().proto_model_for_path(path);
-    let model = model.map_err(|e| broken(path, format!("{e:#}")))?;
-    let output = model.graph.and_then(|g| g.output.into_iter().next());
-    let value = output.and_then(|o| o.r#type).and_then(|t| t.value);
-    let Some(Value::TensorType(tensor)) = value else {
-        return Err(broken(path, "it has no output".into()));
+/// `model-missing` when the file cannot be read.
+fn readable(path: &Path) -> Result<std::fs::Metadata, ModelError> {
+    let missing = |e: std::io::Error| {
+        let message = format!("cannot read `{}`: {e}", path.display());
+        ModelError::new("model-missing", message)
     };
-    Ok(tensor.shape.is_some_and(|shape| shape.dim.len() == 2))
-}
-
-/// # Errors
-/// `model-missing` when the file cannot be opened.
-fn readable(path: &Path) -> Result<(), ModelError> {
-    std::fs::File::open(path).map(drop).map_err(|e| {
-        ModelError::new(
-            "model-missing",
-            format!("cannot read `{}`: {e}", path.display()),
-        )
-    })
+    files::open(path)?.metadata().map_err(missing)
 }
 
 fn broken(path: &Path, why: String) -> ModelError {
@@ -184,17 +235,17 @@ fn broken(path: &Path, why: String) -> ModelError {
 
 /// The graph for one review of any length.
 fn decluttered(path: &Path) -> TractResult<TypedModel> {
-    let mut model = tract_onnx::onnx().model_for_path(path)?;
+    // What the exporter wrote of outputs and intermediates names symbols of its own.
+    let onnx = tract_onnx::onnx()
+        .with_ignore_output_shapes(true)
+        .with_ignore_value_info(true);
+    let mut model = onnx.model_for_path(path)?;
     let tokens = model.symbols.sym("tokens").to_dim();
     for input in 0..model.inputs.len() {
         let stated = model.input_fact(input)?.datum_type.concretize();
         let dt = stated.unwrap_or(DatumType::I64);
         let shape: TVec<TDim> = tvec![1.to_dim(), tokens.clone()];
         model.set_input_fact(input, InferenceFact::dt_shape(dt, shape))?;
-    }
-    for output in 0..model.outputs.len() {
-        // What the exporter wrote there names symbols of its own.
-        model.set_output_fact(output, InferenceFact::default())?;
     }
     model.into_typed()?.into_decluttered()
 }

@@ -1,11 +1,10 @@
 //! A loaded range of a model, ready to run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use segue_model::{Found, ModelConfig, ModelError, find};
 use tract_core::internal::*;
 
-use crate::config::ModelConfig;
-use crate::error::ModelError;
 use crate::layers::Layers;
 use crate::native::{Source, wired};
 use crate::onnx::{self, OnnxChain};
@@ -20,6 +19,10 @@ pub struct Segment {
     layers: Layers,
     ends_in_logits: bool,
     engine: Engine,
+    /// What messages call the model.
+    path: PathBuf,
+    /// Tensors with values that are not finite.
+    damaged: Vec<String>,
     /// Those of the last run.
     states: Vec<TValue>,
 }
@@ -46,37 +49,51 @@ pub struct Checked {
     pub gives_logits: bool,
     /// Bytes that the word table takes in memory, if the range has the embeddings.
     pub word_bytes: u64,
+    /// Whether the model can be cut between its layers.
+    pub is_cut: bool,
 }
 
 /// Checks that the model in `dir` has all tensors of `layers`; no weights are read.
 ///
-/// Of an ONNX file, which has no header, only configuration and output are looked at.
+/// An ONNX file, which has no header, is loaded and tried.
 ///
 /// # Errors
 /// As [`Segment::load`].
 pub fn check(dir: &Path, layers: Layers) -> Result<Checked, ModelError> {
     let config = ModelConfig::read(dir)?;
     layers.check(config.num_hidden_layers)?;
-    let (gives_logits, word_bytes) = match onnx::find(dir) {
-        Some(path) => {
-            let last = layers.reaches_head(config.num_hidden_layers);
+    let (gives_logits, word_bytes, is_cut) = match &find(dir)? {
+        Found::Onnx(path) => {
+            let known = onnx::check(path, &config, layers)?;
+            check_task(&config, layers, known.ends_in_logits)?;
             let words = config.vocab_size as u64 * config.hidden_size as u64;
-            (last && onnx::has_head(&path)?, 4 * words)
+            (known.ends_in_logits, 4 * words, known.is_cut)
         }
-        None => {
-            let source = Source::open(dir, &config, layers)?;
+        found => {
+            let source = Source::open(found, &config, layers)?;
             let words = match layers.has_embeddings() {
                 true => source.word_bytes()?,
                 false => 0,
             };
-            (source.ends_in_logits(), words)
+            check_task(&config, layers, source.ends_in_logits())?;
+            (source.ends_in_logits(), words, true)
         }
     };
     Ok(Checked {
         config,
         gives_logits,
         word_bytes,
+        is_cut,
     })
+}
+
+/// Refuses a model whose head is for another purpose than judging texts.
+fn check_task(config: &ModelConfig, layers: Layers, gives_logits: bool) -> Result<(), ModelError> {
+    match layers.reaches_head(config.num_hidden_layers) {
+        true if gives_logits => config.check_classes(),
+        true => config.check_task(),
+        false => Ok(()),
+    }
 }
 
 impl Segment {
@@ -105,26 +122,31 @@ impl Segment {
     ) -> Result<Self, ModelError> {
         let config = ModelConfig::read(dir)?;
         layers.check(config.num_hidden_layers)?;
-        let (engine, ends_in_logits) = match onnx::find(dir) {
-            Some(_) if !states.is_empty() => {
-                let message = "the states of an ONNX file cannot be had";
+        let mut damaged = Vec::new();
+        let (engine, ends_in_logits) = match &find(dir)? {
+            Found::Onnx(_) if !states.is_empty() => {
+                let message = "an ONNX file does not give the states of its layers";
                 return Err(ModelError::new("bad-states", message));
             }
-            Some(path) => {
-                let chain = OnnxChain::load(&path, &config, layers)?;
+            Found::Onnx(path) => {
+                let chain = OnnxChain::load(path, &config, layers)?;
                 let ends_in_logits = chain.ends_in_logits;
                 (Engine::Onnx(chain), ends_in_logits)
             }
-            None => {
-                let source = Source::open(dir, &config, layers)?;
+            found => {
+                let source = Source::open(found, &config, layers)?;
                 let plan = wired(source.build(states).map(SimplePlan::new)?)?;
+                damaged = source.damaged();
                 (
                     Engine::Native(wired(plan.spawn())?),
                     source.ends_in_logits(),
                 )
             }
         };
+        check_task(&config, layers, ends_in_logits)?;
         Ok(Self {
+            path: dir.into(),
+            damaged,
             ends_in_logits,
             engine,
             layers,
@@ -179,7 +201,7 @@ impl Segment {
     ///
     /// # Errors
     /// `bad-token` for an id outside the vocabulary, `too-long` for more tokens than positions,
-    /// `no-tokens` for none, `wrong-input` when this segment takes hidden states.
+    /// `no-tokens` for none, `not-finite` when a result is not a number, `wrong-input` when this segment takes hidden states.
     pub fn run_tokens(&mut self, tokens: &[u32], out: &mut Vec<f32>) -> Result<(), ModelError> {
         self.check_input(true, tokens.len())?;
         let vocabulary = self.config.vocab_size;
@@ -191,14 +213,13 @@ impl Segment {
             return Err(ModelError::new("bad-token", message)
                 .help("tokenize with the vocabulary of the same model"));
         }
-        self.states = wired(self.engine.run(Input::Tokens(tokens), out))?;
-        Ok(())
+        self.run(Input::Tokens(tokens), out)
     }
 
     /// Runs one review from its hidden states (n, H), and appends like [`Self::run_tokens`].
     ///
     /// # Errors
-    /// `too-long`, `no-tokens`, or `wrong-input` when the length is no multiple of H or this
+    /// `too-long`, `no-tokens`, `not-finite`, or `wrong-input` when the length is no multiple of H or this
     /// segment takes token ids.
     pub fn run_hidden(&mut self, hidden: &[f32], out: &mut Vec<f32>) -> Result<(), ModelError> {
         let h = self.config.hidden_size;
@@ -208,8 +229,39 @@ impl Segment {
         }
         let n = hidden.len() / h;
         self.check_input(false, n)?;
-        self.states = wired(self.engine.run(Input::Hidden(hidden, n), out))?;
-        Ok(())
+        self.run(Input::Hidden(hidden, n), out)
+    }
+
+    fn run(&mut self, input: Input<'_>, out: &mut Vec<f32>) -> Result<(), ModelError> {
+        let before = out.len();
+        self.states = wired(self.engine.run(input, out))?;
+        match all_finite(&out[before..]) {
+            true => Ok(()),
+            false => {
+                out.truncate(before);
+                Err(self.not_finite(input))
+            }
+        }
+    }
+
+    fn not_finite(&self, input: Input<'_>) -> ModelError {
+        let model = self.path.display();
+        let gives = match self.ends_in_logits {
+            true => "logits",
+            false => "hidden states",
+        };
+        let message = format!("the model `{model}` gives {gives} that are not finite numbers");
+        let error = ModelError::new("not-finite", message);
+        match (input, self.damaged.as_slice()) {
+            (Input::Hidden(hidden, _), _) if !all_finite(hidden) => {
+                error.help("the hidden states that reached it are not finite either")
+            }
+            (_, []) => error.help("its weights are finite, but too large to be computed with"),
+            (_, tensors) => error.help(format!(
+                "its weights are damaged, or were too large for 16 bits: `{}`",
+                tensors.join("`, `")
+            )),
+        }
     }
 
     fn check_input(&self, is_tokens: bool, n: usize) -> Result<(), ModelError> {
@@ -237,6 +289,12 @@ impl Segment {
         }
         Ok(())
     }
+}
+
+/// Whether no value is infinite or NaN, without a branch a value.
+pub(crate) fn all_finite(values: &[f32]) -> bool {
+    let largest = values.iter().map(|x| x.to_bits() & 0x7fff_ffff);
+    largest.fold(0, u32::max) < f32::INFINITY.to_bits()
 }
 
 impl Engine {

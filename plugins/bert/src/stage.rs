@@ -18,7 +18,8 @@ const TYPICAL_TOKENS: usize = 200;
 /// Runs encoder layers of a BERT-family model.
 ///
 /// # Columns
-/// reads  `tokens: list u32`, or `hidden: ragged f32[H]` when `layers` does not begin at 0
+/// reads  `tokens: list u32`, or `hidden: ragged f32[H]` when `layers` does not begin at 0; and
+/// `review: u64` where it is there, to name a review at fault
 ///
 /// writes `logits: fixed f32[labels]`, or `hidden: ragged f32[H]` when `layers` ends before the
 /// head or the model has none; and `state-K: ragged f32[H]` for each K of `states` within `layers`
@@ -30,7 +31,7 @@ const TYPICAL_TOKENS: usize = 200;
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Bert {
-    /// A Hugging Face folder with `config.json` and `model.safetensors` or `model.onnx`.
+    /// A Hugging Face folder, or an `.onnx` file in one.
     pub model: ModelPath,
     /// The encoder layers to run, as `a..b`; the embeddings go with the first, the head with the last.
     #[serde(default = "all_layers")]
@@ -82,6 +83,12 @@ impl Bert {
     }
 }
 
+/// Whether reviews are numbered in a column that reaches the stage.
+fn has_review(input: &[Column]) -> bool {
+    let review = Column::new("review", "u64");
+    input.iter().any(|column| column.fits(&review))
+}
+
 /// The column of a state.
 fn state_column(state: usize) -> String {
     format!("state-{state}")
@@ -94,7 +101,7 @@ impl Stage for Bert {
         self.columns_for(&[]).unwrap_or_default()
     }
 
-    fn columns_for(&self, _: &[Column]) -> Result<Columns> {
+    fn columns_for(&self, input: &[Column]) -> Result<Columns> {
         let layers = self.range()?;
         let checked = check(&self.model, layers).map_err(blamed)?;
         let Checked {
@@ -103,9 +110,14 @@ impl Stage for Bert {
             ..
         } = checked;
         let hidden = ragged_f32(config.hidden_size);
+        let columns = match has_review(input) {
+            // For messages.
+            true => Columns::new().reads("review", "u64"),
+            false => Columns::new(),
+        };
         let columns = match layers.has_embeddings() {
-            true => Columns::new().reads("tokens", list_u32()),
-            false => Columns::new().reads("hidden", hidden),
+            true => columns.reads("tokens", list_u32()),
+            false => columns.reads("hidden", hidden),
         };
         let columns = match gives_logits {
             true => columns
@@ -125,14 +137,20 @@ impl Stage for Bert {
         if self.range()? != Layers::all(count) {
             return Ok(None);
         }
-        let words = check(&self.model, Layers::all(count))
-            .map_err(blamed)?
-            .word_bytes;
+        let checked = check(&self.model, Layers::all(count)).map_err(blamed)?;
+        let mut units: Vec<Unit> = (0..count)
+            .map(|layer| unit(&config, layer, checked.word_bytes))
+            .collect();
+        if !checked.is_cut {
+            units = vec![Unit {
+                name: "the whole ONNX file, whose nodes are not named by layers".into(),
+                cost: units.iter().map(|unit| unit.cost).sum(),
+                bytes: units.iter().map(|unit| unit.bytes).sum(),
+            }];
+        }
         Ok(Some(Units {
             option: "layers".into(),
-            units: (0..count)
-                .map(|layer| unit(&config, layer, words))
-                .collect(),
+            units,
         }))
     }
 
@@ -186,14 +204,14 @@ fn run(
         for (row, tokens) in batch.lists_u32("tokens")?.enumerate() {
             let result = segment.run_tokens(tokens, &mut values);
             let kept = result.and_then(|()| keep(segment, states));
-            kept.map_err(|e| in_row(row, e))?;
+            kept.map_err(|e| in_row(batch, row, e))?;
             lengths.push(tokens.len());
         }
     } else {
         for (row, hidden) in batch.ragged_f32("hidden", hidden_size)?.enumerate() {
             let result = segment.run_hidden(hidden, &mut values);
             let kept = result.and_then(|()| keep(segment, states));
-            kept.map_err(|e| in_row(row, e))?;
+            kept.map_err(|e| in_row(batch, row, e))?;
             lengths.push(hidden.len() / hidden_size);
         }
     }
@@ -233,18 +251,18 @@ fn blamed(error: ModelError) -> Error {
         "bad-layers" => "layers",
         _ => "model",
     };
-    told(error).option(option)
+    Error::from(error).option(option)
 }
 
-fn in_row(row: usize, error: ModelError) -> Error {
-    let mut error = told(error);
-    error.message = format!("row {row}: {}", error.message);
+/// The error with the review that it is about, or its row where reviews are not numbered.
+fn in_row(batch: &Batch, row: usize, error: ModelError) -> Error {
+    let review = batch.u64("review").ok();
+    let review = review.and_then(|all| all.values().get(row).copied());
+    let which = match review {
+        Some(review) => format!("review {review}"),
+        None => format!("row {row}"),
+    };
+    let mut error = Error::from(error);
+    error.message = format!("{which}: {}", error.message);
     error
-}
-
-fn told(error: ModelError) -> Error {
-    match error.help {
-        Some(help) => Error::new(error.code, format!("{}; {help}", error.message)),
-        None => Error::new(error.code, error.message),
-    }
 }

@@ -1,21 +1,10 @@
 //! The tensors a range of layers needs: names and shapes.
 
-use crate::config::ModelConfig;
 use crate::layers::Layers;
+use segue_model::{ModelConfig, TensorSpec};
 
-/// A tensor by its name in the file, and the shape `config.json` asks of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TensorSpec {
-    pub name: String,
-    pub shape: Vec<usize>,
-}
-
-/// Tail of a tensor name that every BERT has, by which its prefix is found.
-pub(crate) const ANCHOR: &str = "encoder.layer.0.attention.self.query.weight";
-
-/// Tells of one model's tensors; `prefix` is `bert.` or empty.
+/// Tells of one model's tensors.
 pub(crate) struct Names<'a> {
-    pub prefix: &'a str,
     pub config: &'a ModelConfig,
     pub has_head: bool,
 }
@@ -39,7 +28,7 @@ impl Names<'_> {
     /// Word, position and type tables, then the norm's weight and bias.
     pub fn embeddings(&self) -> [TensorSpec; 5] {
         let (c, h) = (self.config, self.config.hidden_size);
-        let at = |name: &str, shape: &[usize]| self.spec(&format!("embeddings.{name}"), shape);
+        let at = |name: &str, shape: &[usize]| spec(&format!("embeddings.{name}"), shape);
         [
             at("word_embeddings.weight", &[c.vocab_size, h]),
             at(
@@ -55,9 +44,8 @@ impl Names<'_> {
     /// Layer `layer`: query, key, value, output, norm, up, down, norm; weight then bias of each.
     pub fn layer(&self, layer: usize) -> [TensorSpec; 16] {
         let (h, f) = (self.config.hidden_size, self.config.intermediate_size);
-        let at = |name: &str, shape: &[usize]| {
-            self.spec(&format!("encoder.layer.{layer}.{name}"), shape)
-        };
+        let at =
+            |name: &str, shape: &[usize]| spec(&format!("encoder.layer.{layer}.{name}"), shape);
         [
             at("attention.self.query.weight", &[h, h]),
             at("attention.self.query.bias", &[h]),
@@ -81,22 +69,18 @@ impl Names<'_> {
     /// Pooler, then classifier; weight then bias of each.
     pub fn head(&self) -> [TensorSpec; 4] {
         let (h, labels) = (self.config.hidden_size, self.config.labels.len());
-        let bare = |name: &str, shape: &[usize]| TensorSpec {
-            name: name.into(),
-            shape: shape.into(),
-        };
         [
-            self.spec("pooler.dense.weight", &[h, h]),
-            self.spec("pooler.dense.bias", &[h]),
-            bare("classifier.weight", &[labels, h]),
-            bare("classifier.bias", &[labels]),
+            spec("pooler.dense.weight", &[h, h]),
+            spec("pooler.dense.bias", &[h]),
+            spec("classifier.weight", &[labels, h]),
+            spec("classifier.bias", &[labels]),
         ]
     }
+}
 
-    fn spec(&self, name: &str, shape: &[usize]) -> TensorSpec {
-        TensorSpec {
-            name: format!("{}{name}", self.prefix),
-            shape: shape.into(),
-        }
+fn spec(name: &str, shape: &[usize]) -> TensorSpec {
+    TensorSpec {
+        name: name.into(),
+        shape: shape.into(),
     }
 }

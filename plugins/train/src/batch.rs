@@ -99,6 +99,11 @@ fn class(name: &str, labels: &[String]) -> Result<usize> {
     labels
         .iter()
         .position(|label| label == name)
+        .or_else(|| {
+            labels
+                .iter()
+                .position(|label| label.eq_ignore_ascii_case(name))
+        })
         .ok_or_else(|| {
             let known = labels.join("`, `");
             let message = format!("a review's label is `{name}`, not one of `{known}`");

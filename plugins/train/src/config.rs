@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use segue_model::{Activation, Family, ModelConfig};
 use segue_plugin::{Error, Result};
 use serde_json::{Value, json};
 
+use crate::labels::labels;
 use crate::layer::LayerShape;
 
 /// A model's sizes.
@@ -24,71 +26,64 @@ pub struct ModelShape {
     pub labels: usize,
 }
 
-/// The file as it is, and the sizes it states.
+/// A model that training starts with.
 #[derive(Clone, Debug)]
 pub struct Config {
-    json: Value,
-    /// What it says.
+    /// What its file says.
+    pub model: ModelConfig,
+    /// The sizes of what is trained.
     pub shape: ModelShape,
 }
 
 impl Config {
-    /// Reads `config.json` in `folder`, for a model with `labels` classes.
+    /// Reads `config.json` in `folder`, for a model with classes called `labels` or, where these
+    /// are empty, as the file calls them.
     ///
     /// # Errors
-    /// `model-missing`, `model-config`
-    pub fn read(folder: &Path, labels: usize) -> Result<Self> {
-        let path = folder.join("config.json");
-        let text = std::fs::read_to_string(&path).map_err(|e| {
-            Error::new(
-                "model-missing",
-                format!("cannot read `{}`: {e}", path.display()),
-            )
-        })?;
-        let bad = |why: String| Error::new("model-config", format!("`{}`: {why}", path.display()));
-        let json: Value = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
-        let number = |name: &str, otherwise: Option<u64>| {
-            let found = json[name].as_u64().or(otherwise);
-            let found = found.ok_or_else(|| bad(format!("`{name}` is no number")))?;
-            usize::try_from(found).map_err(|e| bad(e.to_string()))
+    /// `model-missing`, `model-config`, `labels-differ`
+    pub fn read(folder: &Path, given: &[String]) -> Result<(Self, Vec<String>)> {
+        let model = ModelConfig::read(folder)?;
+        let untrainable = |what: String| {
+            let path = folder.join("config.json");
+            let message = format!("`{}`: {what}", path.display());
+            Error::new("model-config", message)
         };
-        let act = json["hidden_act"].as_str().unwrap_or("gelu");
-        if act != "gelu" {
-            return Err(bad(format!(
-                "`hidden_act` is `{act}`, and only `gelu` can be trained"
+        if model.family != Family::Bert {
+            let family = model.family;
+            return Err(untrainable(format!(
+                "`model_type` is `{family}`, and only `bert` can be trained"
             )));
         }
-        let kind = json["model_type"].as_str().unwrap_or("bert");
-        if kind != "bert" {
-            return Err(bad(format!(
-                "`model_type` is `{kind}`, and only `bert` can be trained"
-            )));
+        if model.hidden_act != Activation::Gelu {
+            return Err(untrainable(
+                "`hidden_act` is not `gelu`, and no other can be trained".into(),
+            ));
         }
+        let has = match model.says_classes() {
+            // Its labels are those of another task.
+            Some(false) => &[],
+            _ => model.class_names(),
+        };
+        let labels = labels(given, has)?;
         let shape = ModelShape {
             layer: LayerShape {
-                hidden: number("hidden_size", None)?,
-                heads: number("num_attention_heads", None)?,
-                inner: number("intermediate_size", None)?,
-                eps: json["layer_norm_eps"].as_f64().unwrap_or(1e-12) as f32,
+                hidden: model.hidden_size,
+                heads: model.num_attention_heads,
+                inner: model.intermediate_size,
+                eps: model.layer_norm_eps,
             },
-            layers: number("num_hidden_layers", None)?,
-            words: number("vocab_size", None)?,
-            positions: number("max_position_embeddings", None)?,
-            types: number("type_vocab_size", Some(2))?,
-            labels,
+            layers: model.num_hidden_layers,
+            words: model.vocab_size,
+            positions: model.max_position_embeddings,
+            types: model.type_vocab_size,
+            labels: labels.len(),
         };
-        let LayerShape { hidden, heads, .. } = shape.layer;
-        if heads == 0 || hidden == 0 || hidden % heads != 0 {
-            return Err(bad(format!(
-                "a hidden size of {hidden} cannot have {heads} heads"
-            )));
-        }
-        Ok(Config { json, shape })
+        Ok((Config { model, shape }, labels))
     }
 
     /// The file of a model of the same family with sizes `shape` and classes called `labels`.
     pub fn text(&self, shape: &ModelShape, labels: &[String]) -> String {
-        let mut json = self.json.clone();
+        let mut json = self.model.json.clone();
         let names: serde_json::Map<String, Value> = (labels.iter().enumerate())
             .map(|(i, name)| (i.to_string(), json!(name)))
             .collect();
@@ -110,7 +105,7 @@ impl Config {
         if let (Some(json), Some(changed)) = (json.as_object_mut(), changed.as_object()) {
             json.extend(changed.clone());
             // What the base was stored as says nothing of this model.
-            for name in ["_name_or_path", "dtype", "torch_dtype"] {
+            for name in ["_name_or_path", "dtype", "problem_type", "torch_dtype"] {
                 json.remove(name);
             }
         }

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 use schemars::JsonSchema;
 use segue_plugin::{
-    Batch, Columns, Context, Error, Host, ModelPath, Next, OutputPath, Result, Stage, fixed_f32,
-    ragged_f32,
+    Batch, Column, Columns, Context, Error, Host, ModelPath, Next, OutputPath, Result, Stage,
+    fixed_f32, ragged_f32,
 };
 use serde::Deserialize;
 
 use crate::attention::Scores;
 use crate::batch::{Examples, reads};
 use crate::config::Config;
-use crate::finetune::sentiments;
+use crate::labels::labels;
 use crate::layer::LayerShape;
 use crate::log::writes;
 use crate::matmul::{Onto, View, matmul};
@@ -57,8 +57,8 @@ pub struct Distill {
     pub hidden: usize,
     /// The inner size of the student's feed-forward blocks.
     pub inner: usize,
-    /// The classes, in the order of the classifier's outputs.
-    #[serde(default = "sentiments")]
+    /// The classes, in the order of the teacher's logits; left out, as the teacher calls them, or else negative and positive.
+    #[serde(default)]
     pub labels: Vec<String>,
     /// How much the difference of hidden states counts.
     #[serde(default = "one")]
@@ -124,6 +124,14 @@ fn half() -> f32 {
     0.5
 }
 
+/// Blames the teacher for what nobody else is blamed for.
+fn blame(error: Error) -> Error {
+    match error.option {
+        None => error.option("teacher"),
+        Some(_) => error,
+    }
+}
+
 impl Distill {
     fn target(&self) -> Result<Target> {
         let layers = (self.layers.split(','))
@@ -175,8 +183,19 @@ impl Distill {
     }
 
     fn teacher(&self) -> Result<Config> {
-        let config = Config::read(&self.teacher, self.labels.len());
-        config.map_err(|error| error.option("teacher"))
+        let (config, _) = Config::read(&self.teacher, &self.labels).map_err(blame)?;
+        Ok(config)
+    }
+
+    /// The classes: as the graph calls them, or else the stage that gives the logits.
+    fn classes(&self, input: &[Column]) -> Result<Vec<String>> {
+        let logits = input.iter().find(|column| column.name == "logits");
+        let known = logits.map_or(&[][..], |column| &column.labels);
+        let (_, otherwise) = Config::read(&self.teacher, &self.labels).map_err(blame)?;
+        match (self.labels.as_slice(), known) {
+            ([], []) => Ok(otherwise),
+            (given, known) => labels(given, known),
+        }
     }
 }
 
@@ -185,10 +204,15 @@ impl Stage for Distill {
         self.columns_for(&[]).unwrap_or_default()
     }
 
-    fn columns_for(&self, _: &[segue_plugin::Column]) -> Result<Columns> {
+    fn columns_for(&self, input: &[Column]) -> Result<Columns> {
         self.check()?;
-        let hidden = ragged_f32(self.teacher()?.shape.layer.hidden);
-        let columns = reads(Columns::new()).reads("logits", fixed_f32(self.labels.len()));
+        self.schedule.check()?;
+        let config = self.teacher()?;
+        read_tokenizer(&self.teacher).map_err(blame)?;
+        params::open(&self.teacher, &config).map_err(blame)?;
+        let hidden = ragged_f32(config.shape.layer.hidden);
+        let labels = self.classes(input)?;
+        let columns = reads(Columns::new()).reads("logits", fixed_f32(labels.len()));
         let states = self.states()?;
         let add =
             |columns: Columns, state: &usize| columns.reads(&format!("state-{state}"), hidden);
@@ -196,10 +220,10 @@ impl Stage for Distill {
     }
 
     fn start(&mut self, context: &Context) -> Result<()> {
+        self.labels = self.classes(&context.input)?;
         let config = self.teacher()?;
-        let tokenizer = read_tokenizer(&self.teacher).map_err(|error| error.option("teacher"))?;
-        let vectors = params::read(&self.teacher, &config.shape, self.schedule.seed);
-        let vectors = vectors.map_err(|error| error.option("teacher"))?;
+        let tokenizer = read_tokenizer(&self.teacher).map_err(blame)?;
+        let vectors = params::read(&self.teacher, &config, self.schedule.seed).map_err(blame)?;
         let target = self.target()?;
         let (shape, student, kept) = shrink(&config.shape, &vectors, &target)?;
         let layer = config.shape.layer;

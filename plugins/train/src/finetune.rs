@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use schemars::JsonSchema;
 use segue_plugin::{
-    Batch, Columns, Context, Error, Host, ModelPath, Next, OutputPath, Result, Stage,
+    Batch, Column, Columns, Context, Error, Host, ModelPath, Next, OutputPath, Result, Stage,
 };
 use serde::Deserialize;
 
@@ -35,8 +35,8 @@ pub struct Finetune {
     pub model: ModelPath,
     /// The folder for the trained model, and for checkpoints on the way.
     pub output: OutputPath,
-    /// The classes, in the order of the classifier's outputs.
-    #[serde(default = "sentiments")]
+    /// The classes, in the order of the classifier's outputs; left out, those that the model names, or else negative and positive.
+    #[serde(default)]
     pub labels: Vec<String>,
     /// Store the weights in 16 bits.
     #[serde(default)]
@@ -64,9 +64,20 @@ impl Goal for Labels<'_> {
     }
 }
 
-/// What `read` calls the labels 0 and 1.
-pub fn sentiments() -> Vec<String> {
-    vec!["negative".into(), "positive".into()]
+/// Blames the model for what nobody else is blamed for.
+fn blame(error: Error) -> Error {
+    match error.option {
+        None => error.option("model"),
+        Some(_) => error,
+    }
+}
+
+impl Finetune {
+    /// The model, its tokenizer and its classes.
+    fn base(&self) -> Result<(Config, Tokenizer, Vec<String>)> {
+        let (config, labels) = Config::read(&self.model, &self.labels)?;
+        Ok((config, read_tokenizer(&self.model)?, labels))
+    }
 }
 
 impl Stage for Finetune {
@@ -74,15 +85,18 @@ impl Stage for Finetune {
         writes(reads(Columns::new()))
     }
 
+    fn columns_for(&self, _: &[Column]) -> Result<Columns> {
+        self.schedule.check()?;
+        let (config, ..) = self.base().map_err(blame)?;
+        params::open(&self.model, &config).map_err(blame)?;
+        Ok(self.columns())
+    }
+
     fn start(&mut self, context: &Context) -> Result<()> {
-        let blame = |error: Error| match error.option {
-            None => error.option("model"),
-            Some(_) => error,
-        };
-        let config = Config::read(&self.model, self.labels.len()).map_err(blame)?;
-        let tokenizer = read_tokenizer(&self.model).map_err(blame)?;
+        let (config, tokenizer, labels) = self.base().map_err(blame)?;
+        self.labels = labels;
         let shape = config.shape.clone();
-        let weights = || params::read(&self.model, &shape, self.schedule.seed).map_err(blame);
+        let weights = || params::read(&self.model, &config, self.schedule.seed).map_err(blame);
         let trainer = Trainer::start(
             self.schedule.clone(),
             shape.clone(),

@@ -2,11 +2,15 @@
 
 use std::path::Path;
 
+use segue_model::{ModelError, files};
 use segue_plugin::{Error, Result};
 
 use crate::checkpoint::write_whole;
 use crate::config::ModelShape;
 use crate::params;
+
+/// Far more than any tokenizer has.
+const FILE_BYTES_MAX: u64 = 256 << 20;
 
 /// The files of a model's tokenizer, by name.
 pub type Tokenizer = Vec<(&'static str, Vec<u8>)>;
@@ -24,8 +28,10 @@ pub fn read_tokenizer(base: &Path) -> Result<Tokenizer> {
         "special_tokens_map.json",
     ];
     // Most of them may be missing.
-    let read = |name| Some((name, std::fs::read(base.join(name)).ok()?));
-    let files: Tokenizer = names.into_iter().filter_map(read).collect();
+    let there = |name: &&str| base.join(name).exists();
+    let read = |name| Ok((name, files::read(&base.join(name), FILE_BYTES_MAX)?));
+    let files: Tokenizer =
+        (names.into_iter().filter(there).map(read)).collect::<Result<_, ModelError>>()?;
     match files.first() {
         Some((first, _)) if names[..2].contains(first) => Ok(files),
         _ => {

@@ -4,16 +4,14 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
-use candle_core::DType;
-use candle_core::pickle::PthTensors;
 use half::f16;
-use half::slice::HalfFloatSliceExt;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{Dtype, tensor::TensorView};
+use segue_model::{TensorSpec, Weights};
 use segue_plugin::{Error, Result};
 
-use crate::config::ModelShape;
+use crate::config::{Config, ModelShape};
 
 /// A tensor of the file: its name and shape, and where it lies in its vector.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,46 +118,35 @@ pub fn length(parts: &[Part]) -> usize {
     parts.last().map_or(0, |part| part.range.end)
 }
 
-/// Reads a model's vectors from `folder`, from `model.safetensors` or else `pytorch_model.bin`; a
-/// pooler or classifier that is not there is drawn from a normal distribution, by `seed`.
+/// Opens the weights in `folder`, and checks that all there must be are there.
 ///
 /// # Errors
-/// `model-missing`, `model-mismatch`
-pub fn read(folder: &Path, shape: &ModelShape, seed: u64) -> Result<Vec<Vec<f32>>> {
-    let (safe, torch) = (folder.join("model.safetensors"), folder.join(TORCH));
-    let path = if !safe.exists() && torch.exists() {
-        torch
-    } else {
-        safe
-    };
-    let bad = |why: String| Error::new("model-mismatch", format!("`{}` {why}", path.display()));
-    let unreadable = |e: &dyn std::fmt::Display| bad(format!("cannot be read: {e}"));
-    let bytes;
-    let stored = if path.ends_with(TORCH) {
-        let old = |e| {
-            unreadable(&format!(
-                "{e}; if it is older than PyTorch 1.6, save it anew"
-            ))
-        };
-        Stored::Torch(PthTensors::new(&path, None).map_err(old)?)
-    } else {
-        bytes = std::fs::read(&path).map_err(|e| {
-            let message = format!("cannot read `{}`: {e}", path.display());
-            Error::new("model-missing", message)
-        })?;
-        Stored::Safe(SafeTensors::deserialize(&bytes).map_err(|e| unreadable(&e))?)
-    };
+/// `model-missing`, `model-mismatch`, `model-truncated`
+pub fn open(folder: &Path, config: &Config) -> Result<Weights> {
+    let weights = Weights::open(&segue_model::find(folder)?, &config.model)?;
+    for part in parts(&config.shape).iter().flatten() {
+        if !is_drawn(part, config, &weights) {
+            weights.check(&spec(part))?;
+        }
+    }
+    Ok(weights)
+}
+
+/// Reads a model's vectors; a pooler or classifier that is not there, or is one of another task,
+/// is drawn from a normal distribution, by `seed`.
+///
+/// # Errors
+/// As [`open`], and `not-finite`
+pub fn read(folder: &Path, config: &Config, seed: u64) -> Result<Vec<Vec<f32>>> {
+    let weights = open(folder, config)?;
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut vectors = Vec::new();
-    for parts in parts(shape) {
+    for parts in parts(&config.shape) {
         let mut vector = Vec::with_capacity(length(&parts));
         for part in &parts {
-            match stored.numbers(part).map_err(bad)? {
-                Some(values) => vector.extend(values),
-                None if part.name.starts_with("pooler") || part.name.starts_with("classifier") => {
-                    vector.extend(drawn(part, &mut random));
-                }
-                None => return Err(bad(format!("has no tensor `{}`", part.name))),
+            match is_drawn(part, config, &weights) {
+                true => vector.extend(drawn(part, &mut random)),
+                false => vector.extend(finite(part, weights.read(&spec(part))?)?),
             }
         }
         vectors.push(vector);
@@ -167,79 +154,30 @@ pub fn read(folder: &Path, shape: &ModelShape, seed: u64) -> Result<Vec<Vec<f32>
     Ok(vectors)
 }
 
-/// The file that PyTorch itself writes.
-const TORCH: &str = "pytorch_model.bin";
-
-/// A file of tensors.
-enum Stored<'a> {
-    Safe(SafeTensors<'a>),
-    Torch(PthTensors),
+fn is_drawn(part: &Part, config: &Config, weights: &Weights) -> bool {
+    let is_classifier = part.name.starts_with("classifier");
+    let of_head = is_classifier || part.name.starts_with("pooler");
+    let of_other_task = is_classifier && config.model.says_classes() == Some(false);
+    of_head && (of_other_task || !weights.has(&part.name))
 }
 
-impl Stored<'_> {
-    /// The numbers of `part`, under its name with or without the prefix; `None` where it is not
-    /// there.
-    fn numbers(&self, part: &Part) -> std::result::Result<Option<Vec<f32>>, String> {
-        for name in [format!("bert.{}", part.name), part.name.clone()] {
-            let found = match self {
-                Stored::Safe(file) => (file.tensor(&name).ok())
-                    .map(|tensor| numbers(&tensor, part))
-                    .transpose()?,
-                Stored::Torch(file) => torch_numbers(file, &name, part)?,
-            };
-            if found.is_some() {
-                return Ok(found);
-            }
-        }
-        Ok(None)
+fn spec(part: &Part) -> TensorSpec {
+    TensorSpec {
+        name: part.name.clone(),
+        shape: part.shape.clone(),
     }
 }
 
-fn torch_numbers(
-    file: &PthTensors,
-    name: &str,
-    part: &Part,
-) -> std::result::Result<Option<Vec<f32>>, String> {
-    let told = |e: candle_core::Error| format!("cannot be read at `{name}`: {e}");
-    let Some(tensor) = file.get(name).map_err(told)? else {
-        return Ok(None);
-    };
-    check_shape(tensor.dims(), part)?;
-    let flat = tensor.to_dtype(DType::F32).and_then(|t| t.flatten_all());
-    flat.and_then(|t| t.to_vec1()).map(Some).map_err(told)
-}
-
-fn check_shape(found: &[usize], part: &Part) -> std::result::Result<(), String> {
-    if found == part.shape {
-        return Ok(());
-    }
-    let (name, asked) = (&part.name, &part.shape);
-    Err(format!("has `{name}` of shape {found:?}, not {asked:?}"))
-}
-
-fn numbers(tensor: &TensorView<'_>, part: &Part) -> std::result::Result<Vec<f32>, String> {
-    check_shape(tensor.shape(), part)?;
-    let data = tensor.data();
-    match tensor.dtype() {
-        Dtype::F32 => Ok(data
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|b| f32::from_le_bytes(*b))
-            .collect()),
-        Dtype::F16 => {
-            let all: Vec<f16> = data
-                .as_chunks::<2>()
-                .0
-                .iter()
-                .map(|b| f16::from_le_bytes(*b))
-                .collect();
-            Ok(all.to_f32_vec())
+fn finite(part: &Part, values: Vec<f32>) -> Result<Vec<f32>> {
+    match values.iter().find(|value| !value.is_finite()) {
+        None => Ok(values),
+        Some(value) => {
+            let message = format!(
+                "the model has the value {value} in `{}`, and nothing can be learnt from there",
+                part.name
+            );
+            Err(Error::new("not-finite", message))
         }
-        other => Err(format!(
-            "stores `{}` as {other:?}; f32 and f16 can be read",
-            part.name
-        )),
     }
 }
 
@@ -300,48 +238,56 @@ mod tests {
     use crate::layer::LayerShape;
 
     /// What `testdata/make.py` wrote in both formats.
-    fn shape() -> ModelShape {
+    fn config(positions: usize) -> Config {
+        let model = segue_model::ModelConfig::parse(&format!(
+            r#"{{"hidden_size": 4, "num_attention_heads": 2, "intermediate_size": 6,
+                "num_hidden_layers": 1, "vocab_size": 5, "max_position_embeddings": {positions}}}"#
+        ))
+        .unwrap();
         let layer = LayerShape {
             hidden: 4,
             heads: 2,
             inner: 6,
             eps: 1e-12,
         };
-        ModelShape {
+        let shape = ModelShape {
             layer,
             layers: 1,
             words: 5,
-            positions: 3,
+            positions,
             types: 2,
             labels: 2,
-        }
+        };
+        Config { model, shape }
     }
 
     #[test]
     fn pytorch_s_own_files_are_read_like_others() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
-        let safe = read(&folder.join("safe"), &shape(), 1).unwrap();
-        let torch = read(&folder.join("torch"), &shape(), 1).unwrap();
+        let safe = read(&folder.join("safe"), &config(3), 1).unwrap();
+        let torch = read(&folder.join("torch"), &config(3), 1).unwrap();
         assert_eq!(safe, torch);
         assert_eq!(torch[NORM], [0.5, 1.5, 2.5, 3.5, 0.0, 0.25, 0.5, 0.75]);
     }
 
     #[test]
-    fn a_file_that_is_no_model() {
+    fn a_file_that_is_not_a_model() {
         let folder = tempfile::tempdir().unwrap();
-        let error = || read(folder.path(), &shape(), 1).unwrap_err();
+        let error = || read(folder.path(), &config(3), 1).unwrap_err();
         assert_eq!(error().code, "model-missing");
-        std::fs::write(folder.path().join(TORCH), b"\x80\x02 old").unwrap();
+        std::fs::write(folder.path().join("pytorch_model.bin"), b"\x80\x02 old").unwrap();
         assert_eq!(error().code, "model-mismatch");
-        assert!(error().message.contains("save it anew"), "{:?}", error());
-        let other = ModelShape {
-            positions: 4,
-            ..shape()
-        };
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/torch");
-        let error = read(&folder, &other, 1).unwrap_err();
         assert!(
-            error.message.contains("shape [3, 4], not [4, 4]"),
+            error().message.contains("save the model anew"),
+            "{:?}",
+            error()
+        );
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/torch");
+        let error = read(&folder, &config(4), 1).unwrap_err();
+        assert!(
+            error
+                .message
+                .contains("shape [3, 4], but `config.json` asks for [4, 4]"),
             "{error:?}"
         );
     }

@@ -60,7 +60,9 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    fn check(&self) -> Result<()> {
+    /// # Errors
+    /// `bad-option`
+    pub fn check(&self) -> Result<()> {
         let part = |x: f32| (0.0..1.0).contains(&x);
         let positive = |x: f32| x > 0.0 && x.is_finite();
         for (good, option, rule) in [
@@ -276,15 +278,13 @@ impl Trainer {
         let loss = goal.loss(&output)?;
         let value = loss.to_scalar::<f32>().map_err(internal)? + output.attention;
         if !value.is_finite() {
-            let step = self.state.step;
-            let message = format!("the loss is no number any more at step {step}");
-            return Err(Error::new(
-                "diverged",
-                format!("{message}; lower `learning-rate`"),
-            ));
+            return Err(self.diverged(&format!("the loss is {value}")));
         }
         let gradients = self.model.gradients(&loss).map_err(internal)?;
         let length = norm(&gradients) as f32;
+        if !length.is_finite() {
+            return Err(self.diverged(&format!("the gradient's length is {length}")));
+        }
         let scale = (self.schedule.clip / length.max(1e-12)).min(1.0);
         let rate = self.schedule.rate(examples.progress);
         let adam = AdamW {
@@ -308,11 +308,20 @@ impl Trainer {
         Ok(())
     }
 
+    fn diverged(&self, what: &str) -> Error {
+        let step = self.state.step;
+        let message = format!("{what} at step {step}; lower `learning-rate`");
+        Error::new("diverged", message)
+    }
+
     fn validate(&mut self, examples: &Examples) -> Result<()> {
         let output = self.model.run(&examples.tokens, None, &[]);
         let output = output.map_err(internal)?;
         let logits = output.logits.to_vec2::<f32>().map_err(internal)?;
         for (row, class) in logits.iter().zip(&examples.classes) {
+            if let Some(logit) = row.iter().find(|logit| !logit.is_finite()) {
+                return Err(self.diverged(&format!("a held-out review has a logit of {logit}")));
+            }
             let Some(class) = class else { continue };
             let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let sum: f32 = row.iter().map(|x| (x - top).exp()).sum();

@@ -107,7 +107,7 @@ impl TractLinear {
     }
 }
 
-struct Activate<'a>(crate::config::Activation, &'a mut [f32]);
+struct Activate<'a>(segue_model::Activation, &'a mut [f32]);
 
 impl Kernel for Activate<'_> {
     #[inline(always)]

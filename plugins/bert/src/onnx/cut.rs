@@ -4,11 +4,20 @@ use std::collections::{BTreeSet, HashMap};
 
 use tract_core::internal::*;
 
-use crate::config::ModelConfig;
 use crate::layers::Layers;
+use segue_model::ModelConfig;
 
 /// Name of the input that takes a piece's hidden states.
 pub(super) const HIDDEN: &str = "segue.hidden";
+
+/// Why a graph cannot be cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Uncut {
+    /// It is of another model than `config.json`.
+    OtherModel(String),
+    /// Its nodes do not say where its layers are; it can still run whole.
+    Unnamed(String),
+}
 
 /// The values that flow from part to part of a model of L layers.
 #[derive(Debug)]
@@ -32,29 +41,32 @@ impl Cuts {
     ///
     /// # Errors
     /// Which boundary cannot be found, or how the graph differs from `config.json`.
-    pub fn find(model: &TypedModel, config: &ModelConfig) -> Result<Self, String> {
+    pub fn find(model: &TypedModel, config: &ModelConfig) -> Result<Self, Uncut> {
         let count = config.num_hidden_layers;
-        let parts = parts(model)?;
+        let parts = parts(model).map_err(Uncut::OtherModel)?;
         let last = parts.iter().filter_map(|p| match p {
             Part::Layer(layer) => Some(*layer + 1),
             _ => None,
         });
         match last.max() {
-            None => return Err("no node is named like `/bert/encoder/layer.0/...`".into()),
+            None => {
+                let why = "no node is named like `/bert/encoder/layer.0/...`";
+                return Err(Uncut::Unnamed(why.into()));
+            }
             Some(found) if found != count => {
-                return Err(format!(
-                    "it has {found} layers, and `config.json` says {count}"
-                ));
+                let why = format!("it has {found} layers, and `config.json` says {count}");
+                return Err(Uncut::OtherModel(why));
             }
             Some(_) => {}
         }
         let boundaries = (0..=count)
             .map(|at| boundary(model, config, &parts, at))
-            .collect::<Result<Vec<_>, _>>()?;
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(Uncut::Unnamed)?;
         let output = model.outputs.first().copied();
         let head = output.filter(|outlet| !boundaries.contains(outlet));
         if let Some(outlet) = head {
-            check_logits(model, config, outlet)?;
+            check_logits(model, config, outlet).map_err(Uncut::OtherModel)?;
         }
         Ok(Self { boundaries, head })
     }
@@ -73,6 +85,30 @@ impl Cuts {
             ends.push((Some(at[layers.end]), head));
         }
         ends
+    }
+}
+
+/// The output of a graph that runs whole, and whether it is the logits: its first that is
+/// these, else its first of hidden states.
+///
+/// # Errors
+/// What its outputs are, when none is of `config`
+pub(super) fn whole(model: &TypedModel, config: &ModelConfig) -> Result<(OutletId, bool), String> {
+    let outputs = || model.outputs.iter().copied();
+    let logits = outputs().find(|outlet| check_logits(model, config, *outlet).is_ok());
+    let hidden = || outputs().find(|outlet| is_hidden(model, config, *outlet));
+    match (logits, hidden) {
+        (Some(outlet), _) => Ok((outlet, true)),
+        (None, hidden) => hidden().map(|outlet| (outlet, false)).ok_or_else(|| {
+            let facts = outputs().filter_map(|outlet| model.outlet_fact(outlet).ok());
+            let shown: Vec<String> = facts.map(|fact| format!("{fact:?}")).collect();
+            format!(
+                "its outputs are {}, neither {} logits nor hidden states of size {}",
+                shown.join("; "),
+                config.labels.len(),
+                config.hidden_size
+            )
+        }),
     }
 }
 

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use half::slice::HalfFloatSliceExt;
 use tract_core::internal::*;
 
 use crate::kernels::{Isa, Norm, add_norm};
-use crate::weights::Stored;
+use segue_model::Stored;
 
 /// The three tables, each as the file stores it: a word table in f16 stays half as large.
 #[derive(Debug)]
@@ -42,27 +41,6 @@ impl EmbeddingTables {
         }
         add_norm(self.isa, &self.norm, &mut rows, None);
         rows
-    }
-}
-
-impl Stored {
-    /// Row `index` of a table of rows as long as `to`.
-    fn copy_row(&self, index: usize, to: &mut [f32]) {
-        let range = index * to.len()..(index + 1) * to.len();
-        match self {
-            Stored::F32(values) => to.copy_from_slice(&values[range]),
-            Stored::F16(values) => values[range].convert_to_f32_slice(to),
-            Stored::Bf16(values) => values[range].convert_to_f32_slice(to),
-        }
-    }
-
-    /// How many numbers there are.
-    fn len(&self) -> usize {
-        match self {
-            Stored::F32(values) => values.len(),
-            Stored::F16(values) => values.len(),
-            Stored::Bf16(values) => values.len(),
-        }
     }
 }
 

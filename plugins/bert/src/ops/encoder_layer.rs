@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tract_core::internal::*;
 
-use crate::config::Activation;
 use crate::kernels::{After, Attention, Isa, Linear, Norm, add_norm, attention};
+use segue_model::Activation;
 
 /// A layer's parameters, packed.
 #[derive(Debug)]

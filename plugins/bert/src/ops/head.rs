@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use segue_model::PoolerActivation;
 use tract_core::internal::*;
 
 use crate::kernels::{After, Linear};
@@ -13,11 +14,12 @@ pub(crate) struct HeadWeights {
     pub labels: usize,
     /// H -> H
     pub pooler: Linear,
+    pub activation: PoolerActivation,
     /// H -> labels
     pub classifier: Linear,
 }
 
-/// `classifier(tanh(pooler(first token)))`: f32 (n, H) -> f32 (labels).
+/// `classifier(activation(pooler(first token)))`: f32 (n, H) -> f32 (labels).
 ///
 /// # Source
 /// Devlin et al., arXiv:1810.04805, section 4.1
@@ -30,7 +32,12 @@ impl HeadWeights {
         let mut pooled = vec![0.0; self.hidden];
         self.pooler.run(first, &mut pooled, After::Nothing)?;
         for x in &mut pooled {
-            *x = x.tanh();
+            *x = match self.activation {
+                PoolerActivation::Tanh => x.tanh(),
+                // Not `max`, which makes 0 of a value that is not a number.
+                PoolerActivation::Relu if *x < 0.0 => 0.0,
+                PoolerActivation::Relu => *x,
+            };
         }
         let mut logits = vec![0.0; self.labels];
         self.classifier.run(&pooled, &mut logits, After::Nothing)?;

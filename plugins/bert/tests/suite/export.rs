@@ -11,7 +11,7 @@ use tract_onnx::pb::{
 
 use crate::tiny::{POSITIONS, Tiny};
 
-const FLOAT: i32 = 1;
+pub const FLOAT: i32 = 1;
 const INT64: i32 = 7;
 
 /// A graph that is being written; its methods return the name of the value they make.
@@ -54,7 +54,7 @@ pub fn export(tiny: Tiny) -> ModelProto {
     }
 }
 
-fn value(name: &str, elem_type: i32, axes: &[&str]) -> ValueInfoProto {
+pub fn value(name: &str, elem_type: i32, axes: &[&str]) -> ValueInfoProto {
     let dim = axes.iter().map(|axis| Dimension {
         denotation: String::new(),
         value: Some(dimension::Value::DimParam((*axis).into())),

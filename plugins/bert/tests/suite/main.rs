@@ -2,6 +2,7 @@
 
 mod broken;
 mod export;
+mod families;
 mod onnx;
 mod operator;
 mod reference;

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use prost::Message;
 use segue_bert::{Layers, Segment};
+use tract_onnx::pb::NodeProto;
 
-use crate::export::export;
+use crate::export::{FLOAT, export, value};
 use crate::tiny::{Tiny, max_difference, run, tokens};
 
 /// Writes the same model twice: as safetensors into `native`, as ONNX into `onnx`.
@@ -84,8 +85,23 @@ fn what_does_not_fit_is_refused() {
     for name in nodes.chain(weights).chain(outputs) {
         *name = name.replace("/layer.", "/block_");
     }
+    // As newer exporters do, with a symbol of their own.
+    let graph = anonymous.graph.as_mut().unwrap();
+    let gather = |node: &&NodeProto| node.name.ends_with("word_embeddings/Gather");
+    let middle = graph.node.iter().find(gather).unwrap().output[0].clone();
+    let axes = ["batch", "sequence", "width"];
+    graph.value_info.push(value(&middle, FLOAT, &axes));
     std::fs::write(onnx.path().join("model.onnx"), anonymous.encode_to_vec()).unwrap();
+    let config = Tiny::default().config();
+    std::fs::write(onnx.path().join("config.json"), &config).unwrap();
     assert_eq!(load().code, "model-onnx");
+    assert!(load().help.unwrap().contains("leave out `split`"));
+    let known = segue_bert::check(onnx.path(), Layers::all(3)).unwrap();
+    assert!(known.gives_logits && !known.is_cut);
+    let tokens = tokens(21, 3);
+    let whole = run(onnx.path(), &[0, 3], &tokens);
+    let want = run(native.path(), &[0, 3], &tokens);
+    assert!(max_difference(&whole, &want) < 1e-5);
     assert!(
         load().message.contains("no node is named like"),
         "{}",
@@ -94,4 +110,10 @@ fn what_does_not_fit_is_refused() {
 
     std::fs::write(onnx.path().join("model.onnx"), [0xa5; 300]).unwrap();
     assert_eq!(load().code, "model-onnx");
+    assert_eq!(
+        segue_bert::check(onnx.path(), Layers::all(3))
+            .unwrap_err()
+            .code,
+        "model-onnx"
+    );
 }

@@ -38,3 +38,12 @@ impl fmt::Display for ModelError {
 }
 
 impl std::error::Error for ModelError {}
+
+impl From<ModelError> for segue_plugin::Error {
+    fn from(error: ModelError) -> Self {
+        match error.help {
+            Some(help) => Self::new(error.code, format!("{}; {help}", error.message)),
+            None => Self::new(error.code, error.message),
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Reads models as people have them: the one place that knows the files of a model's folder.
+//!
+//! [`ModelConfig`] is what `config.json` says, [`find`] tells which weights a folder has, and
+//! [`Weights`] reads single tensors of them, under one set of names for all families and formats.
+//! No file is trusted: each is looked at before it is opened, and nothing is read without a bound.
+
+mod config;
+mod error;
+mod fields;
+pub mod files;
+mod find;
+mod header;
+mod labels;
+mod names;
+mod safe;
+mod stored;
+mod task;
+mod torch;
+mod weights;
+
+pub use config::{Family, ModelConfig, PoolerActivation};
+pub use error::ModelError;
+pub use find::{Found, find, folder_of};
+pub use names::TensorSpec;
+pub use segue_kernels::Activation;
+pub use stored::Stored;
+pub use weights::Weights;

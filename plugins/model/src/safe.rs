@@ -1,0 +1,175 @@
+//! A safetensors file: its header, and positioned reads of single tensors.
+//!
+//! Nothing is mapped: a segment touches the bytes of its own tensors and no others.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use half::{bf16, f16};
+use safetensors::Dtype;
+
+use crate::error::ModelError;
+use crate::files::{self, unreadable};
+use crate::header::{HEADER_BYTES_MAX, Header};
+use crate::stored::Stored;
+
+/// An open file and its header.
+#[derive(Debug)]
+pub(crate) struct SafeFile {
+    path: PathBuf,
+    file: File,
+    header: Header,
+    data_start: u64,
+    bytes: u64,
+}
+
+impl SafeFile {
+    /// Opens `path` and reads its header only.
+    ///
+    /// # Errors
+    /// `model-missing`, `model-truncated`, or `model-mismatch` when it is not a safetensors file.
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
+        let file = files::open(path)?;
+        let bytes = file.metadata().map_err(|e| unreadable(path, &e))?.len();
+        let header_bytes = header_length(path, &file, bytes)?;
+        let mut header = vec![0; header_bytes as usize];
+        let read = file.read_exact_at(&mut header, 8);
+        read.map_err(|e| unreadable(path, &e))?;
+        let header = Header::parse(&header).map_err(|why| {
+            mismatch(path, &format!("has an unreadable header: {why}"))
+                .help("copy or download the file again")
+        })?;
+        let this = Self {
+            path: path.into(),
+            data_start: 8 + header_bytes,
+            file,
+            header,
+            bytes,
+        };
+        this.check_end()?;
+        Ok(this)
+    }
+
+    /// The names of its tensors.
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.header.0.keys().map(String::as_str)
+    }
+
+    /// The shape of tensor `name`, which is called `shown` for people.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        Some(&self.header.0.get(name)?.shape)
+    }
+
+    /// Bytes of tensor `name` as the file stores it, checked to be all there.
+    ///
+    /// # Errors
+    /// `model-mismatch` or `model-truncated`
+    pub fn stored_bytes(&self, name: &str) -> Result<u64, ModelError> {
+        self.locate(name).map(|(_, _, bytes)| bytes as u64)
+    }
+
+    /// Reads tensor `name`.
+    ///
+    /// # Errors
+    /// As [`Self::stored_bytes`], and `model-missing` when the read itself fails.
+    pub fn read(&self, name: &str) -> Result<Stored, ModelError> {
+        let (dtype, at, bytes) = self.locate(name)?;
+        let mut raw = vec![0; bytes];
+        let read = self.file.read_exact_at(&mut raw, at);
+        read.map_err(|e| unreadable(&self.path, &e))?;
+        let pairs = || raw.as_chunks::<2>().0.iter();
+        let fours = || raw.as_chunks::<4>().0.iter();
+        Ok(match dtype {
+            Dtype::F16 => Stored::F16(pairs().map(|b| f16::from_le_bytes(*b)).collect()),
+            Dtype::BF16 => Stored::Bf16(pairs().map(|b| bf16::from_le_bytes(*b)).collect()),
+            _ => Stored::F32(fours().map(|b| f32::from_le_bytes(*b)).collect()),
+        })
+    }
+
+    /// Type, first byte in the file, and length in bytes of a tensor.
+    fn locate(&self, name: &str) -> Result<(Dtype, u64, usize), ModelError> {
+        let mismatch = |what: String| mismatch(&self.path, &what);
+        let Some(info) = self.header.0.get(name) else {
+            return Err(mismatch(format!("has no tensor `{name}`")));
+        };
+        let width = match info.dtype {
+            Dtype::F32 => 4,
+            Dtype::F16 | Dtype::BF16 => 2,
+            other => {
+                return Err(mismatch(format!("stores `{name}` as {other:?}"))
+                    .help("f32, f16 and bf16 weights can be read"));
+            }
+        };
+        let count = info
+            .shape
+            .iter()
+            .try_fold(width, |n: usize, d| n.checked_mul(*d));
+        let (from, to) = info.data_offsets;
+        let Some(needed) = count.filter(|needed| to.checked_sub(from) == Some(*needed)) else {
+            return Err(mismatch(format!(
+                "gives `{name}` the bytes {from}..{to}, but its shape {:?} takes others",
+                info.shape
+            )));
+        };
+        match self.data_start.checked_add(to as u64) {
+            Some(end) if end <= self.bytes => {}
+            _ => return Err(self.truncated(name, from, to)),
+        }
+        Ok((info.dtype, self.data_start + from as u64, needed))
+    }
+
+    /// A file that is longer than its tensors has a header of another file.
+    fn check_end(&self) -> Result<(), ModelError> {
+        let end = self.data_start.checked_add(self.header.data_bytes() as u64);
+        if end.is_some_and(|end| end < self.bytes) {
+            let what = format!(
+                "has {} bytes, but its tensors end at {}",
+                self.bytes,
+                end.unwrap_or_default()
+            );
+            return Err(mismatch(&self.path, &what).help("copy or download the file again"));
+        }
+        Ok(())
+    }
+
+    fn truncated(&self, name: &str, from: usize, to: usize) -> ModelError {
+        ModelError::new(
+            "model-truncated",
+            format!(
+                "`{}` ends after {} bytes, but `{name}` takes bytes {from}..{to} behind a header of {}",
+                self.path.display(),
+                self.bytes,
+                self.data_start
+            ),
+        )
+        .help("copy or download the file again")
+    }
+}
+
+fn mismatch(path: &Path, what: &str) -> ModelError {
+    ModelError::new("model-mismatch", format!("`{}` {what}", path.display()))
+}
+
+/// Length of the header in bytes, checked against the file's.
+fn header_length(path: &Path, file: &File, bytes: u64) -> Result<u64, ModelError> {
+    let short = |needed: u64| {
+        let message = format!(
+            "`{}` is {bytes} bytes long, but its header alone takes {needed}",
+            path.display()
+        );
+        ModelError::new("model-truncated", message).help("copy or download the file again")
+    };
+    let mut prefix = [0; 8];
+    if file.read_exact_at(&mut prefix, 0).is_err() {
+        return Err(short(8));
+    }
+    let stated = u64::from_le_bytes(prefix);
+    if stated > HEADER_BYTES_MAX {
+        return Err(mismatch(path, "is not a safetensors file"));
+    }
+    match stated > bytes - 8 {
+        true => Err(short(8 + stated)),
+        false => Ok(stated),
+    }
+}
