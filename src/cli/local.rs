@@ -122,8 +122,11 @@ fn end_together(children: &mut [Child], interrupt: &Interrupt) -> std::io::Resul
 
 /// What to say of a device that a signal has ended: it could not do so itself.
 fn died(name: &str, status: ExitStatus) -> Option<Diagnostic> {
-    let signal = status.signal()?;
+    // The first of these a device notices, and ends by itself.
+    let noticed = status.code().filter(|code| [130, 143].contains(code));
+    let signal = status.signal().or(noticed.map(|code| code - 128))?;
     let known = match signal {
+        2 => " (SIGINT)",
         4 => " (SIGILL)",
         6 => " (SIGABRT)",
         7 => " (SIGBUS)",

@@ -100,7 +100,8 @@ pub fn run(arguments: &RunArgs) -> Outcome {
         }
     };
     let device = &plan.layout.devices[plan.sink_device()].0;
-    if arguments.rejects.is_some() && plan.sink_device() != here.device {
+    let commits = plan.sink_device() == here.device;
+    if arguments.rejects.is_some() && !commits {
         let message = format!("rejected records are written on `{device}`, and not here");
         say::write(&Note::new("--rejects", message).render());
     }
@@ -118,7 +119,8 @@ pub fn run(arguments: &RunArgs) -> Outcome {
     if let Some(path) = &arguments.report {
         write_report(path, &report)?;
     }
-    if !arguments.quiet {
+    // The one that commits tells of it.
+    if commits && !arguments.quiet {
         say::write(&summary(&report, &plan));
     }
     duty.map_or(Ok(()), |duty| fulfil(duty, arguments))
