@@ -6,6 +6,7 @@ mod devices;
 mod epochs;
 mod errors;
 mod examples;
+mod files;
 mod graphs;
 mod harness;
 mod hub;

@@ -96,7 +96,6 @@ fn journal(bytes: &[u8], random: &mut Random) -> Vec<u8> {
 /// A damaged journal is refused, and nothing is written; or what comes out is what would have
 /// come without a crash.
 #[test]
-#[ignore = "some still give other rows"]
 fn journals() {
     let records: String = (reviews(60).lines().enumerate())
         .map(|(i, line)| match i % 9 {
