@@ -2,7 +2,7 @@
 //! those of the plugins.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -156,7 +156,7 @@ impl Catalog for Operators {
         {
             return Ok(built_in);
         }
-        if plugin.contains(['/', '\\']) || plugin.contains(std::env::consts::DLL_SUFFIX) {
+        if is_path(plugin) {
             return self.at_path(plugin, base);
         }
         match self.plugins.find(plugin)? {
@@ -310,16 +310,47 @@ impl Operators {
             .iter()
             .find_map(|(_, manifest)| manifest.as_ref().err());
         let near = did_you_mean(plugin, "plugins", names.iter().map(String::as_str));
-        let help = match (near, broken) {
-            (Some(near), Some(broken)) if !near.starts_with("did you mean") => {
-                Some(format!("{near}; and {}", broken.message))
-            }
-            (near, _) => near,
-        };
+        let broken = broken.map(|broken| format!("not usable: {}", broken.message));
+        let looked = format!("looked in {}", self.plugins.looked_in());
+        let help = near.into_iter().chain(broken).chain([looked]);
+        let help = Some(help.collect::<Vec<_>>().join("\nhelp: "));
         Problem {
             help,
             ..Problem::new("unknown-plugin", format!("there is no plugin `{plugin}`"))
         }
+    }
+
+    /// The operators of the library that `plugin` names by a path, as in a graph file in
+    /// the working directory; one alone where it names one with `#`.
+    ///
+    /// # Errors
+    /// As for a graph that names it
+    pub fn of_library(&self, plugin: &str) -> Result<Vec<Operator>, Problem> {
+        if plugin.contains('#') {
+            return Ok(vec![self.at_path(plugin, Path::new(""))?]);
+        }
+        let path = Path::new(plugin);
+        let manifest = self.plugins.manifest(path)?;
+        let all = manifest.operators.into_iter();
+        Ok(all.map(|one| transform(one, path)).collect())
+    }
+
+    /// Which other libraries have the operators of `graph` too that it names without a
+    /// path: a line for each. Without `probe` only what was probed before is looked at.
+    pub fn shadowed(&self, graph: &Graph, probe: bool) -> Vec<String> {
+        let mut lines = BTreeSet::new();
+        for stage in &graph.stages {
+            let Some(used) = &stage.operator.library else {
+                continue;
+            };
+            let name = &stage.operator.manifest.name;
+            if !self.plugins.on_search_path(used) {
+                continue;
+            }
+            let others = self.plugins.others(name, used, probe);
+            lines.extend(twice(name, used, &others));
+        }
+        lines.into_iter().collect()
     }
 
     /// Every operator there is: the built-in ones, then those of the plugins.
@@ -334,6 +365,23 @@ impl Operators {
             });
         built_in().into_iter().chain(of_plugins.flatten()).collect()
     }
+}
+
+/// Says that more than one library has the operator `name`; `None` where none but the
+/// one at `used` has.
+pub fn twice(name: &str, used: &Path, others: &[PathBuf]) -> Option<String> {
+    let others: Vec<String> = others
+        .iter()
+        .map(|path| format!("`{}`", path.display()))
+        .collect();
+    let (used, all) = (used.display(), others.join(", "));
+    (!others.is_empty())
+        .then(|| format!("note: `{name}` is in several libraries: `{used}` is used, not {all}"))
+}
+
+/// Whether `plugin` names a library by its path.
+pub fn is_path(plugin: &str) -> bool {
+    plugin.contains(['/', '\\']) || plugin.contains(std::env::consts::DLL_SUFFIX)
 }
 
 fn transform(manifest: OperatorManifest, path: &Path) -> Operator {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::load::read_text;
+use super::load::{read_text, render_all};
 use super::{Failed, GraphArgs};
 use crate::cluster::{self, Cluster};
 use crate::diagnostic::{Diagnostic, Sources};
@@ -41,7 +41,12 @@ pub fn target(
         });
     }
     let Some(path) = &arguments.cluster else {
-        let layout = Layout::local(workers.unwrap_or_else(|| asked_workers(graph)));
+        let workers = match workers {
+            Some(workers) => workers,
+            None => asked_workers(graph)
+                .map_err(|error| render_all(&[error], sources, &arguments.graph))?,
+        };
+        let layout = Layout::local(workers);
         return Ok(Target {
             cluster: None,
             layout,
@@ -54,8 +59,7 @@ pub fn target(
         let layout = layout(&cluster, graph)?;
         Ok((cluster, layout))
     });
-    let (cluster, layout) =
-        checked.map_err(|errors| super::load::render_all(&errors, sources, path))?;
+    let (cluster, layout) = checked.map_err(|errors| render_all(&errors, sources, path))?;
     let device = match &arguments.device {
         None => 0,
         Some(name) => cluster

@@ -21,6 +21,7 @@ mod stages;
 mod summary;
 mod survivors;
 mod svg;
+mod test;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -56,6 +57,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// List the operators there are, or show one with its options
     Stages(stages::StagesArgs),
+    /// Run the examples of an operator, or of a library
+    Test(test::TestArgs),
     /// Make a project for a plugin of your own
     NewStage(new_stage::NewStageArgs),
     /// Make the identity of a device
@@ -128,17 +131,21 @@ pub enum Lang {
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    if let [_, command, path] = arguments.as_slice()
+    if let [_, command, path, operator @ ..] = arguments.as_slice()
         && *command == *plugins::PROBE_COMMAND
     {
-        return print(&plugins::probe_here(path.as_ref()));
+        let operator = operator.first().map(OsString::as_os_str);
+        return print(&plugins::probe_here(path.as_ref(), operator));
     }
+    plugins::report_crashes();
+    plugins::watch(say::say);
     let outcome = match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Agent(arguments) => agent::agent(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Stages(arguments) => stages::stages(&arguments),
+        Command::Test(arguments) => test::test(&arguments),
         Command::NewStage(arguments) => new_stage::new_stage(&arguments),
         Command::Identity(arguments) => identity::identity(&arguments),
         Command::Bench(arguments) => bench::bench(&arguments),
@@ -154,7 +161,7 @@ pub fn main() -> ExitCode {
 }
 
 fn print(text: &str) -> ExitCode {
-    match writeln!(std::io::stdout(), "{text}") {
+    match std::io::stdout().write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }

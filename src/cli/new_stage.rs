@@ -18,14 +18,34 @@ pub struct NewStageArgs {
     lang: Lang,
 }
 
-/// The crate of the SDK, as this program was built with it.
-const SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/plugins/api");
-
 const HEADER: &str = include_str!("../../plugins/api/segue.h");
 const C_SOURCE: &str = include_str!("../../plugins/word-count/word_count.c");
 const MAKEFILE: &str = include_str!("new_stage/Makefile");
 const MANIFEST: &str = include_str!("new_stage/Cargo.toml.in");
 const LOCK: &str = include_str!("../../Cargo.lock");
+const WORKSPACE: &str = include_str!("../../Cargo.toml");
+const SDK_MANIFEST: &str = include_str!("../../plugins/api/Cargo.toml");
+/// Lists the SDK's files, each with its text.
+macro_rules! sdk {
+    ($($name:literal),+ $(,)?) => {
+        [$(($name, include_str!(concat!("../../plugins/api/", $name)))),+]
+    };
+}
+/// The SDK, which goes into each project, so that it builds wherever it is taken to.
+const SDK: [(&str, &str); 12] = sdk![
+    "segue.h",
+    "src/batch.rs",
+    "src/columns.rs",
+    "src/error.rs",
+    "src/example.rs",
+    "src/ffi.rs",
+    "src/host.rs",
+    "src/import.rs",
+    "src/lib.rs",
+    "src/manifest.rs",
+    "src/shape.rs",
+    "src/stage.rs",
+];
 const RUST_SOURCE: &str = include_str!("new_stage/lib.rs.in");
 const GRAPH: &str = include_str!("new_stage/graph.toml");
 const TEXTS: &str = include_str!("new_stage/texts.csv");
@@ -38,7 +58,7 @@ pub fn new_stage(arguments: &NewStageArgs) -> Outcome {
         let error = Diagnostic::new("exists", format!("`{}` is there already", folder.display()));
         return Err(wrong(error.help("choose another name, or remove it")));
     }
-    for (path, text) in files(&name, arguments.lang)? {
+    for (path, text) in files(&name, arguments.lang) {
         write(&folder.join(path), &text)?;
     }
     let build = match arguments.lang {
@@ -51,7 +71,7 @@ pub fn new_stage(arguments: &NewStageArgs) -> Outcome {
     ))
 }
 
-fn files(name: &Name, lang: Lang) -> Result<Vec<(PathBuf, String)>, Failed> {
+fn files(name: &Name, lang: Lang) -> Vec<(PathBuf, String)> {
     let library = library_file(&name.kebab);
     let (sources, library) = match lang {
         Lang::C => {
@@ -67,19 +87,20 @@ fn files(name: &Name, lang: Lang) -> Result<Vec<(PathBuf, String)>, Failed> {
             (sources, library)
         }
         Lang::Rust => {
-            if !Path::new(SDK).is_dir() {
-                let error = Diagnostic::new("no-sdk", format!("there is no SDK at `{SDK}`"));
-                return Err(wrong(
-                    error.help("build `segue` from its source folder, and keep it"),
-                ));
-            }
-            let sources = vec![
-                ("Cargo.toml".into(), name.put(MANIFEST).replace("SDK", SDK)),
+            let sdk =
+                SDK.map(|(path, text)| (Path::new("segue-plugin").join(path), text.to_owned()));
+            let mut sources = vec![
+                ("Cargo.toml".into(), name.put(MANIFEST)),
+                (
+                    "segue-plugin/Cargo.toml".into(),
+                    standalone(SDK_MANIFEST, WORKSPACE),
+                ),
                 // The versions this program was built with; cargo drops what is not used.
                 ("Cargo.lock".into(), LOCK.to_owned()),
                 ("src/lib.rs".into(), name.put(RUST_SOURCE)),
                 (".gitignore".into(), "/target\n".to_owned()),
             ];
+            sources.extend(sdk);
             (sources, format!("target/release/{library}"))
         }
     };
@@ -90,7 +111,29 @@ fn files(name: &Name, lang: Lang) -> Result<Vec<(PathBuf, String)>, Failed> {
         ),
         ("texts.csv".into(), TEXTS.to_owned()),
     ];
-    Ok(sources.into_iter().chain(common).collect())
+    sources.into_iter().chain(common).collect()
+}
+
+/// The manifest of a member of `workspace` as it stands by itself: what it inherits is
+/// put in its place.
+fn standalone(manifest: &str, workspace: &str) -> String {
+    let inherited = |section: &str, key: &str| {
+        let (_, after) = workspace.split_once(&format!("[workspace.{section}]\n"))?;
+        let within = after.lines().take_while(|line| !line.starts_with('['));
+        let key = format!("{key} = ");
+        within.into_iter().find(|line| line.starts_with(&key))
+    };
+    let mut text = String::new();
+    // The lints are the workspace's own.
+    let lines = manifest.lines().take_while(|line| *line != "[lints]");
+    for line in lines {
+        let key = line.strip_suffix(".workspace = true");
+        let found = key
+            .and_then(|key| inherited("package", key).or_else(|| inherited("dependencies", key)));
+        text += found.unwrap_or(line);
+        text.push('\n');
+    }
+    text
 }
 
 fn write(path: &Path, text: &str) -> Outcome {
@@ -139,5 +182,33 @@ impl Name {
         (template.replace("word-count", &self.kebab))
             .replace("word_count", &self.snake)
             .replace("WordCount", &self.camel)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_sdk_goes_along() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins/api/src");
+        let files = std::fs::read_dir(folder).unwrap();
+        let mut names: Vec<String> = files
+            .map(|file| format!("src/{}", file.unwrap().file_name().to_str().unwrap()))
+            .collect();
+        names.sort();
+        let listed = SDK
+            .iter()
+            .map(|(name, _)| *name)
+            .filter(|name| name.starts_with("src/"));
+        assert_eq!(names, listed.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn its_manifest_inherits_nothing() {
+        let text = standalone(SDK_MANIFEST, WORKSPACE);
+        assert!(!text.contains("workspace"), "{text}");
+        assert!(text.contains("\nedition = \"2024\"\n"), "{text}");
+        assert!(text.contains("\narrow-array = { version = "), "{text}");
     }
 }

@@ -72,6 +72,8 @@ pub fn run(arguments: &RunArgs) -> Outcome {
         failed => failed,
     })?;
     own_files(arguments, &loaded)?;
+    let shadowed = loaded.operators.shadowed(&loaded.plan.graph, false);
+    shadowed.iter().for_each(say);
     if arguments.graph.devices.is_some_and(|devices| devices > 1) {
         let command = interrupt::command_to_resume();
         let all = std::env::args().skip(1).filter(|one| one != "--quiet");
@@ -230,7 +232,7 @@ fn apart_text(arguments: &RunArgs, apart: Apart) -> Failed {
 fn end_with_stdin() {
     // Whatever ends the reading, the agent is not there any more.
     let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-    std::process::exit(1);
+    crate::plugins::leave(1)
 }
 
 /// `--rejects` and `--report` must not name a file of the graph: it would be lost.

@@ -1,6 +1,8 @@
 //! `segue stages`
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::path::Path;
 
 use clap::Args;
 use segue_plugin::OptionType;
@@ -8,31 +10,62 @@ use serde_json::Value;
 
 use super::{Failed, Outcome, answer};
 use crate::diagnostic::{Diagnostic, Sources};
-use crate::graph::{Operator, did_you_mean};
-use crate::operators::Operators;
+use crate::graph::{Catalog, Operator};
+use crate::operators::{Operators, is_path, twice};
 
 /// `segue stages`
 #[derive(Args)]
 pub struct StagesArgs {
-    /// Show this operator's options
+    /// Show this operator's options, or what the library at this path has
     name: Option<String>,
 }
 
-/// Lists the operators, or shows one.
+/// Lists the operators, or shows one, or those of one library.
 pub fn stages(arguments: &StagesArgs) -> Outcome {
     let operators = Operators::default();
-    let all = operators.list();
     let Some(name) = &arguments.name else {
-        return answer(&(table(&all) + &broken(&operators)));
+        let all = operators.list();
+        return answer(&(table(&all) + &broken(&operators) + &shadowed(&operators, &all)));
     };
-    match all.iter().find(|one| one.manifest.name == *name) {
-        Some(operator) => answer(&page(operator)),
-        None => {
-            let known = all.iter().map(|one| one.manifest.name.as_str());
-            let help = did_you_mean(name, "operators", known);
-            let error = Diagnostic::new("unknown-plugin", format!("there is no operator `{name}`"));
-            Err(Failed::Wrong(error.help_some(help).render(&Sources::new())))
+    match named(&operators, name)?.as_slice() {
+        [operator] => {
+            answer(&(page(operator) + &shadowed(&operators, std::slice::from_ref(operator))))
         }
+        all => answer(&table(all)),
+    }
+}
+
+/// The operator `name`, or those of the library at that path.
+///
+/// # Errors
+/// [`Failed::Wrong`] when there is none
+pub fn named(operators: &Operators, name: &str) -> Result<Vec<Operator>, Failed> {
+    let found = match is_path(name) {
+        true => operators.of_library(name),
+        false => operators.operator(name, Path::new("")).map(|one| vec![one]),
+    };
+    found.map_err(|problem| {
+        let error = Diagnostic::new(problem.code, problem.message);
+        Failed::Wrong(error.help_some(problem.help).render(&Sources::new()))
+    })
+}
+
+/// Operators of `all` that several libraries have.
+fn shadowed(operators: &Operators, all: &[Operator]) -> String {
+    let mut names = BTreeSet::new();
+    let lines = all.iter().filter(|one| names.insert(&one.manifest.name));
+    let lines = lines.filter_map(|one| {
+        let (name, used) = (&one.manifest.name, one.library.as_ref()?);
+        if !operators.plugins.on_search_path(used) {
+            return None;
+        }
+        let used = operators.plugins.find(name).ok()??.0;
+        twice(name, &used, &operators.plugins.others(name, &used, true))
+    });
+    let lines: Vec<String> = lines.collect();
+    match lines.as_slice() {
+        [] => String::new(),
+        lines => format!("\n{}\n", lines.join("\n")),
     }
 }
 

@@ -169,7 +169,8 @@ fn run_connected<S: TimelyStream + 'static>(
     let committing = start.filter(|_| !before.done).map(|start| {
         let (shared, graph) = (Arc::clone(&shared), plan.graph.clone());
         std::thread::spawn(move || {
-            let result = commit(&graph, start, &messages, &shared);
+            let work = || commit(&graph, start, &messages, &shared);
+            let result = shared.catching("the committer", work)?;
             let committed = result.map_err(|failure| shared.fail(failure)).ok()?;
             let totals = committed.as_ref().map(totals)?;
             shared.set_written(totals.clone());

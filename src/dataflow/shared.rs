@@ -94,6 +94,24 @@ impl Shared {
         self.stopped.store(true, Ordering::Release);
     }
 
+    /// What `work` gives; a panic in it ends the run, as a failure of `what`.
+    pub fn catching<T>(&self, what: &str, work: impl FnOnce() -> T) -> Option<T> {
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        let failed = |payload: Box<dyn std::any::Any + Send>| {
+            let text = payload
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_owned());
+            let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+            let text = text.unwrap_or_else(|| "no message".to_owned());
+            let help = "this is a mistake in segue, not in the graph or its data";
+            self.fail(Failure {
+                help: Some(help.to_owned()),
+                ..Failure::new("internal", format!("{what} panicked: {text}"))
+            });
+        };
+        caught.map_err(failed).ok()
+    }
+
     /// Whether the run is to end now.
     pub fn stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
@@ -144,5 +162,22 @@ impl Shared {
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
             .take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_failure_of_what_panicked() {
+        let shared = Shared::default();
+        assert_eq!(shared.catching("the reader", || 7), Some(7));
+        assert!(!shared.stopped());
+        let caught: Option<()> = shared.catching("the reader", || panic!("{} is odd", 7));
+        assert_eq!(caught, None);
+        assert!(shared.stopped());
+        let failure = shared.take_failure().unwrap();
+        assert_eq!(failure.message, "the reader panicked: 7 is odd");
     }
 }

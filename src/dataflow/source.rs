@@ -239,7 +239,9 @@ fn read_ahead(
     let (sender, receiver) = bounded(READ_AHEAD);
     let (stage, opening) = (stage.clone(), opening.clone());
     std::thread::spawn(move || {
-        if let Err(failure) = read(&stage, &opening, &shared, &sender, &waker) {
+        let work = || read(&stage, &opening, &shared, &sender, &waker);
+        let what = format!("the reader of `{}`", stage.name);
+        if let Some(Err(failure)) = shared.catching(&what, work) {
             // With the operator gone the failure has nobody left to reach.
             let _ = sender.send(Err(failure));
         }

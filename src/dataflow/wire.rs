@@ -19,8 +19,9 @@ use super::parcel::Parcel;
 use super::stage::Rows;
 use crate::graph::Wire;
 
-/// What a column of scales is called, after the column it belongs to.
-const SCALES: &str = " scales";
+/// What a column of scales is called, after the column it belongs to. A column of int8
+/// vectors without such a column beside it is a plugin's own.
+const SCALES: &str = "\u{1}scales";
 /// The largest int8 that is used: the range is symmetric.
 const LARGEST: f32 = 127.0;
 
@@ -93,13 +94,13 @@ pub fn expand(rows: RecordBatch) -> Result<RecordBatch, ArrowError> {
         if name.ends_with(SCALES) {
             continue;
         }
-        let values = match small(array) {
-            Some((_, Small::Halves(values))) => Some(values.to_f32_vec()),
-            Some((width, Small::Bytes(values))) => {
-                let scales = rows.column_by_name(&format!("{name}{SCALES}"));
+        let scales = rows.column_by_name(&format!("{name}{SCALES}"));
+        let values = match (small(array), scales) {
+            (Some((_, Small::Halves(values))), _) => Some(values.to_f32_vec()),
+            (Some((width, Small::Bytes(values))), Some(scales)) => {
                 Some(scaled(values, width, scales)?)
             }
-            None => None,
+            _ => None,
         };
         let array = match (values, array.as_list_opt::<i32>(), small(array)) {
             (Some(values), Some(list), Some((width, _))) => {
@@ -188,23 +189,23 @@ fn quantised(values: &[f32], width: usize) -> (Vec<i8>, Vec<f32>) {
         let largest = vector
             .iter()
             .fold(0.0_f32, |largest, value| largest.max(value.abs()));
-        let scale = if largest > 0.0 {
-            largest / LARGEST
-        } else {
-            1.0
+        let finite = vector.iter().all(|value| value.is_finite());
+        let scale = match largest > 0.0 {
+            // All of the vector becomes NaN, so that whoever reads it notices.
+            _ if !finite => f32::NAN,
+            true => largest / LARGEST,
+            false => 1.0,
         };
-        // Within -127 to 127 by the choice of the scale; what is not finite saturates.
+        // Within -127 to 127 by the choice of the scale.
         bytes.extend(vector.iter().map(|value| (value / scale).round() as i8));
         scales.push(scale);
     }
     (bytes, scales)
 }
 
-fn scaled(values: &[i8], width: usize, scales: Option<&ArrayRef>) -> Result<Vec<f32>, ArrowError> {
+fn scaled(values: &[i8], width: usize, scales: &ArrayRef) -> Result<Vec<f32>, ArrowError> {
     let bad = || ArrowError::InvalidArgumentError("int8 vectors without their scales".to_owned());
-    let list = scales
-        .and_then(|array| array.as_list_opt::<i32>())
-        .ok_or_else(bad)?;
+    let list = scales.as_list_opt::<i32>().ok_or_else(bad)?;
     let scales = list
         .values()
         .as_primitive_opt::<Float32Type>()
@@ -265,9 +266,37 @@ mod tests {
     }
 
     #[test]
-    fn int8_without_scales_is_refused() {
+    fn scales_that_do_not_fit_are_refused() {
         let small = compact(&rows(), Wire::Int8).unwrap();
-        let lacking = small.project(&[0]).unwrap();
-        assert!(expand(lacking).is_err());
+        let (vectors, scales) = (small.column(0).clone(), small.column(1));
+        let name = |i: usize| small.schema().field(i).name().clone();
+        for odd in [scales.slice(0, 1), vectors.clone()] {
+            let odd = arrow_select::concat::concat(&[&odd, &odd, &odd])
+                .unwrap()
+                .slice(0, 3);
+            let columns = [(name(0), vectors.clone()), (name(1), odd)];
+            assert!(expand(RecordBatch::try_from_iter(columns).unwrap()).is_err());
+        }
+    }
+
+    #[test]
+    fn int8_vectors_of_a_plugin_cross_as_they_are() {
+        let small = compact(&rows(), Wire::Int8).unwrap();
+        let own = small.project(&[0]).unwrap();
+        for wire in [Wire::F32, Wire::F16, Wire::Int8] {
+            assert_eq!(expand(compact(&own, wire).unwrap()).unwrap(), own);
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_not_finite_does_not_become_one() {
+        for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let hidden = ragged_f32_array(vec![1.0, odd, 0.5, 0.25], 2, &[2]).unwrap();
+            let hidden: ArrayRef = Arc::new(hidden);
+            let rows = RecordBatch::try_from_iter([("hidden", hidden)]).unwrap();
+            let back = values(&expand(compact(&rows, Wire::Int8).unwrap()).unwrap());
+            assert!(back[0].is_nan() && back[1].is_nan(), "{back:?}");
+            assert!(back[2].is_finite() && back[3].is_finite(), "{back:?}");
+        }
     }
 }

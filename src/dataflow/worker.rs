@@ -112,16 +112,25 @@ impl Job {
     /// Everything a worker does. What it gives back holds, on each device's first worker
     /// of a cluster, what all of them measured.
     pub fn run(&self, worker: &mut Worker, leave: Option<&Leave>) -> Measured {
-        let measured = self.work(worker, leave).unwrap_or_default();
+        let index = worker.index() % self.plan.layout.threads;
+        let work = || self.work(worker, leave);
+        let measured = self
+            .shared
+            .catching(&format!("worker {index}"), work)
+            .flatten();
         if self.shared.stopped() {
             if let Some(leave) = leave {
                 leave.fail(&self.shared);
             }
-            // Nothing that is still on its way is wanted.
-            for dataflow in worker.installed_dataflows() {
-                worker.drop_dataflow(dataflow);
-            }
+            // Nothing that is still on its way is wanted. After a panic in the middle of
+            // a step not even this may work, and the failure is known.
+            self.shared.catching("the end of a worker", || {
+                for dataflow in worker.installed_dataflows() {
+                    worker.drop_dataflow(dataflow);
+                }
+            });
         }
+        let measured = measured.unwrap_or_default();
         // The receiver waits for every worker, unless one panicked.
         let _ = self.done.send(());
         measured
@@ -137,7 +146,11 @@ impl Job {
         }
         let kept = self.restored(worker, &start)?;
         self.check_inputs(index, &start);
-        let made = self.create(index, start.next_time(), &kept);
+        // The others wait until all have created theirs, whatever becomes of these.
+        let create = || self.create(index, start.next_time(), &kept);
+        let none = || self.libraries.iter().map(|_| None).collect();
+        let made = self.shared.catching("a stage's start", create);
+        let made = made.unwrap_or_else(none);
         let tallies: Vec<Option<Tally>> = made
             .iter()
             .map(|one| one.as_ref().map(|(_, tally)| tally.clone()))
@@ -278,7 +291,8 @@ impl Job {
                 };
                 let created = library
                     .create(&stage.operator.manifest.name, &stage.options, &context)
-                    .and_then(|mut instance| {
+                    .and_then(|instance| {
+                        let mut instance = instance.relating(stage.columns.rows);
                         if let Some(state) = kept.stages.get(&stage.name) {
                             instance.restore(state)?;
                         }

@@ -14,6 +14,6 @@ mod suggest;
 
 pub use catalog::{Catalog, Operator, Problem, Role};
 pub use check::{Graph, Stage, check};
-pub use plan::{LOCAL, Layout, Plan, Replica, asked_workers, plan};
+pub use plan::{LOCAL, Layout, Plan, Replica, WORKERS_MAX, asked_workers, plan};
 pub use raw::Wire;
 pub use suggest::did_you_mean;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::catalog::Role;
 use super::check::{Graph, Stage};
+use crate::diagnostic::Diagnostic;
 
 /// A graph with a place for every stage.
 #[derive(Clone, Debug)]
@@ -118,12 +119,33 @@ impl Plan {
     }
 }
 
+/// The most worker threads of a device.
+pub const WORKERS_MAX: usize = 256;
+
 /// As many workers as the file asks to be busy at once: the segments of the most divided
 /// stage, times its replicas.
-pub fn asked_workers(graph: &Graph) -> usize {
+///
+/// # Errors
+/// `bad-value` when that is more than [`WORKERS_MAX`]
+pub fn asked_workers(graph: &Graph) -> Result<usize, Diagnostic> {
     let segments = |stage: &Stage| stage.segment.as_ref().map_or(1, |s| s.count);
     let width = |stage: &Stage| stage.replicas.unwrap_or(1) * segments(stage);
-    graph.stages.iter().map(width).max().unwrap_or(1)
+    let Some(widest) = graph.stages.iter().max_by_key(|stage| width(stage)) else {
+        return Ok(1);
+    };
+    match width(widest) {
+        width if width > WORKERS_MAX => {
+            let name = &widest.file_name;
+            let message = format!(
+                "`{name}` asks for {width} workers at once, of {WORKERS_MAX} that a device can have"
+            );
+            let error = Diagnostic::new("bad-value", message).at(widest.spans.name);
+            Err(error.help(
+                "lower its `split` or `replicas`, or say with `--workers` how many share them",
+            ))
+        }
+        width => Ok(width),
+    }
 }
 
 /// Gives every stage of `graph` its workers.

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::node::{Entry, Kind, Node, parse_file, parse_value};
+use super::plan::WORKERS_MAX;
 use super::suggest::{did_you_mean, list};
 use crate::diagnostic::{Diagnostic, Sources, Span};
 
@@ -192,7 +193,8 @@ impl Reader {
             "wire" => stage.wire = self.wire(entry).unwrap_or_default(),
             "replicas" => {
                 let span = entry.node.span;
-                stage.replicas = self.count(entry).map(|value| At { value, span });
+                let count = self.up_to(entry, WORKERS_MAX as u64);
+                stage.replicas = count.map(|value| At { value, span });
             }
             "with" => {
                 for option in self.table(&entry.node, "`with`") {
@@ -316,16 +318,21 @@ impl Reader {
     }
 
     fn count(&mut self, entry: &Entry) -> Option<usize> {
+        self.up_to(entry, 1 << 20)
+    }
+
+    /// A whole number from 1 to `most`.
+    fn up_to(&mut self, entry: &Entry, most: u64) -> Option<usize> {
         let count = match &entry.node.kind {
             Kind::Plain(Value::Number(number)) => {
-                number.as_u64().filter(|n| (1..=1 << 20).contains(n))
+                number.as_u64().filter(|n| (1..=most).contains(n))
             }
             _ => None,
         };
         if count.is_none() {
             let (message, code) = match entry.node.what() {
                 "an integer" => (
-                    format!("`{}` must be from 1 to {}", entry.key, 1 << 20),
+                    format!("`{}` must be from 1 to {most}", entry.key),
                     "bad-value",
                 ),
                 what => (

@@ -37,7 +37,8 @@ pub fn ranges(split: &At<RawSplit>, units: &[Unit]) -> Result<Vec<Range<usize>>,
 /// The linear partition problem by dynamic programming, O(parts * n^2)
 pub fn balanced(costs: &[f64], parts: usize) -> Vec<Range<usize>> {
     let n = costs.len();
-    let sum = |from: usize, to: usize| costs[from..to].iter().sum::<f64>();
+    let sums = sums(costs);
+    let sum = |from: usize, to: usize| sums[from][to - from];
     // best[k][end]: smallest possible largest sum of `k + 1` ranges over `..end`,
     // and where the last of them starts.
     let mut best: Vec<Vec<(f64, usize)>> =
@@ -60,6 +61,20 @@ pub fn balanced(costs: &[f64], parts: usize) -> Vec<Range<usize>> {
     }
     ranges.reverse();
     ranges
+}
+
+/// For each start the sums of what follows it: of nothing, of one cost, of two.
+fn sums(costs: &[f64]) -> Vec<Vec<f64>> {
+    let from = |start: usize| {
+        let mut all = vec![0.0];
+        let mut sum = 0.0;
+        for cost in &costs[start..] {
+            sum += cost;
+            all.push(sum);
+        }
+        all
+    };
+    (0..=costs.len()).map(from).collect()
 }
 
 fn explicit(texts: &[At<String>], count: usize) -> Result<Vec<Range<usize>>, Diagnostic> {
@@ -118,6 +133,19 @@ mod tests {
         check(&[1.0; 4], 4, &[0..1, 1..2, 2..3, 3..4]);
         check(&[3.0, 1.0, 1.0, 1.0], 2, &[0..1, 1..4]);
         check(&[1.0, 1.0, 1.0, 5.0, 1.0], 3, &[0..3, 3..4, 4..5]);
+    }
+
+    #[test]
+    fn as_many_units_as_there_may_be_are_cut() {
+        for parts in [2, 100, 1024] {
+            let ranges = balanced(&[0.1; 1024], parts);
+            assert_eq!(ranges.len(), parts);
+            assert!(
+                ranges
+                    .iter()
+                    .all(|range| range.len() <= 1024_usize.div_ceil(parts))
+            );
+        }
     }
 
     #[test]

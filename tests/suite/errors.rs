@@ -25,6 +25,15 @@ stage.half = { plugin = \"every-other\", from = \"reviews\" }
 stage.out = { plugin = \"write\", from = \"half\", with.path = \"out.jsonl\" }
 ";
 
+/// Where plugins were looked for differs from machine to machine.
+fn without_folders(text: &str) -> String {
+    let lines = text.split_inclusive('\n').map(|line| match line {
+        line if line.starts_with("help: looked in SEGUE_PLUGIN_PATH: ") => "help: looked in ...\n",
+        line => line,
+    });
+    lines.collect()
+}
+
 #[test]
 fn each_file_gives_its_text() {
     let project = project();
@@ -39,7 +48,7 @@ fn each_file_gives_its_text() {
         let text = project.run(&["check", name]).failed(2);
         golden(
             &format!("errors/{}", name.replace(".toml", ".stderr")),
-            &text,
+            &without_folders(&text),
         );
         checked += 1;
     }

@@ -2,6 +2,8 @@
 //!
 //! `UPDATE=1 cargo test --release --test suite` rewrites the golden files.
 
+mod batches;
+mod crashes;
 mod devices;
 mod epochs;
 mod errors;

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Project, beside_this};
+use crate::harness::{Project, ROOT, beside_this};
 
 /// What `my-count` gives for the texts of its project, words of one letter left out.
 fn words() -> Vec<Value> {
@@ -79,6 +79,39 @@ fn a_stage_in_rust() {
     project.run(&["run", "my-count/graph.toml"]).ok();
     assert_eq!(counted(&project), words());
     cargo(&project, &["test", "--release", "--quiet"]);
+    let tested = project
+        .run(&["test", &format!("my-count/target/{library}")])
+        .ok();
+    assert_eq!(tested.stdout, "`my-count`: its example holds\n");
+}
+
+/// Nothing in it is of the machine that it was made on.
+#[test]
+fn a_project_builds_wherever_it_is_taken_to() {
+    for lang in ["rust", "c"] {
+        let project = Project::new();
+        project.run(&["new-stage", "my-count", "--lang", lang]).ok();
+        let mut folders = vec![project.path("my-count")];
+        let mut files = 0;
+        while let Some(folder) = folders.pop() {
+            for path in std::fs::read_dir(folder)
+                .unwrap()
+                .map(|entry| entry.unwrap().path())
+            {
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let text = std::fs::read_to_string(&path).unwrap();
+                let here = project.path("");
+                for place in [ROOT, here.to_str().unwrap()] {
+                    assert!(!text.contains(place), "`{place}` in {}", path.display());
+                }
+                files += 1;
+            }
+        }
+        assert!(files >= 5, "{files}");
+    }
 }
 
 #[test]

@@ -245,9 +245,12 @@ fn breaks(operator: &str, code: &str, message: &str) {
     assert!(good.lines().count() == 40, "{good}");
     for workers in ["1", "2"] {
         let bad = project(operator, "replicas = 2\nwith.at = 6").test_plugin();
-        let text = bad
-            .run(&["run", "graph.toml", "--workers", workers, "--quiet"])
-            .failed_with(1, code, &[message, "--> graph.toml:"]);
+        let run = ["run", "graph.toml", "--workers", workers, "--quiet"];
+        let text = bad.run_with(&run, &[("RUST_BACKTRACE", "0")]).failed_with(
+            1,
+            code,
+            &[message, "--> graph.toml:"],
+        );
         let place = if code == "bad-option" { "11:11" } else { "7:8" };
         assert!(text.contains(&format!("graph.toml:{place}\n")), "{text}");
         let committed = bad.read("out.jsonl");
@@ -272,6 +275,24 @@ fn a_panic_is_an_error_of_the_batch() {
         "plugin-panic",
         "`odd` failed on batch 6 of 4 rows: the plugin panicked at tests/plugin/src/faults.rs:",
     );
+}
+
+#[test]
+fn a_panic_shows_its_backtrace_to_those_who_ask() {
+    let project = project("panics", "with.at = 3").test_plugin();
+    let run = |backtrace| {
+        let run = ["run", "graph.toml", "--quiet"];
+        let ran = project.run_with(&run, &[("RUST_BACKTRACE", backtrace)]);
+        assert_eq!(ran.code, Some(1), "{ran}");
+        ran.stderr
+    };
+    let asked = run("1");
+    assert!(asked.contains("test_plugin::faults::Panics"), "{asked}");
+    assert!(
+        asked.contains("error[plugin-panic]: `odd` failed on batch 3 of 4 rows: "),
+        "{asked}"
+    );
+    assert!(!run("0").contains("test_plugin::faults"));
 }
 
 #[test]
@@ -440,4 +461,230 @@ fn segments_overlap_and_no_more_than_the_window_is_in_flight() {
             "batches in flight with a window of {window}"
         );
     }
+}
+
+#[test]
+fn an_unknown_plugin_says_where_it_was_looked_for() {
+    let unset = project("wurd-count", "");
+    let parts = [
+        "looked in SEGUE_PLUGIN_PATH, which is not set; beside the program: `",
+        "/release`",
+    ];
+    let ran = unset.run(&["check", "graph.toml"]);
+    ran.failed_with(2, "unknown-plugin", &parts);
+    let nowhere = project("wurd-count", "").look_in("plugins");
+    let folder = format!(
+        "looked in SEGUE_PLUGIN_PATH: `{}` (which is not a folder); ",
+        nowhere.path("plugins").display()
+    );
+    let ran = nowhere.run(&["check", "graph.toml"]);
+    ran.failed_with(2, "unknown-plugin", &[&folder]);
+}
+
+#[test]
+fn a_library_is_shown_by_its_path() {
+    let project = Project::new().test_plugin();
+    compile_word_count(&project.path("lib"));
+    let page = project
+        .run(&["stages", "./lib/libsegue_word_count.so"])
+        .ok();
+    assert!(page.stdout.starts_with("word-count 1.0.0\n"), "{page}");
+    let list = project
+        .run(&["stages", "test-plugin/libtest_plugin.so"])
+        .ok();
+    assert!(list.stdout.contains("\nevery-other "), "{list}");
+    let one = project
+        .run(&["stages", "test-plugin/libtest_plugin.so#hoard"])
+        .ok();
+    assert!(one.stdout.starts_with("hoard "), "{one}");
+    let missing = project.run(&["stages", "./nothing.so"]);
+    missing.failed_with(2, "missing-file", &["`./nothing.so`"]);
+}
+
+/// The folder that is named first wins, and that is said.
+#[test]
+fn two_libraries_with_one_operator() {
+    let project = project("word-count", "").look_in("plugins");
+    let used = compile_word_count(&project.path("plugins"));
+    let other = project.path("plugins/zz.so");
+    std::fs::copy(&used, &other).unwrap();
+    let note = format!(
+        "note: `word-count` is in several libraries: `{}` is used, not `{}`\n",
+        used.display(),
+        other.display()
+    );
+    let checked = project.run(&["check", "graph.toml"]).ok();
+    assert_eq!(checked.stderr, note);
+    for arguments in [&["stages"][..], &["stages", "word-count"]] {
+        let listed = project.run(arguments).ok();
+        assert!(listed.stdout.ends_with(&note), "{listed}");
+    }
+    // One file under two names is one library.
+    std::fs::remove_file(&other).unwrap();
+    std::os::unix::fs::symlink(&used, &other).unwrap();
+    assert_eq!(project.run(&["check", "graph.toml"]).ok().stderr, "");
+}
+
+#[test]
+fn a_plugin_of_the_user_hides_one_that_ships() {
+    let project = project("aggregator", "").look_in("plugins");
+    let shipped = crate::harness::beside_this("libsegue_aggregator.so");
+    let own = project.path("plugins/my_own.so");
+    std::fs::create_dir_all(project.path("plugins")).unwrap();
+    std::fs::copy(&shipped, &own).unwrap();
+    let page = project.run(&["stages", "aggregator"]).ok();
+    let note = format!(
+        "note: `aggregator` is in several libraries: `{}` is used, not `{}`\n",
+        own.display(),
+        shipped.display()
+    );
+    assert!(page.stdout.ends_with(&note), "{page}");
+}
+
+/// A child that the initialiser leaves behind holds the output of the probe open.
+#[test]
+fn a_library_that_forks_as_it_is_loaded() {
+    let fork = "-DAT_LOAD=note()";
+    let project = project("lib/odd.so", "");
+    let source = Path::new(ROOT).join("tests/suite/plugins/table.c");
+    compile(
+        &source,
+        &project.path("lib/odd.so"),
+        &[fork, "-DAFTER_FORK"],
+    );
+    let ran = project.run(&["stages", "lib/odd.so"]);
+    let left: Vec<i32> = project
+        .read("children")
+        .lines()
+        .map(|line| line.parse().unwrap())
+        .collect();
+    for child in &left {
+        let mut kill = std::process::Command::new("kill");
+        assert!(
+            kill.args(["-9", &child.to_string()])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+    assert!(!left.is_empty());
+    assert!(ran.ok().stdout.starts_with("odd 1.0.0\n"));
+}
+
+#[test]
+fn what_a_library_prints_does_not_spoil_its_manifest() {
+    let print = "-DAT_LOAD=(void)!write(1, \"{\\\"Right\\\": 7}\\nhello\", 19)";
+    let project = project("lib/odd.so", "");
+    let source = Path::new(ROOT).join("tests/suite/plugins/table.c");
+    compile(&source, &project.path("lib/odd.so"), &[print]);
+    let page = project.run(&["stages", "lib/odd.so"]).ok();
+    assert!(page.stdout.starts_with("odd 1.0.0\n"), "{page}");
+}
+
+#[test]
+fn a_manifest_that_contradicts_itself() {
+    let one = |rest: &str| {
+        format!(
+            "{{\"operators\": [{{\"name\": \"odd\", \"version\": \"1\", \"doc\": \"\"{rest}}}]}}"
+        )
+    };
+    for (manifest, message) in [
+        (String::new(), "the plugin gave no manifest"),
+        (
+            "{\"operators\": []}".to_owned(),
+            "the plugin's manifest names no operators",
+        ),
+        (
+            "{\"operators\": [{\"name\": \"odd\", \"version\": 1}]}".to_owned(),
+            "the plugin's manifest cannot be read, at `operators[0].version`: invalid type: integer `1`, expected a string",
+        ),
+        (
+            one(", \"options\": [{\"name\": \"n\", \"type\": \"int\"}]"),
+            "the plugin's manifest cannot be read, at `operators[0].options[0].type`: unknown variant `int`",
+        ),
+        (
+            one(", \"options\": [{\"name\": \"n\", \"type\": \"integer\", \"default\": \"1\"}]"),
+            "gives option `n` of `odd` the default \"1\", which does not fit its type",
+        ),
+        (
+            one(
+                ", \"options\": [{\"name\": \"n\", \"type\": \"integer\"}, {\"name\": \"n\", \"type\": \"integer\"}]",
+            ),
+            "gives option `n` of `odd` twice",
+        ),
+        (
+            one("") + "x",
+            "the plugin's manifest cannot be read: trailing characters",
+        ),
+        (
+            one("").replace("\"odd\"", "\"od d\""),
+            "names an operator `od d`, which a graph cannot write",
+        ),
+    ] {
+        let define = format!("-DMANIFEST={manifest:?}");
+        refused(&[&define]).failed_with(
+            2,
+            "bad-plugin",
+            &[message, "`lib/odd.so`", "graph.toml:8:10"],
+        );
+    }
+}
+
+#[test]
+fn units_beyond_all_measure_are_refused() {
+    let unit = |cost: &str| {
+        format!(
+            "{{\"option\": \"layers\", \"units\": [{{\"name\": \"a\", \"cost\": {cost}, \"bytes\": 0}}]}}"
+        )
+    };
+    let checked = |units: &str, count: &str| {
+        let project = project("lib/odd.so", "split = 1");
+        let source = Path::new(ROOT).join("tests/suite/plugins/table.c");
+        let manifest = "-DMANIFEST=\"{\\\"operators\\\": [{\\\"name\\\": \\\"odd\\\", \\\"version\\\": \\\"1\\\", \\\"doc\\\": \\\"\\\", \\\"units\\\": true, \\\"options\\\": [{\\\"name\\\": \\\"layers\\\", \\\"type\\\": \\\"string\\\"}]}]}\"";
+        let flags = [
+            manifest,
+            &format!("-DUNITS={units:?}"),
+            &format!("-DUNITS_COUNT={count}"),
+        ];
+        compile(&source, &project.path("lib/odd.so"), &flags);
+        project.run(&["check", "graph.toml"])
+    };
+    checked(&unit("-1.0"), "1").failed_with(2, "bad-plugin", &["its unit `a` has the cost -1, "]);
+    checked(&unit("1.0"), "1000000").failed_with(
+        2,
+        "bad-plugin",
+        &["it says that it has 1000000 units; 1024 is the most"],
+    );
+    checked(&unit("1.0"), "1").ok();
+}
+
+#[test]
+fn more_workers_than_a_device_can_have_are_refused() {
+    let many = project("every-other", "replicas = 1000000").test_plugin();
+    let ran = many.run(&["check", "graph.toml"]);
+    ran.failed_with(
+        2,
+        "bad-value",
+        &["`replicas` must be from 1 to 256\n", "graph.toml:10:12"],
+    );
+    for (set, message) in [
+        ("stream.batch=0", "`batch` must be from 1 to "),
+        ("stream.batch=1000000000000", "`batch` must be from 1 to "),
+        ("stream.window=0", "`window` must be from 1 to "),
+        ("stream.window=-3", "`window` must be from 1 to "),
+        ("odd.replicas=-1", "`replicas` must be from 1 to 256"),
+        ("odd.replicas=257", "`replicas` must be from 1 to 256"),
+    ] {
+        let project = project("every-other", "").test_plugin();
+        let ran = project.run(&["check", "graph.toml", "--set", set]);
+        ran.failed_with(2, "bad-value", &[message]);
+    }
+    let wide = project("gate", "split = 2\nreplicas = 200\nwith.ahead = 1").test_plugin();
+    let ran = wide.run(&["check", "graph.toml"]);
+    ran.failed_with(
+        2,
+        "bad-value",
+        &["`odd` asks for 400 workers at once, of 256 that a device can have"],
+    );
+    wide.run(&["check", "graph.toml", "--workers", "4"]).ok();
 }

@@ -368,6 +368,11 @@ fn explain_as_svg() {
     for name in STAGES {
         assert!(svg.contains(&format!(">{name}</text>")), "{name}\n{svg}");
     }
+    assert!(
+        svg.contains("fill=\"#fff\"/>\n<rect "),
+        "no background\n{svg}"
+    );
+    assert!(svg.contains(">text: utf8</text>"), "{svg}");
     assert_eq!(svg.matches("marker-end").count(), STAGES.len() - 1);
 }
 

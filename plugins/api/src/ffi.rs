@@ -1,6 +1,7 @@
 //! The ABI of `segue.h`, from the Rust side. Plugins use [`export!`](crate::export).
 
 use std::any::Any;
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::RefCell;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -125,6 +126,17 @@ pub struct Table {
 
 /// Bytes of a table of ABI 1.0, which ends before `finish`.
 pub const SIZE_OF_1_0: u64 = std::mem::offset_of!(Table, finish) as u64;
+/// Bytes of a table of ABI 1.1, which ends with `finish`.
+pub const SIZE_OF_1_1: u64 = SIZE_OF_1_0 + size_of::<Option<FinishFn>>() as u64;
+
+/// The fewest bytes that a table of ABI 1.`minor` has.
+pub const fn least_size(minor: u32) -> u64 {
+    match minor {
+        0 => SIZE_OF_1_0,
+        1 => SIZE_OF_1_1,
+        _ => size_of::<Table>() as u64,
+    }
+}
 
 /// The operators of one library; [`export!`](crate::export) implements it.
 pub trait Library: 'static {
@@ -419,18 +431,21 @@ fn guard<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
-/// Within [`guard`], a panic is recorded instead of printed.
+/// Within [`guard`], a panic is recorded instead of printed, but for its backtrace.
 fn remember_panic_places() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let other = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if GUARDED.with_borrow(|guarded| *guarded) {
+            let guarded = GUARDED.with_borrow(|guarded| *guarded);
+            if guarded {
                 PANIC_PLACE.set(
                     info.location()
                         .map(|at| format!("{}:{}", at.file(), at.line())),
                 );
-            } else {
+            }
+            // Whoever asks for backtraces gets this one too.
+            if !guarded || Backtrace::capture().status() == BacktraceStatus::Captured {
                 other(info);
             }
         }));

@@ -1,9 +1,9 @@
 //! Batches over the Arrow C Data Interface.
 
-use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi};
+use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi_and_data_type};
 use arrow_array::{Array, RecordBatch, StructArray};
 
-use crate::{Error, Result};
+use crate::{Error, Result, shape};
 
 /// A batch as the two structs that cross the boundary; each releases itself.
 ///
@@ -15,33 +15,26 @@ pub fn export_batch(batch: RecordBatch) -> Result<(FFI_ArrowArray, FFI_ArrowSche
     Ok((FFI_ArrowArray::new(&data), schema))
 }
 
-/// The batch in two structs from the other side of the boundary, validated:
-/// offsets, lengths and UTF-8 are checked before anything reads through them.
+/// The batch in two structs from the other side of the boundary, validated: pointers,
+/// counts, names and lengths before anything follows them, then offsets and UTF-8.
 ///
 /// # Safety
-/// `array` and `schema` must follow the Arrow C Data Interface: their buffers are
-/// as long as their lengths and offsets say.
+/// `array` and `schema` must follow the Arrow C Data Interface: pointers that are not
+/// null point to what it says, and buffers are as long as their lengths and offsets say.
 ///
 /// # Errors
 /// `bad-batch` when it is no struct array, or its contents do not fit together
 pub unsafe fn import_batch(array: FFI_ArrowArray, schema: &FFI_ArrowSchema) -> Result<RecordBatch> {
     let bad = |message: String| Error::new("bad-batch", message);
-    if array.is_released() {
-        return Err(bad("the batch was already released".to_owned()));
-    }
     // SAFETY: the caller vouches for both structs.
-    let mut data = unsafe { from_ffi(array, schema) }.map_err(|e| bad(e.to_string()))?;
+    let data_type = unsafe { shape::check(&array, schema)? };
+    // SAFETY: as above, and the type is the one that was checked against the array.
+    let mut data =
+        unsafe { from_ffi_and_data_type(array, data_type) }.map_err(|e| bad(e.to_string()))?;
     data.align_buffers();
     data.validate_full().map_err(|e| bad(e.to_string()))?;
-    if !matches!(data.data_type(), arrow_schema::DataType::Struct(_)) {
-        return Err(bad(format!(
-            "a batch must be a struct array, not {}",
-            data.data_type()
-        )));
-    }
-    let columns = StructArray::from(data);
-    if columns.null_count() > 0 {
+    if data.null_count() > 0 {
         return Err(bad("a batch's rows cannot be null themselves".to_owned()));
     }
-    Ok(RecordBatch::from(columns))
+    Ok(RecordBatch::from(StructArray::from(data)))
 }

@@ -45,6 +45,7 @@ pub mod ffi;
 mod host;
 mod import;
 mod manifest;
+mod shape;
 mod stage;
 
 pub use arrow_array;

@@ -5,6 +5,7 @@ mod gate;
 mod leash;
 mod ledger;
 mod rows;
+mod types;
 
 segue_plugin::export!(
     "pass" => rows::Pass,
@@ -15,6 +16,8 @@ segue_plugin::export!(
     "reached" => rows::Reached,
     "ledger" => ledger::Ledger,
     "gate" => gate::Gate,
+    "every-type" => types::EveryType,
+    "same-types" => types::SameTypes,
     "panics" => faults::Panics,
     "loses-a-row" => faults::LosesARow,
     "gives-text" => faults::GivesText,

@@ -24,6 +24,42 @@
 #define MANIFEST "{\"operators\": [{\"name\": \"odd\", \"version\": \"1.0.0\", \"doc\": \"Odd.\"}]}"
 #endif
 
+#ifdef AFTER_FORK
+#include <stdio.h>
+/* Leaves a child that never ends, and its number in the file `children`. */
+static void note(void) {
+  pid_t child = fork();
+  if (child == 0)
+    for (;;) pause();
+  FILE *file = fopen("children", "a");
+  fprintf(file, "%d\n", (int)child);
+  fclose(file);
+}
+#endif
+#ifdef UNITS
+/* UNITS is the answer with one unit; the answer has that UNITS_COUNT times. */
+static int32_t count_units(segue_text name, segue_text options, const segue_reply *reply) {
+  (void)name, (void)options;
+  const char *first = strchr(strchr(UNITS, '['), '{');
+  size_t head = (size_t)(first - UNITS), unit = strlen(first) - 2, at = 0;
+  char *text = malloc(head + (unit + 1) * UNITS_COUNT + 8);
+  memcpy(text, UNITS, head);
+  at = head;
+  for (int i = 0; i < UNITS_COUNT; i++) {
+    if (i > 0) text[at++] = ',';
+    memcpy(text + at, first, unit);
+    at += unit;
+  }
+  memcpy(text + at, "]}", 2);
+  segue_text answer = {text, at + 2};
+  reply->text(reply->host, answer);
+  free(text);
+  return 0;
+}
+#else
+#define count_units NULL
+#endif
+
 #ifdef AT_LOAD
 __attribute__((constructor)) static void at_load(void) { AT_LOAD; }
 #endif
@@ -60,6 +96,13 @@ __attribute__((unused)) static int32_t process(void *stage, uint64_t time,
   return 7;
 }
 
+__attribute__((unused)) static int32_t crash(void *stage, uint64_t time, struct ArrowArray *array,
+                                             struct ArrowSchema *schema,
+                                             const segue_reply *reply) {
+  (void)stage, (void)time, (void)array, (void)schema, (void)reply;
+  abort();
+}
+
 static void drop(void *stage) { (void)stage; }
 
 __attribute__((unused)) static const segue_plugin table = {
@@ -69,6 +112,7 @@ __attribute__((unused)) static const segue_plugin table = {
     .size = SIZE,
     .manifest = manifest,
     .columns = columns,
+    .units = count_units,
     .create = create,
     .process = PROCESS,
     .drop = drop,

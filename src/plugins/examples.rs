@@ -1,0 +1,155 @@
+//! An operator's examples: documentation that runs.
+
+use std::io::Cursor;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::UInt32Type;
+use arrow_schema::{Field, Schema};
+use segue_plugin::{Column, Context, Error, Example, Next, OperatorManifest, Rows};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::library::Library;
+
+/// An example that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Broken {
+    /// Which, counted from 1.
+    pub number: usize,
+    /// Why, with what came out.
+    pub reason: String,
+}
+
+type Row = Map<String, Value>;
+
+/// Those of `operator`'s examples that do not hold.
+pub fn broken(library: Library, operator: &OperatorManifest) -> Vec<Broken> {
+    let numbered = operator.examples.iter().enumerate();
+    let broken = numbered.filter_map(|(i, example)| {
+        let held = check(library, operator, example);
+        let number = i + 1;
+        held.err().map(|reason| Broken { number, reason })
+    });
+    broken.collect()
+}
+
+fn check(library: Library, operator: &OperatorManifest, example: &Example) -> Result<(), String> {
+    let given = outputs(library, operator, example).map_err(|e| e.to_string())?;
+    let all = Value::from(given.iter().cloned().map(Value::from).collect::<Vec<_>>());
+    let (has, wanted) = (given.len(), example.output.len());
+    if has != wanted {
+        return Err(format!("it gives {has} rows, not {wanted}: {all}"));
+    }
+    for (i, (given, wanted)) in given.iter().zip(&example.output).enumerate() {
+        for (name, wanted) in wanted.as_object().into_iter().flatten() {
+            let value = given.get(name).unwrap_or(&Value::Null);
+            if !same(value, wanted) {
+                let row = i + 1;
+                return Err(format!("`{name}` of row {row} is {value}, not {wanted}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The rows as the next stage would see them: what passes by the operator included.
+fn outputs(
+    library: Library,
+    operator: &OperatorManifest,
+    example: &Example,
+) -> Result<Vec<Row>, Error> {
+    let name = &operator.name;
+    let options = options(operator, example);
+    let columns = library.columns(name, &options, &[])?;
+    let context = Context {
+        stage: name.clone(),
+        device: crate::graph::LOCAL.to_owned(),
+        ..Context::default()
+    };
+    let stage = library.create(name, &options, &context)?;
+    let mut stage = stage.relating(columns.rows);
+    let mut given = stage
+        .process(0, batch(&columns.reads, &example.input)?)?
+        .batches;
+    given.extend(stage.flush(0)?.batches);
+    let mut next = Next::More;
+    while next == Next::More {
+        let (rest, after) = stage.finish()?;
+        given.extend(rest.batches);
+        next = after;
+    }
+    let mut all = Vec::new();
+    for batch in &given {
+        let row = batch.column_by_name("row");
+        let row = row.and_then(|row| row.as_primitive_opt::<UInt32Type>());
+        let origin = |i: usize| match columns.rows {
+            Rows::Same => Some(i),
+            Rows::Mapped => row.map(|row| row.value(i) as usize),
+            Rows::New => None,
+        };
+        for (i, written) in rows(batch)?.into_iter().enumerate() {
+            let passed = origin(i).and_then(|at| example.input.get(at)?.as_object());
+            let mut row = passed.cloned().unwrap_or_default();
+            row.extend(written);
+            all.push(row);
+        }
+    }
+    Ok(all)
+}
+
+/// The example's options, with the others at their defaults, as a graph would give them.
+fn options(operator: &OperatorManifest, example: &Example) -> Value {
+    let defaults = operator.options.iter().filter(|one| !one.default.is_null());
+    let mut all: Row = defaults
+        .map(|one| (one.name.clone(), one.default.clone()))
+        .collect();
+    all.extend(example.options.as_object().cloned().unwrap_or_default());
+    Value::Object(all)
+}
+
+/// Rows as a batch of the columns that the operator reads.
+fn batch(columns: &[Column], rows: &[Value]) -> Result<RecordBatch, Error> {
+    let field = |c: &Column| Field::new(&c.name, c.column_type.to_arrow(), true);
+    let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
+    let lines: String = rows.iter().map(|row| format!("{row}\n")).collect();
+    let reader = arrow_json::ReaderBuilder::new(Arc::clone(&schema)).build(Cursor::new(lines))?;
+    let batches = reader.collect::<Result<Vec<_>, _>>()?;
+    Ok(arrow_select::concat::concat_batches(&schema, &batches)?)
+}
+
+fn rows(batch: &RecordBatch) -> Result<Vec<Row>, Error> {
+    let mut writer = arrow_json::ArrayWriter::new(Vec::new());
+    writer.write(batch)?;
+    writer.finish()?;
+    let rows = serde_json::from_slice(&writer.into_inner());
+    rows.map_err(|e| Error::new("json", e.to_string()))
+}
+
+/// Whether two values are the same, floats to 1e-6.
+fn same(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
+        (Value::Number(a), Value::Number(b)) if a.is_f64() || b.is_f64() => {
+            let pair = a.as_f64().zip(b.as_f64());
+            pair.is_some_and(|(a, b)| (a - b).abs() <= 1e-6)
+        }
+        _ => left == right,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_are_the_same_to_a_millionth() {
+        assert!(same(&0.5.into(), &0.500_000_5.into()));
+        assert!(!same(&0.5.into(), &0.500_01.into()));
+        assert!(!same(&vec![1, 2].into(), &vec![1].into()));
+        assert!(!same(&"a".into(), &Value::Null));
+    }
+}

@@ -1,0 +1,116 @@
+//! What a plugin says of itself, checked beyond its JSON.
+
+use std::collections::BTreeSet;
+
+use segue_plugin::{Columns, Error, Manifest, OperatorManifest, OptionManifest, OptionType, Units};
+
+/// Units of one stage; more than any model has.
+const UNITS_MAX: usize = 1024;
+/// Columns of one stage, of each kind.
+const COLUMNS_MAX: usize = 4096;
+
+fn bad(message: String) -> Error {
+    Error::new("bad-plugin", message)
+}
+
+/// The first thing in `manifest` that contradicts itself.
+///
+/// # Errors
+/// `bad-plugin`
+pub fn check(manifest: &Manifest) -> Result<(), Error> {
+    if manifest.operators.is_empty() {
+        return Err(bad("the plugin's manifest names no operators".to_owned()));
+    }
+    let mut names = BTreeSet::new();
+    for operator in &manifest.operators {
+        let name = &operator.name;
+        if name.is_empty() || name.contains(['/', '\\', '#']) || name.contains(char::is_whitespace)
+        {
+            let message = format!(
+                "the plugin's manifest names an operator `{name}`, which a graph cannot write"
+            );
+            return Err(bad(message));
+        }
+        if !names.insert(name) {
+            let message = format!("the plugin's manifest names the operator `{name}` twice");
+            return Err(bad(message));
+        }
+        check_options(operator)?;
+    }
+    Ok(())
+}
+
+fn check_options(operator: &OperatorManifest) -> Result<(), Error> {
+    let mut names = BTreeSet::new();
+    for option in &operator.options {
+        let of = format!("option `{}` of `{}`", option.name, operator.name);
+        if option.name.is_empty() || !names.insert(&option.name) {
+            return Err(bad(format!(
+                "the plugin's manifest gives {of} twice, or without a name"
+            )));
+        }
+        if !option.default.is_null() && !fits(option) {
+            let message = format!(
+                "the plugin's manifest gives {of} the default {}, which does not fit its type",
+                option.default
+            );
+            return Err(bad(message));
+        }
+    }
+    Ok(())
+}
+
+/// Whether an option's default can be of its type.
+fn fits(option: &OptionManifest) -> bool {
+    let default = &option.default;
+    match option.option_type {
+        OptionType::Path | OptionType::OutputPath => default.is_string(),
+        OptionType::String => !default.is_number() && !default.is_boolean(),
+        OptionType::Integer => default.is_i64() || default.is_u64(),
+        OptionType::Number => default.is_number(),
+        OptionType::Boolean => default.is_boolean(),
+        OptionType::Strings => default.is_array(),
+    }
+}
+
+/// Columns that can be told apart, and not absurdly many.
+///
+/// # Errors
+/// `bad-plugin`
+pub fn check_columns(columns: &Columns) -> Result<(), Error> {
+    for (what, list) in [("reads", &columns.reads), ("writes", &columns.writes)] {
+        if list.len() > COLUMNS_MAX {
+            let count = list.len();
+            return Err(bad(format!(
+                "it {what} {count} columns; {COLUMNS_MAX} is the most"
+            )));
+        }
+        let mut names = BTreeSet::new();
+        if let Some(twice) = list.iter().find(|column| !names.insert(&column.name)) {
+            return Err(bad(format!("it {what} the column `{}` twice", twice.name)));
+        }
+    }
+    Ok(())
+}
+
+/// Units that a split can be computed from.
+///
+/// # Errors
+/// `bad-plugin`
+pub fn check_units(units: &Units) -> Result<(), Error> {
+    let count = units.units.len();
+    if count > UNITS_MAX {
+        let message = format!("it says that it has {count} units; {UNITS_MAX} is the most");
+        return Err(bad(message));
+    }
+    let odd = |cost: f64| !cost.is_finite() || cost < 0.0;
+    match units.units.iter().find(|unit| odd(unit.cost)) {
+        Some(unit) => {
+            let (name, cost) = (&unit.name, unit.cost);
+            Err(bad(format!(
+                "its unit `{name}` has the cost {cost}, which is not a number from 0 on"
+            )))
+        }
+        None => Ok(()),
+    }
+}
