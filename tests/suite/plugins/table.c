@@ -28,11 +28,11 @@
 #include <stdio.h>
 /* Leaves a child that never ends, and its number in the file `children`. */
 static void note(void) {
-  pid_t child = fork();
+  int child = (int)fork();
   if (child == 0)
     for (;;) pause();
   FILE *file = fopen("children", "a");
-  fprintf(file, "%d\n", (int)child);
+  fprintf(file, "%d\n", child);
   fclose(file);
 }
 #endif
