@@ -101,6 +101,7 @@ impl Bench {
                 mesh,
                 lost,
                 complete,
+                begins: None,
             });
             let here = Here { device, network };
             dataflow::run_here(plan, &Operators::default(), &options, here, &mut |_| {})
@@ -115,6 +116,7 @@ impl Bench {
             me,
             identity: &self.identities[me],
             plan_hash: [0; 32],
+            account: cluster::Account::default(),
             generation: 0,
             members: Members::ALL,
             commits: None,

@@ -1,9 +1,9 @@
 //! How a device comes together with the others: in which generation, with whom, and
 //! whether there is anything left to do.
 
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crossbeam_channel::unbounded;
@@ -12,9 +12,10 @@ use super::elsewhere::notice;
 use super::load::Loaded;
 use super::say::say;
 use super::survivors;
+use super::words::Word;
+use crate::account::{Account, Digests, differences};
 use crate::cluster::{
-    self, Cluster, Fingerprint, Formation, Identity, Log, Members, Mesh, MeshError, Porter,
-    Survivors,
+    self, Cluster, Formation, Identity, Log, Members, Mesh, MeshError, Porter, Survivors,
 };
 use crate::dataflow::{self, Here, Network, Standing};
 use crate::diagnostic::{Diagnostic, visible};
@@ -41,11 +42,24 @@ pub enum Apart {
 impl From<MeshError> for Apart {
     fn from(error: MeshError) -> Self {
         let told = Diagnostic::new(error.code(), error.to_string());
+        let told = told.help_some(help(&error).map(str::to_owned));
         match error {
             MeshError::Missing { nobody: true, .. } => Apart::Nobody(told),
             MeshError::Missing { .. } | MeshError::Listen { .. } => Apart::Missing(told),
             _ => Apart::Never(told),
         }
+    }
+}
+
+/// What to do about it.
+fn help(error: &MeshError) -> Option<&'static str> {
+    match error.code() {
+        "different-files" => Some(
+            "copy the files of one device to the other; a library that was built twice may \
+             differ though its source is the same",
+        ),
+        "different-plan" => Some("run the same graph with the same `--set` on all devices"),
+        _ => None,
     }
 }
 
@@ -57,6 +71,9 @@ pub struct Part {
     pub here: Here,
     /// Under an agent, on the device that commits: its duty towards the others.
     pub duty: Option<Duty>,
+    /// Set before this device hears that another has failed and will not come back by
+    /// itself, where the others cannot go on without it.
+    pub failed_for_good: Arc<AtomicBool>,
 }
 
 /// The device that commits is the one to know that a run is complete, and tells those
@@ -80,6 +97,7 @@ struct Joining<'a> {
     commits: Option<usize>,
     /// On the device that commits, since when each other one is gone.
     absent: Vec<Option<Instant>>,
+    digests: Digests,
 }
 
 /// Joins the other devices of the cluster, as generation `generation` of the run or, if
@@ -103,6 +121,7 @@ pub fn join(loaded: &Loaded, file: &Path, generation: Option<u64>) -> Result<Joi
         identity,
         commits: generation.map(|_| loaded.plan.sink_device()),
         absent: vec![None; cluster.devices.len()],
+        digests: Digests::default(),
     };
     let mut at = (generation.unwrap_or(0), Members::ALL);
     loop {
@@ -121,7 +140,12 @@ pub fn join(loaded: &Loaded, file: &Path, generation: Option<u64>) -> Result<Joi
 fn alone(plan: Plan, device: usize, duty: Option<Duty>) -> Joined {
     let network = None;
     let here = Here { device, network };
-    Joined::Run(Box::new(Part { plan, here, duty }))
+    Joined::Run(Box::new(Part {
+        plan,
+        here,
+        duty,
+        failed_for_good: Arc::default(),
+    }))
 }
 
 impl Joining<'_> {
@@ -146,16 +170,22 @@ impl Joining<'_> {
         if cluster.devices.len() == 1 {
             return Ok(alone(plan, device, Some(self.duty(at, None)?)));
         }
+        let account = Account::of(&plan, device, &self.digests);
         let begun = matches!(standing, Standing::ToResume(_) | Standing::ToFinish(_));
         let possible = |members| survivors::possible(self.loaded, self.cluster, members);
         let absent = &mut self.absent;
         let after = self.cluster.survivors.filter(|_| begun);
         let (tell, lost) = unbounded();
+        let failed_for_good = Arc::<AtomicBool>::default();
+        let told_for_good = Arc::clone(&failed_for_good);
+        // Where the others may go on without one, only the one that commits is needed.
+        let needed = self.cluster.survivors.map(|_| plan.sink_device());
         let mesh = cluster::form(Formation {
             cluster: self.cluster,
             me: self.me,
             identity: &self.identity,
-            plan_hash: fingerprint(&plan).bytes(),
+            plan_hash: account.plan_hash(),
+            account: told(account),
             generation: at.0,
             members: at.1,
             commits: self.commits,
@@ -168,20 +198,36 @@ impl Joining<'_> {
             listener: cluster::listen(self.cluster, self.me)?,
             log: log(),
             // With the run over nobody listens any more.
-            on_loss: Arc::new(move |loss| drop(tell.send(loss))),
+            on_loss: Arc::new(move |loss| {
+                let matters = needed.is_none_or(|needed| needed == loss.device);
+                told_for_good.fetch_or(loss.for_good && matters, Ordering::SeqCst);
+                drop(tell.send(loss));
+            }),
         })?;
         let duty = match commits {
-            true => Some(self.duty(at, Some(mesh.clone()))?),
+            true => Some(self.duty(at, Some(mesh.clone())).inspect_err(|error| {
+                // The others wait for nothing else.
+                mesh.leave_unstarted(&error.to_string());
+            })?),
             false => None,
         };
-        let complete = (self.commits.is_some() && !commits).then_some(say_done as fn());
+        let complete = (self.commits.is_some() && !commits)
+            .then(|| Arc::new(|| Word::Done.say()) as dataflow::Tell);
+        let begins =
+            (self.commits.is_some()).then_some((|time| Word::Begins(time).say()) as fn(u64));
         let network = Some(Network {
             mesh,
             lost,
             complete,
+            begins,
         });
         let here = Here { device, network };
-        Ok(Joined::Run(Box::new(Part { plan, here, duty })))
+        Ok(Joined::Run(Box::new(Part {
+            plan,
+            here,
+            duty,
+            failed_for_good,
+        })))
     }
 
     fn duty(&self, at: (u64, Members), mesh: Option<Mesh>) -> Result<Duty, MeshError> {
@@ -241,38 +287,15 @@ impl Duty {
     }
 }
 
-/// What an agent hears when this device has done its part, whatever happens next.
-pub const DONE: &str = "done";
-
-fn say_done() {
-    // With the agent gone nobody waits for it.
-    let _ = writeln!(std::io::stdout(), "{DONE}");
-}
-
 fn log() -> Log {
     Arc::new(|line| say(visible(line)))
 }
 
-/// What all devices must agree on: stages, their places and options, but for paths,
-/// which may differ from device to device.
-fn fingerprint(plan: &Plan) -> Fingerprint {
-    let mut text = format!(
-        "{} {} {:?}\n",
-        plan.graph.batch, plan.graph.window, plan.layout
-    );
-    for (stage, replicas) in plan.graph.stages.iter().zip(&plan.replicas) {
-        let manifest = &stage.operator.manifest;
-        let mut options = stage.options.clone();
-        if let Some(options) = options.as_object_mut() {
-            options.retain(|name, _| {
-                let option = manifest.options.iter().find(|option| option.name == *name);
-                !option.is_some_and(|option| option.option_type.is_path())
-            });
-        }
-        text += &format!(
-            "{} {} {} {options} {:?} {:?} {replicas:?} {:?}\n",
-            stage.name, manifest.name, manifest.version, stage.inputs, stage.loops, stage.sends
-        );
+/// As the mesh tells it, and compares it with what others tell.
+fn told(account: Account) -> cluster::Account {
+    cluster::Account {
+        // Text and numbers can always be written.
+        told: serde_json::to_vec(&account).unwrap_or_default(),
+        compare: Arc::new(move |theirs, name| differences(&account, theirs, name)),
     }
-    Fingerprint::of(text.as_bytes())
 }

@@ -125,22 +125,28 @@ fn died(name: &str, status: ExitStatus) -> Option<Diagnostic> {
     // The first of these a device notices, and ends by itself.
     let noticed = status.code().filter(|code| [130, 143].contains(code));
     let signal = status.signal().or(noticed.map(|code| code - 128))?;
-    let known = match signal {
-        2 => " (SIGINT)",
-        4 => " (SIGILL)",
-        6 => " (SIGABRT)",
-        7 => " (SIGBUS)",
-        9 => " (SIGKILL)",
-        11 => " (SIGSEGV)",
-        15 => " (SIGTERM)",
-        _ => "",
-    };
+    let known = signal_name(signal);
     let message = format!("device `{name}` was ended by signal {signal}{known}");
     let error = Diagnostic::new("device-died", message);
     Some(match signal {
         9 => error.help("where nobody did that, the system may have been out of memory"),
         _ => error,
     })
+}
+
+/// What a signal is called, in brackets and after a space, where that is known.
+pub fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        2 => " (SIGINT)",
+        4 => " (SIGILL)",
+        6 => " (SIGABRT)",
+        7 => " (SIGBUS)",
+        8 => " (SIGFPE)",
+        9 => " (SIGKILL)",
+        11 => " (SIGSEGV)",
+        15 => " (SIGTERM)",
+        _ => "",
+    }
 }
 
 /// A cluster file for free ports of this machine, with an identity for each device.

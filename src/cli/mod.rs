@@ -22,6 +22,7 @@ mod summary;
 mod survivors;
 mod svg;
 mod test;
+mod words;
 
 use std::ffi::OsString;
 use std::io::Write;

@@ -1,7 +1,7 @@
 //! `segue run`
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 
@@ -14,6 +14,7 @@ use super::numbers::count;
 use super::progress::Display;
 use super::say::{self, say};
 use super::summary::{summary, written_to};
+use super::words::Word;
 use super::{Failed, GraphArgs, Outcome};
 use crate::dataflow::{self, Here, Progress, Report, RunOptions};
 use crate::diagnostic::{Diagnostic, Note};
@@ -67,6 +68,17 @@ impl RunArgs {
 
 /// Runs the graph, then writes report and summary.
 pub fn run(arguments: &RunArgs) -> Outcome {
+    if arguments.tied {
+        std::thread::spawn(end_with_stdin);
+    }
+    let outcome = run_part(arguments);
+    if arguments.generation.is_some() && outcome.is_ok() {
+        Word::Done.say();
+    }
+    outcome
+}
+
+fn run_part(arguments: &RunArgs) -> Outcome {
     let loaded = load_here(&arguments.graph).map_err(|failed| match failed {
         Failed::Nobody(text) if arguments.generation.is_none() => Failed::Running(text),
         failed => failed,
@@ -89,12 +101,14 @@ pub fn run(arguments: &RunArgs) -> Outcome {
         let error = error.help("add `--device NAME`").render(&loaded.sources);
         return Err(Failed::Wrong(error));
     }
-    if arguments.tied {
-        std::thread::spawn(end_with_stdin);
-    }
     let file = cluster.unwrap_or(Path::new(""));
     let joined = join(&loaded, file, arguments.generation);
-    let Part { plan, here, duty } = match joined.map_err(|apart| apart_text(arguments, apart))? {
+    let Part {
+        plan,
+        here,
+        duty,
+        failed_for_good,
+    } = match joined.map_err(|apart| apart_text(arguments, apart))? {
         Joined::Run(part) => *part,
         Joined::Done => {
             say("the run is complete, nothing was left to do");
@@ -112,7 +126,8 @@ pub fn run(arguments: &RunArgs) -> Outcome {
         strict: arguments.strict,
         rejects: arguments.rejects.clone(),
     };
-    let result = watched(arguments, &loaded, &plan, &options, here);
+    let part = (here, &*failed_for_good);
+    let result = watched(arguments, &loaded, &plan, &options, part);
     // Nothing was left to do, as another device says.
     let Some(mut report) = result? else {
         return Ok(());
@@ -135,7 +150,7 @@ fn watched(
     loaded: &Loaded,
     plan: &Plan,
     options: &RunOptions,
-    here: Here,
+    (here, failed_for_good): (Here, &AtomicBool),
 ) -> Result<Option<Report>, Failed> {
     let interrupt = Interrupt::watch();
     let mut display = Display::new(arguments.quiet);
@@ -160,12 +175,12 @@ fn watched(
                 Failed::Interrupted(error.text(), signal)
             }
             (code, _) => {
-                let lost = code == "device-lost";
-                let text = render_failure(failure, plan, &loaded.sources);
-                match lost {
-                    true => arguments.lost(text),
-                    false => Failed::Running(text),
+                let lost = code == "device-lost" && !failed_for_good.load(Ordering::SeqCst);
+                if lost && arguments.generation.is_some() {
+                    // Nothing is wrong yet: the run goes on when the device is back.
+                    return Failed::Again(format!("{}\n", visible(&failure.message)));
                 }
+                Failed::Running(render_failure(failure, plan, &loaded.sources))
             }
         },
     )

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustls::Connection;
 
-use super::greet::{GreetError, Greeter};
+use super::greet::{GreetError, Greeter, Refused};
 use super::hello::{Refusal, Wish};
 use super::link::lock;
 use super::members::Members;
@@ -26,8 +26,8 @@ pub enum Caller {
     Linked(usize, TcpStream, Box<Connection>),
     /// It is at this later generation, with these devices.
     Outdated(u64, Members),
-    /// It runs something else.
-    Differs(usize),
+    /// It runs something else, and what that is.
+    Differs(usize, String),
     /// It was told that the run is complete.
     Done(usize),
 }
@@ -97,24 +97,29 @@ fn answer(door: &Door, pending: &Pending, number: u64, tcp: TcpStream, address: 
 fn turned_away(door: &Door, error: &GreetError, address: SocketAddr) {
     let expected = matches!(
         error,
-        GreetError::Asked | GreetError::Refused(Refusal::Without | Refusal::Done, _)
+        GreetError::Asked
+            | GreetError::Refused(Refused {
+                refusal: Refusal::Without | Refusal::Done,
+                ..
+            })
     );
     if !expected {
         let line = format!("a connection from {} was refused: {error}", address.ip());
         door.notes.say(address.ip(), error.kind(), &line);
     }
-    let GreetError::Refused(refusal, theirs) = error else {
+    let GreetError::Refused(refused) = error else {
         return;
     };
+    let theirs = &refused.theirs;
     // Fewer than there are devices.
     let device = theirs.device as usize;
-    match refusal {
+    match refused.refusal {
         Refusal::Newer if theirs.members.has(door.greeter.me()) => {
             (door.called)(Caller::Outdated(theirs.generation, theirs.members));
         }
         Refusal::Done => (door.called)(Caller::Done(device)),
         refusal if refusal.differs() && theirs.wish == Wish::Link => {
-            (door.called)(Caller::Differs(device))
+            (door.called)(Caller::Differs(device, refused.to_string()));
         }
         _ => {}
     }

@@ -36,9 +36,9 @@ pub enum Called {
     Connected(TcpStream, Box<Connection>),
     /// Not yet, for this reason; another attempt follows. And whether anyone was there.
     Trouble(String, bool),
-    /// The two run different things. Another attempt follows: the other may be wrong,
+    /// The two run different things, which these are. Another attempt follows: the other may be wrong,
     /// and started again.
-    Differs(Refusal),
+    Differs(Refusal, String),
     /// The device is at this later generation, with these devices.
     Outdated(u64, Members),
     /// The others go on without this device. Another attempt follows.
@@ -64,25 +64,34 @@ pub fn connect(call: &Call, told: impl Fn(Called)) {
             GreetError::Io(_) | GreetError::Closed | GreetError::Slow
         );
         match error {
-            GreetError::RefusedBy(Refusal::Done, _) => return told(Called::Done),
-            GreetError::RefusedBy(Refusal::Older, theirs)
-                if theirs.members.has(call.greeter.me()) =>
-            {
-                return told(Called::Outdated(theirs.generation, theirs.members));
+            GreetError::RefusedBy(ref refused) if refused.refusal == Refusal::Done => {
+                return told(Called::Done);
             }
-            GreetError::RefusedBy(Refusal::Older | Refusal::Without, _) => {
+            // As seen from here, it is newer.
+            GreetError::RefusedBy(ref refused)
+                if refused.refusal == Refusal::Newer
+                    && refused.theirs.members.has(call.greeter.me()) =>
+            {
+                return told(Called::Outdated(
+                    refused.theirs.generation,
+                    refused.theirs.members,
+                ));
+            }
+            GreetError::RefusedBy(ref refused)
+                if matches!(refused.refusal, Refusal::Newer | Refusal::Without) =>
+            {
                 let who = (&call.name, &call.address);
                 let line = format!("`{}` at {}: {}", who.0, who.1, Refusal::Without);
-                let line = format!("{line}; it joins the next generation");
+                let line = format!("{line}; it joins when they begin again");
                 call.notes.say(ip, "without", &line);
                 told(Called::Without);
             }
             // It will see that it is behind, and catch up.
-            GreetError::RefusedBy(Refusal::Newer, _) => {}
+            GreetError::RefusedBy(ref refused) if refused.refusal == Refusal::Older => {}
             // The ordinary call between the two finds it too.
-            GreetError::RefusedBy(..) | GreetError::Refused(..) if call.asks => {}
-            GreetError::RefusedBy(refusal, _) | GreetError::Refused(refusal, _) => {
-                told(Called::Differs(refusal));
+            GreetError::RefusedBy(_) | GreetError::Refused(_) if call.asks => {}
+            GreetError::RefusedBy(ref refused) | GreetError::Refused(ref refused) => {
+                told(Called::Differs(refused.refusal, refused.to_string()));
             }
             // That a device is not there yet is nothing to speak of.
             GreetError::Io(_) | GreetError::Closed | GreetError::Slow => {}

@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use rustls::Connection;
 
 use super::accept::{Caller, Door, accept};
+use super::account::Account;
 use super::connect::{Call, Called, connect};
 use super::file::Cluster;
 use super::frame::Kind;
@@ -37,6 +38,8 @@ pub struct Formation<'a> {
     pub identity: &'a Identity,
     /// Of graph and plan: those of all devices must be the same.
     pub plan_hash: [u8; 32],
+    /// What is told of them, so that a difference has a name.
+    pub account: Account,
     /// Counts up with each attempt at the run: those of all devices must be the same.
     pub generation: u64,
     /// Who takes part.
@@ -82,8 +85,8 @@ pub fn listen(cluster: &Cluster, me: usize) -> Result<TcpListener, MeshError> {
 ///
 /// # Errors
 /// `missing-devices`, `older-generation`, `wrong-identity`, `done`; and where more than
-/// half of the others run something else: `different-plan`, `different-cluster`,
-/// `other-version`
+/// half of the others run something else: `different-plan`, `different-files`,
+/// `different-cluster`, `other-version`
 pub fn form(formation: Formation<'_>) -> Result<Mesh, MeshError> {
     let Formation {
         cluster,
@@ -104,10 +107,10 @@ pub fn form(formation: Formation<'_>) -> Result<Mesh, MeshError> {
         cluster,
         me,
         identity,
-        formation.plan_hash,
         (formation.generation, formation.members),
-        formation.notice,
     )?;
+    let greeter = greeter.runs(formation.plan_hash, formation.account);
+    let greeter = greeter.tells(formation.notice);
     let (events, happened) = unbounded();
     let forming = Forming {
         cluster,
@@ -144,8 +147,9 @@ enum Event {
     /// The link with this serial number is down.
     Down(usize, u64, String),
     Trouble(usize, String, bool),
-    /// The device runs something else; why it refused this one, where it was called.
-    Differs(usize, Option<Refusal>),
+    /// The device runs something else; what that is, and why it refused this one, where
+    /// it was called.
+    Differs(usize, Option<Refusal>, String),
     Outdated(u64, Members),
     /// The others go on without this device.
     Without,
@@ -177,7 +181,7 @@ struct Forming<'a> {
     /// Who runs something else, as far as is known.
     differs: Vec<bool>,
     /// The last that was called and does.
-    refused: Option<(usize, Refusal)>,
+    refused: Option<(usize, Refusal, String)>,
 }
 
 struct Linked {
@@ -263,7 +267,10 @@ impl Forming<'_> {
                 // One that is gone may come back and see it otherwise.
                 self.without &= there || self.commits != Some(device);
             }
-            Event::Differs(device, refusal) => self.differs(device, refusal)?,
+            Event::Differs(device, refusal, text) => {
+                why[device].clone_from(&text);
+                self.differs(device, refusal, text)?;
+            }
             Event::Outdated(generation, members) => {
                 return Err(MeshError::Outdated {
                     generation,
@@ -278,21 +285,26 @@ impl Forming<'_> {
 
     /// A device that most others refuse is wrong itself; else it is the other one, which
     /// may be started again.
-    fn differs(&mut self, device: usize, refusal: Option<Refusal>) -> Result<(), MeshError> {
+    fn differs(
+        &mut self,
+        device: usize,
+        refusal: Option<Refusal>,
+        text: String,
+    ) -> Result<(), MeshError> {
         self.differs[device] = true;
-        self.refused = refusal.map(|refusal| (device, refusal)).or(self.refused);
+        if let Some(refusal) = refusal {
+            self.refused = Some((device, refusal, text));
+        }
         let count = self.differs.iter().filter(|differs| **differs).count();
-        match self.refused {
-            Some((device, refusal)) if count * 2 > self.links.len() - 1 => {
-                Err(self.refused(device, refusal))
-            }
+        match &self.refused {
+            Some(refused) if count * 2 > self.links.len() - 1 => Err(self.refused(refused)),
             _ => Ok(()),
         }
     }
 
     fn late(&self, waited: Duration, why: &[String]) -> MeshError {
-        match self.refused {
-            Some((device, refusal)) => self.refused(device, refusal),
+        match &self.refused {
+            Some(refused) => self.refused(refused),
             None => self.missing(waited, why),
         }
     }
@@ -372,7 +384,7 @@ impl Forming<'_> {
         self.without = false;
         self.there[device] = true;
         self.differs[device] = false;
-        self.refused.take_if(|(other, _)| *other == device);
+        self.refused.take_if(|(other, ..)| *other == device);
         self.watch(device, self.serial, Arc::clone(&link))?;
         if self.announced {
             // Where this fails, the watch tells.
@@ -420,7 +432,7 @@ impl Forming<'_> {
                 let _ = events.send(match caller {
                     Caller::Linked(device, tcp, tls) => Event::Linked(device, tcp, tls),
                     Caller::Outdated(generation, members) => Event::Outdated(generation, members),
-                    Caller::Differs(device) => Event::Differs(device, None),
+                    Caller::Differs(device, text) => Event::Differs(device, None, text),
                     Caller::Done(_) => return,
                 });
             }),
@@ -459,7 +471,7 @@ impl Forming<'_> {
                 let _ = events.send(match called {
                     Called::Connected(tcp, tls) => Event::Linked(device, tcp, tls),
                     Called::Trouble(reason, there) => Event::Trouble(device, reason, there),
-                    Called::Differs(refusal) => Event::Differs(device, Some(refusal)),
+                    Called::Differs(refusal, text) => Event::Differs(device, Some(refusal), text),
                     Called::Outdated(generation, members) => Event::Outdated(generation, members),
                     Called::Without => Event::Without,
                     Called::Done => Event::Done,
@@ -468,13 +480,14 @@ impl Forming<'_> {
         })
     }
 
-    fn refused(&self, device: usize, refusal: Refusal) -> MeshError {
-        let device = &self.cluster.devices[device];
+    fn refused(&self, (device, refusal, why): &(usize, Refusal, String)) -> MeshError {
+        let device = &self.cluster.devices[*device];
         let (name, address) = (device.name.clone(), device.address.clone());
         MeshError::Refused {
             name,
             address,
-            refusal,
+            refusal: *refusal,
+            why: why.clone(),
         }
     }
 

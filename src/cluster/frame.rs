@@ -20,7 +20,8 @@ pub enum Kind {
     /// The sender's run is complete, and nothing will follow.
     End,
     /// The sender's run is not complete, and nothing will follow. The bytes: index of
-    /// the device that is to blame, in big-endian, then the reason as UTF-8.
+    /// the device that is to blame, in big-endian; 1 where that device will not come back by
+    /// itself, else 0; then the reason as UTF-8.
     Leave,
 }
 
@@ -67,7 +68,7 @@ pub fn parse_frame_header(bytes: [u8; HEADER_BYTES]) -> Result<(Kind, usize), Fr
         1 => (Kind::Data, 1..=DATA_BYTES_MAX),
         2 => (Kind::Ready, 0..=0),
         3 => (Kind::End, 0..=0),
-        4 => (Kind::Leave, 4..=4 + REASON_BYTES_MAX),
+        4 => (Kind::Leave, 5..=5 + REASON_BYTES_MAX),
         unknown => return Err(FrameError::Kind(unknown)),
     };
     match lengths.contains(&length) {
@@ -77,20 +78,29 @@ pub fn parse_frame_header(bytes: [u8; HEADER_BYTES]) -> Result<(Kind, usize), Fr
 }
 
 /// The bytes of a [`Kind::Leave`].
-pub fn leave_bytes(blamed: usize, reason: &str) -> Vec<u8> {
+pub fn leave_bytes(blamed: usize, for_good: bool, reason: &str) -> Vec<u8> {
     let end = reason.floor_char_boundary(REASON_BYTES_MAX);
     let blamed = u32::try_from(blamed).unwrap_or(u32::MAX);
-    [&blamed.to_be_bytes(), &reason.as_bytes()[..end]].concat()
+    let for_good = [u8::from(for_good)];
+    [
+        &blamed.to_be_bytes()[..],
+        &for_good,
+        &reason.as_bytes()[..end],
+    ]
+    .concat()
 }
 
 /// Reads the bytes of a [`Kind::Leave`]; what cannot be shown in one line is left out.
-pub fn parse_leave(bytes: &[u8]) -> (u32, String) {
-    let (blamed, reason) = match bytes.split_first_chunk() {
-        Some((blamed, reason)) => (u32::from_be_bytes(*blamed), reason),
-        None => (u32::MAX, bytes),
+pub fn parse_leave(bytes: &[u8]) -> (u32, bool, String) {
+    let (blamed, for_good, reason) = match bytes.split_first_chunk() {
+        Some((&[a, b, c, d, for_good], reason)) => {
+            (u32::from_be_bytes([a, b, c, d]), for_good == 1, reason)
+        }
+        None => (u32::MAX, false, bytes),
     };
     let reason = String::from_utf8_lossy(reason);
-    (blamed, reason.chars().filter(|c| !c.is_control()).collect())
+    let reason = reason.chars().filter(|c| !c.is_control()).collect();
+    (blamed, for_good, reason)
 }
 
 #[cfg(test)]
@@ -105,9 +115,9 @@ mod tests {
                 0,
                 1,
                 3,
-                4,
-                1028,
+                5,
                 1029,
+                1030,
                 DATA_BYTES_MAX,
                 DATA_BYTES_MAX + 1,
                 0xff_ffff,
@@ -126,13 +136,13 @@ mod tests {
 
     #[test]
     fn a_reason_is_cut_and_cleaned() {
-        let bytes = leave_bytes(3, &"é".repeat(1000));
-        assert_eq!(bytes.len(), 4 + REASON_BYTES_MAX);
-        assert_eq!(parse_leave(&bytes), (3, "é".repeat(512)));
+        let bytes = leave_bytes(3, true, &"é".repeat(1000));
+        assert_eq!(bytes.len(), 5 + REASON_BYTES_MAX);
+        assert_eq!(parse_leave(&bytes), (3, true, "é".repeat(512)));
         assert_eq!(
-            parse_leave(b"\0\0\0\x01a\x1b[2J\nb\xff"),
-            (1, "a[2Jb\u{fffd}".to_owned())
+            parse_leave(b"\0\0\0\x01\0a\x1b[2J\nb\xff"),
+            (1, false, "a[2Jb\u{fffd}".to_owned())
         );
-        assert_eq!(parse_leave(b"ab"), (u32::MAX, "ab".to_owned()));
+        assert_eq!(parse_leave(b"ab"), (u32::MAX, false, "ab".to_owned()));
     }
 }

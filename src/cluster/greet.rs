@@ -1,6 +1,7 @@
 //! From a TCP connection to one with a device of the cluster: TLS, then hellos, all
 //! within a deadline.
 
+use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
 
+use super::account::{ACCOUNT_BYTES_MAX, Account, Difference};
 use super::file::Cluster;
 use super::fingerprint::Fingerprint;
 use super::hello::{
@@ -38,9 +40,11 @@ pub struct Greeter {
     closed: Mutex<Option<Refusal>>,
     /// What is told to whoever asks.
     notice: Vec<u8>,
+    account: Account,
 }
 
 struct Peer {
+    name: String,
     identity: Fingerprint,
     workers: usize,
 }
@@ -69,13 +73,12 @@ pub enum GreetError {
     /// Its hello is none.
     #[error(transparent)]
     Hello(#[from] HelloError),
-    /// This device refuses it; with what it said, but for its number, which is that of
-    /// its certificate.
+    /// This device refuses it.
     #[error("{0}")]
-    Refused(Refusal, Hello),
-    /// It refuses this device; with what it said.
-    #[error("{}", .0.mirrored())]
-    RefusedBy(Refusal, Hello),
+    Refused(Refused),
+    /// It refuses this device.
+    #[error("{0}")]
+    RefusedBy(Refused),
     /// It wanted to know how things are, and now does.
     #[error("it only asked")]
     Asked,
@@ -84,9 +87,40 @@ pub enum GreetError {
     Io(#[from] io::Error),
 }
 
+/// Why two devices do not come together.
+#[derive(Debug)]
+pub struct Refused {
+    /// The answer that was given.
+    pub refusal: Refusal,
+    /// What the other said of itself, but for its number where it called, which is that of
+    /// its certificate.
+    pub theirs: Hello,
+    /// What differs, where that is known.
+    pub difference: Option<String>,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.difference, self.refusal) {
+            (None, refusal) => refusal.fmt(f),
+            (Some(what), Refusal::Files) => f.write_str(what),
+            (Some(what), refusal) => write!(f, "{refusal}: {what}"),
+        }
+    }
+}
+
 impl GreetError {
+    /// This device refuses the one that says `theirs`.
+    fn refused(refusal: Refusal, theirs: Hello, difference: Option<String>) -> Self {
+        GreetError::Refused(Refused {
+            refusal,
+            theirs,
+            difference,
+        })
+    }
+
     /// What kind it is, for saying each once.
-    pub fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &str {
         match self {
             GreetError::Closed => "closed",
             GreetError::Slow => "slow",
@@ -97,22 +131,30 @@ impl GreetError {
             GreetError::Hello(_) => "not-hello",
             GreetError::Io(_) => "io",
             GreetError::Asked => "asked",
-            GreetError::Refused(refusal, _) | GreetError::RefusedBy(refusal, _) => match refusal {
-                Refusal::Version => "version",
-                Refusal::Older => "older-generation",
-                Refusal::Newer => "newer-generation",
-                Refusal::Device | Refusal::Devices | Refusal::Workers => "different-cluster",
-                Refusal::Plan => "different-plan",
-                Refusal::Without => "without",
-                Refusal::Done => "done",
-                Refusal::Malformed | Refusal::Other(_) => "refused",
-            },
+            GreetError::Refused(refused) | GreetError::RefusedBy(refused)
+                if refused.difference.is_some() =>
+            {
+                refused.difference.as_deref().unwrap_or_default()
+            }
+            GreetError::Refused(refused) | GreetError::RefusedBy(refused) => {
+                match refused.refusal {
+                    Refusal::Version => "version",
+                    Refusal::Older => "older-generation",
+                    Refusal::Newer => "newer-generation",
+                    Refusal::Device | Refusal::Devices | Refusal::Workers => "different-cluster",
+                    Refusal::Plan => "different-plan",
+                    Refusal::Files => "different-files",
+                    Refusal::Without => "without",
+                    Refusal::Done => "done",
+                    Refusal::Malformed | Refusal::Other(_) => "refused",
+                }
+            }
         }
     }
 }
 
 impl Greeter {
-    /// What device number `me` of `cluster` says and expects.
+    /// What device number `me` of `cluster` says and expects; of its run nothing.
     ///
     /// # Errors
     /// What TLS says of its own defaults
@@ -120,9 +162,7 @@ impl Greeter {
         cluster: &Cluster,
         me: usize,
         identity: &Identity,
-        plan_hash: [u8; 32],
         (generation, members): (u64, Members),
-        notice: Vec<u8>,
     ) -> Result<Self, rustls::Error> {
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let ours = Hello {
@@ -131,11 +171,12 @@ impl Greeter {
             workers: number(cluster.devices[me].workers),
             wish: Wish::Link,
             generation,
-            plan_hash,
+            plan_hash: [0; 32],
             members,
         };
         let peers: Vec<Peer> = (cluster.devices.iter())
             .map(|device| Peer {
+                name: device.name.clone(),
                 identity: device.identity,
                 workers: device.workers,
             })
@@ -150,8 +191,27 @@ impl Greeter {
             calls,
             answers,
             closed: Mutex::default(),
-            notice,
+            notice: Vec::new(),
+            account: Account::default(),
         })
+    }
+
+    /// The same, and what it runs.
+    pub fn runs(self, plan_hash: [u8; 32], account: Account) -> Self {
+        let ours = Hello {
+            plan_hash,
+            ..self.ours
+        };
+        Greeter {
+            ours,
+            account,
+            ..self
+        }
+    }
+
+    /// The same, and what it tells whoever asks.
+    pub fn tells(self, notice: Vec<u8>) -> Self {
+        Greeter { notice, ..self }
     }
 
     /// Every caller is told `refusal` from now on.
@@ -176,13 +236,38 @@ impl Greeter {
         wish: Wish,
     ) -> Result<Box<Connection>, GreetError> {
         let mut tcp = Within::new(tcp, GREETING_SECONDS_MAX);
-        let (tls, bytes) = self.introduce(&mut tcp, device, wish)?;
+        let (mut tls, bytes) = self.introduce(&mut tcp, device, wish)?;
         let (verdict, theirs) = parse_answer(&bytes)?;
-        verdict.map_err(|refusal| GreetError::RefusedBy(refusal, theirs))?;
+        let difference = match wish {
+            Wish::Link => {
+                let account = receive_long(&mut tls, &mut tcp, ACCOUNT_BYTES_MAX)?;
+                self.difference(&account, device)
+            }
+            Wish::Standing | Wish::Notice => None,
+        };
+        let text = difference.as_ref().map(|one| one.text.clone());
+        if let Err(refusal) = verdict {
+            return Err(GreetError::RefusedBy(Refused {
+                difference: text.filter(|_| refusal.is_of_run()),
+                refusal: refusal.mirrored(),
+                theirs,
+            }));
+        }
         let workers = self.peers[device].workers;
-        (self.ours.accepts(&theirs, device, workers))
-            .map_err(|refusal| GreetError::Refused(refusal, theirs))?;
-        Ok(tls)
+        let verdict = self.ours.accepts(&theirs, device, workers);
+        let verdict = verdict.and(difference.map_or(Ok(()), |one| Err(one.refusal())));
+        match verdict {
+            Ok(()) => Ok(tls),
+            Err(refusal) => {
+                let text = text.filter(|_| refusal.is_of_run());
+                Err(GreetError::refused(refusal, theirs, text))
+            }
+        }
+    }
+
+    /// What differs in the account of device number `device`.
+    fn difference(&self, account: &[u8], device: usize) -> Option<Difference> {
+        (self.account.compare)(account, &self.peers[device].name)
     }
 
     /// The notice of device number `device`, whatever else it says.
@@ -194,15 +279,7 @@ impl Greeter {
         let (mut tls, bytes) = self.introduce(&mut tcp, device, Wish::Notice)?;
         // Yes or no, as long as it is an answer.
         let _answer = parse_answer(&bytes)?;
-        let mut length = [0; 4];
-        receive(&mut tls, &mut tcp, &mut length).map_err(greet_error)?;
-        let length = u32::from_be_bytes(length) as usize;
-        if length > NOTICE_BYTES_MAX {
-            return Err(HelloError::Length(length).into());
-        }
-        let mut notice = vec![0; length];
-        receive(&mut tls, &mut tcp, &mut notice).map_err(greet_error)?;
-        Ok(notice)
+        receive_long(&mut tls, &mut tcp, NOTICE_BYTES_MAX)
     }
 
     /// Shakes hands and says who this is; gives the answer.
@@ -220,8 +297,12 @@ impl Greeter {
         let mut tls = Box::new(Connection::from(client.map_err(GreetError::Tls)?));
         let mut bytes = [0; ANSWER_BYTES];
         let hello = Hello { wish, ..self.ours };
+        let mut said = hello.to_bytes().to_vec();
+        if wish == Wish::Link {
+            said.extend(with_length(&self.account.told));
+        }
         shake_hands(&mut tls, tcp)
-            .and_then(|()| send(&mut tls, tcp, &hello.to_bytes()))
+            .and_then(|()| send(&mut tls, tcp, &said))
             .and_then(|()| receive(&mut tls, tcp, &mut bytes))
             .map_err(|error| self.caller_error(error))?;
         Ok((tls, bytes))
@@ -249,26 +330,41 @@ impl Greeter {
                 parse_hello(&bytes)
             }
         };
+        let mut difference = None;
+        if theirs.is_ok_and(|theirs| theirs.wish == Wish::Link) {
+            let account = receive_long(&mut tls, &mut tcp, ACCOUNT_BYTES_MAX)?;
+            difference = self.difference(&account, device);
+        }
+        let same = difference.as_ref().map_or(Ok(()), |one| Err(one.refusal()));
         let verdict = theirs
             .map_err(Refusal::from)
-            .and_then(|theirs| self.accepts(&theirs, device));
-        let answered = send(&mut tls, &mut tcp, &answer(verdict, &self.ours));
-        if theirs.is_ok_and(|theirs| theirs.wish == Wish::Notice) {
-            let length = u32::try_from(self.notice.len()).unwrap_or(u32::MAX);
-            let notice = [&length.to_be_bytes(), self.notice.as_slice()].concat();
-            let told = answered.and_then(|()| send(&mut tls, &mut tcp, &notice));
-            return Err(told.map_or_else(greet_error, |()| GreetError::Asked));
+            .and_then(|theirs| self.accepts(&theirs, device))
+            .and(same);
+        let mut said = answer(verdict, &self.ours).to_vec();
+        match theirs.as_ref().map(|theirs| theirs.wish) {
+            Ok(Wish::Link) => said.extend(with_length(&self.account.told)),
+            Ok(Wish::Notice) => said.extend(with_length(&self.notice)),
+            Ok(Wish::Standing) | Err(_) => {}
         }
+        let answered = send(&mut tls, &mut tcp, &said);
         let theirs = Hello {
             device: u32::try_from(device).unwrap_or(u32::MAX),
             ..theirs?
         };
-        if verdict != Err(Refusal::Done) {
-            verdict.map_err(|refusal| GreetError::Refused(refusal, theirs))?;
+        if theirs.wish == Wish::Notice {
+            return Err(answered.map_or_else(greet_error, |()| GreetError::Asked));
+        }
+        let verdict = verdict.map_err(|refusal| {
+            let text = difference.map(|one| one.text);
+            (refusal, text.filter(|_| refusal.is_of_run()))
+        });
+        let refused = |(refusal, text)| GreetError::refused(refusal, theirs, text);
+        if !matches!(verdict, Err((Refusal::Done, _))) {
+            verdict.clone().map_err(refused)?;
         }
         answered.map_err(greet_error)?;
         // Only now it knows.
-        verdict.map_err(|refusal| GreetError::Refused(refusal, theirs))?;
+        verdict.map_err(refused)?;
         match theirs.wish {
             Wish::Link => Ok((device, tls)),
             Wish::Standing | Wish::Notice => Err(GreetError::Asked),
@@ -351,6 +447,28 @@ fn receive(tls: &mut Connection, tcp: &mut Within<'_>, mut bytes: &mut [u8]) -> 
         }
     }
     Ok(())
+}
+
+/// Four bytes of length, and so many bytes.
+fn receive_long(
+    tls: &mut Connection,
+    tcp: &mut Within<'_>,
+    longest: usize,
+) -> Result<Vec<u8>, GreetError> {
+    let mut length = [0; 4];
+    receive(tls, tcp, &mut length).map_err(greet_error)?;
+    let length = u32::from_be_bytes(length) as usize;
+    if length > longest {
+        return Err(HelloError::Length(length).into());
+    }
+    let mut bytes = vec![0; length];
+    receive(tls, tcp, &mut bytes).map_err(greet_error)?;
+    Ok(bytes)
+}
+
+fn with_length(bytes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    [&length.to_be_bytes(), bytes].concat()
 }
 
 fn flush(tls: &mut Connection, tcp: &mut Within<'_>) -> io::Result<()> {

@@ -1,12 +1,13 @@
 //! What two devices tell each other first, once TLS has shown who they are.
 //!
 //! The caller sends a [`Hello`]; the other answers two bytes, 0 or a [`Refusal`]'s
-//! code, and its own `Hello`. All numbers are big-endian.
+//! code, and its own `Hello`. Where the caller is to be connected, each adds its account:
+//! four bytes of length, and so many bytes. All numbers are big-endian.
 //!
 //! | bytes | |
 //! | --- | --- |
 //! | 0..8 | `segue\0\r\n` |
-//! | 8..10 | version of the protocol: 2 |
+//! | 8..10 | version of the protocol: 3 |
 //! | 10..12 | 0 from who is to be connected, 1 from who only asks how things are, 2 from who asks for the notice |
 //! | 12..16 | index of the sender in the cluster |
 //! | 16..20 | how many devices there are |
@@ -22,7 +23,7 @@ pub const HELLO_BYTES: usize = 72;
 /// How long an answer is.
 pub const ANSWER_BYTES: usize = 2 + HELLO_BYTES;
 /// The version spoken here.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// Where its number stands, in this version and in all others.
 pub const VERSION_AT: std::ops::Range<usize> = 8..10;
@@ -130,6 +131,9 @@ pub enum Refusal {
     /// Graph, options or placement differ.
     #[error("it runs a different graph or plan")]
     Plan,
+    /// A file or plugin that both use is not the same.
+    #[error("a file that it uses is another")]
+    Files,
     /// The hello could not be read.
     #[error("its hello cannot be read")]
     Malformed,
@@ -249,7 +253,7 @@ pub fn parse_answer(bytes: &[u8]) -> Result<(Result<(), Refusal>, Hello), HelloE
 }
 
 impl Refusal {
-    const ALL: [Refusal; 10] = [
+    const ALL: [Refusal; 11] = [
         Refusal::Version,
         Refusal::Older,
         Refusal::Newer,
@@ -260,6 +264,7 @@ impl Refusal {
         Refusal::Malformed,
         Refusal::Without,
         Refusal::Done,
+        Refusal::Files,
     ];
 
     /// Whether the two run different things, and waiting does not help.
@@ -268,6 +273,11 @@ impl Refusal {
             self,
             Refusal::Older | Refusal::Newer | Refusal::Without | Refusal::Done
         )
+    }
+
+    /// Whether it is for what the two run.
+    pub fn is_of_run(self) -> bool {
+        matches!(self, Refusal::Plan | Refusal::Files)
     }
 
     /// The same seen from the one who is refused, where that differs.
@@ -291,6 +301,7 @@ impl Refusal {
             Refusal::Malformed => 8,
             Refusal::Without => 9,
             Refusal::Done => 10,
+            Refusal::Files => 11,
             Refusal::Other(code) => code,
         }
     }
@@ -368,8 +379,8 @@ mod tests {
         let mut longer = HELLO.to_bytes().to_vec();
         longer.push(0);
         assert_eq!(parse_hello(&longer), Err(HelloError::Length(73)));
-        longer[9] = 3;
-        assert_eq!(parse_hello(&longer), Err(HelloError::Version(3)));
+        longer[9] = 4;
+        assert_eq!(parse_hello(&longer), Err(HelloError::Version(4)));
     }
 
     #[test]

@@ -61,6 +61,8 @@ pub enum Got {
     Leave {
         /// The device to blame, or a number that none has.
         blamed: u32,
+        /// Whether that device will not come back by itself.
+        for_good: bool,
         /// Why.
         reason: String,
     },
@@ -135,8 +137,12 @@ impl Link {
                 Kind::Leave => {
                     let mut bytes = vec![0; length];
                     self.open_all(&mut reader, &mut bytes)?;
-                    let (blamed, reason) = frame::parse_leave(&bytes);
-                    return Ok(Got::Leave { blamed, reason });
+                    let (blamed, for_good, reason) = frame::parse_leave(&bytes);
+                    return Ok(Got::Leave {
+                        blamed,
+                        for_good,
+                        reason,
+                    });
                 }
             }
         }

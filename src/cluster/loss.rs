@@ -13,6 +13,8 @@ pub struct Loss {
     pub name: String,
     /// What happened.
     pub reason: LossReason,
+    /// Whether it has failed by itself, and will not come back by itself.
+    pub for_good: bool,
 }
 
 /// What happened to a device that is lost.

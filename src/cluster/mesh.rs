@@ -59,19 +59,40 @@ impl Mesh {
     /// each get a [`Loss`] of this device. May last as long as a silent peer has.
     pub fn leave(&self, reason: &str) {
         // No device has this number: it is this one that is to blame.
-        self.leave_blaming(self.devices.len(), reason);
+        self.leave_blaming(self.devices.len(), true, reason, &|_| {});
     }
 
-    /// The same, because another device was lost: all others are told which.
+    /// The same before timely has taken the [`streams`](Self::streams): nobody else reads
+    /// from the connections, so it lasts until the others have heard it, or a second.
+    pub fn leave_unstarted(&self, reason: &str) {
+        self.leave_blaming(self.devices.len(), true, reason, &Peer::drain);
+    }
+
+    /// The same as [`leave`](Self::leave), because another device was lost: all others are told which.
     pub fn leave_after(&self, loss: &Loss) {
-        self.leave_blaming(loss.device, &loss.reason.to_string());
+        self.leave_blaming(
+            loss.device,
+            loss.for_good,
+            &loss.reason.to_string(),
+            &|_| {},
+        );
     }
 
-    fn leave_blaming(&self, blamed: usize, reason: &str) {
+    fn leave_blaming(
+        &self,
+        blamed: usize,
+        for_good: bool,
+        reason: &str,
+        then: &(dyn Fn(&Peer) + Sync),
+    ) {
         // Side by side: one who hangs is not to keep the others from knowing.
         std::thread::scope(|scope| {
             for device in self.devices.iter().flatten() {
-                let leave = move || device.leave(blamed, reason);
+                let leave = move || {
+                    if device.leave(blamed, for_good, reason) {
+                        then(device);
+                    }
+                };
                 if std::thread::Builder::new()
                     .spawn_scoped(scope, leave)
                     .is_err()

@@ -39,14 +39,16 @@ pub enum MeshError {
         nobody: bool,
     },
     /// A device runs something else.
-    #[error("`{name}` at {address} refuses: {}", .refusal.mirrored())]
+    #[error("`{name}` at {address} refuses: {why}")]
     Refused {
         /// Its name.
         name: String,
         /// Its address.
         address: String,
-        /// Its reason.
+        /// Of what kind its reason is.
         refusal: Refusal,
+        /// Its reason.
+        why: String,
     },
     /// Another device is further: this one has to begin again with its generation.
     #[error("another device is at generation {generation} of the run already")]
@@ -91,6 +93,7 @@ impl MeshError {
             MeshError::Refused { refusal, .. } => match refusal {
                 Refusal::Version => "other-version",
                 Refusal::Plan => "different-plan",
+                Refusal::Files => "different-files",
                 Refusal::Device | Refusal::Devices | Refusal::Workers => "different-cluster",
                 _ => "refused",
             },

@@ -29,6 +29,7 @@
 //! The first loss is the one to report: those that follow come of it.
 
 mod accept;
+mod account;
 mod address;
 mod boundary;
 mod connect;
@@ -56,6 +57,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use account::{Account, Compare, Difference};
 pub use file::{Cluster, Device, DeviceSpans, Patience, Place, check};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use form::{Formation, Survivors, form, listen};

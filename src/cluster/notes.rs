@@ -15,7 +15,7 @@ const NOTES_MAX: usize = 256;
 /// Says each thing once for each peer address and kind of reason.
 pub struct Notes {
     log: Log,
-    said: Mutex<HashSet<(IpAddr, &'static str)>>,
+    said: Mutex<HashSet<(IpAddr, String)>>,
 }
 
 impl Notes {
@@ -28,13 +28,14 @@ impl Notes {
     }
 
     /// Says `line` unless something of this `kind` was said of `peer` already.
-    pub fn say(&self, peer: IpAddr, kind: &'static str, line: &str) {
+    pub fn say(&self, peer: IpAddr, kind: &str, line: &str) {
         let mut said = lock(&self.said);
         let full = said.len() >= NOTES_MAX;
-        if said.contains(&(peer, kind)) || full && said.len() > NOTES_MAX {
+        let what = (peer, kind.to_owned());
+        if said.contains(&what) || full && said.len() > NOTES_MAX {
             return;
         }
-        said.insert((peer, kind));
+        said.insert(what);
         drop(said);
         match full {
             false => (self.log)(line),

@@ -33,7 +33,7 @@ pub fn notices(
     enough: &mut dyn FnMut(&[u8]) -> bool,
 ) -> Result<bool, MeshError> {
     let at = (0, Members::ALL);
-    let greeter = Arc::new(Greeter::new(cluster, me, identity, [0; 32], at, notice)?);
+    let greeter = Arc::new(Greeter::new(cluster, me, identity, at)?.tells(notice));
     // A caller takes this for one that has to catch up, and calls again.
     greeter.close(Refusal::Newer);
     let closed = Arc::<AtomicBool>::default();

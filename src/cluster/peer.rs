@@ -74,18 +74,26 @@ impl Peer {
     }
 
     /// Tells the peer that this device leaves; of what happens afterwards nobody is told.
-    pub fn leave(&self, blamed: usize, reason: &str) {
+    /// Whether it was there to be told.
+    pub fn leave(&self, blamed: usize, for_good: bool, reason: &str) -> bool {
         let mut fate = lock(&self.fate);
         let was_over = std::mem::replace(&mut fate.over, true);
         drop(fate);
         if !was_over {
             self.link
-                .send_last(Kind::Leave, &leave_bytes(blamed, reason));
+                .send_last(Kind::Leave, &leave_bytes(blamed, for_good, reason));
         }
+        !was_over
+    }
+
+    /// Takes what still comes until the peer closes, or the link is cut: a connection closed
+    /// with bytes unread is reset, and what was said last might not arrive.
+    pub fn drain(&self) {
+        while self.link.next(&mut [0; 1 << 12]).is_ok() {}
     }
 
     /// The peer is lost: tells it, once.
-    fn lose(&self, device: usize, reason: LossReason) {
+    fn lose(&self, device: usize, for_good: bool, reason: LossReason) {
         let mut fate = lock(&self.fate);
         let was_over = std::mem::replace(&mut fate.over, true);
         drop(fate);
@@ -96,11 +104,12 @@ impl Peer {
                 device,
                 name,
                 reason,
+                for_good,
             });
         }
     }
 
-    fn left(&self, blamed: u32, text: String) {
+    fn left(&self, blamed: u32, for_good: bool, text: String) {
         match usize::try_from(blamed)
             .ok()
             .filter(|b| *b < self.names.len())
@@ -108,13 +117,14 @@ impl Peer {
             Some(blamed) if blamed != self.device => {
                 self.lose(
                     blamed,
+                    for_good,
                     LossReason::Told {
                         by: self.name.clone(),
                         text,
                     },
                 );
             }
-            _ => self.lose(self.device, LossReason::Left(text)),
+            _ => self.lose(self.device, for_good, LossReason::Left(text)),
         }
     }
 
@@ -127,7 +137,7 @@ impl Peer {
         self.fate_changed.notify_all();
         match finished {
             // No device has this number: none is to blame.
-            false => self.leave(self.names.len(), UNSAID),
+            false => drop(self.leave(self.names.len(), false, UNSAID)),
             true if !over => self.link.send_last(Kind::End, &[]),
             true => {}
         }
@@ -154,9 +164,8 @@ impl Peer {
             return 0;
         }
         if over {
-            // A connection closed with bytes unread is reset, and what this device has
-            // said last might not arrive. The link is cut soon, if not by the peer.
-            while self.link.next(buffer).is_ok() {}
+            // The link is cut soon, if not by the peer.
+            self.drain();
             return self.read_end(buffer);
         }
         match self.link.next(buffer) {
@@ -168,14 +177,19 @@ impl Peer {
                 lock(&self.fate).peer_ended = true;
                 return 0;
             }
-            Ok(Got::Leave { blamed, reason }) => self.left(blamed, reason),
+            Ok(Got::Leave {
+                blamed,
+                for_good,
+                reason,
+            }) => self.left(blamed, for_good, reason),
             Ok(got) => {
                 self.lose(
                     self.device,
+                    false,
                     LossReason::Protocol(format!("it sent {got:?} too soon")),
                 );
             }
-            Err(reason) => self.lose(self.device, reason),
+            Err(reason) => self.lose(self.device, false, reason),
         }
         self.read_end(buffer)
     }
@@ -189,7 +203,7 @@ impl Peer {
             Ok(()) | Err(LossReason::Closed | LossReason::Failed(_)) => {}
             // A device that has ended its run needs none of this.
             Err(_) if lock(&self.fate).peer_ended => {}
-            Err(reason) => self.lose(self.device, reason),
+            Err(reason) => self.lose(self.device, false, reason),
         }
     }
 }

@@ -46,14 +46,7 @@ pub fn porter(
     listener: TcpListener,
     log: Log,
 ) -> Result<Porter, MeshError> {
-    let greeter = Greeter::new(
-        cluster,
-        me,
-        identity,
-        [0; 32],
-        (generation, members),
-        Vec::new(),
-    )?;
+    let greeter = Greeter::new(cluster, me, identity, (generation, members))?;
     greeter.close(Refusal::Without);
     let (greeter, closed) = (Arc::new(greeter), Arc::<AtomicBool>::default());
     let told = Arc::<Told>::default();

@@ -42,7 +42,7 @@ use timely::worker::Worker;
 use worker::{Job, Measured, Origin};
 
 pub use metrics::{Bottleneck, DeviceReport, Latency, Report, StageReport, Totals};
-pub use network::Network;
+pub use network::{Network, Tell};
 pub use parcel::Parcel;
 pub use progress::{Progress, Reading, Worked};
 pub use shared::Failure;
@@ -101,11 +101,17 @@ pub fn run_here(
     here: Here,
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<Option<Report>, Failure> {
+    let mesh = here.network.as_ref().map(|network| network.mesh.clone());
     let connections: Connections<Stream> = match here.network {
         None => Connections::Alone,
         Some(network) => Connections::Mesh(network),
     };
-    run_connected(plan, operators, options, here.device, connections, watch)
+    let result = run_connected(plan, operators, options, here.device, connections, watch);
+    if let (Err(failure), Some(mesh)) = (&result, mesh) {
+        // Where it failed before it began, nobody has told the others.
+        mesh.leave_unstarted(&failure.message);
+    }
+    result
 }
 
 /// The same over `streams`, which are used as they are: nothing is encrypted, and whoever

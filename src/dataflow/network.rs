@@ -21,8 +21,13 @@ pub struct Network {
     /// Says so when a device is lost: that ends the run.
     pub lost: Receiver<Loss>,
     /// To be called when this device's part is done, whatever happens next.
-    pub complete: Option<fn()>,
+    pub complete: Option<Tell>,
+    /// To be called with the first time that is not committed, when all have agreed on it.
+    pub begins: Option<fn(u64)>,
 }
+
+/// Something to be called once.
+pub type Tell = Arc<dyn Fn() + Send + Sync>;
 
 /// How this device takes its leave.
 #[derive(Clone)]
@@ -30,8 +35,10 @@ pub struct Leave {
     mesh: Mesh,
     blamed: Arc<Mutex<Option<Loss>>>,
     once: Arc<Once>,
-    complete: Option<fn()>,
+    complete: Option<Tell>,
     completed: Arc<Once>,
+    begins: Option<fn(u64)>,
+    begun: Arc<Once>,
 }
 
 impl Leave {
@@ -40,6 +47,7 @@ impl Leave {
             mesh,
             lost,
             complete,
+            begins,
         } = network;
         let leave = Leave {
             mesh,
@@ -47,6 +55,8 @@ impl Leave {
             once: Arc::new(Once::new()),
             complete,
             completed: Arc::new(Once::new()),
+            begins,
+            begun: Arc::new(Once::new()),
         };
         let (blamed, shared) = (Arc::clone(&leave.blamed), Arc::clone(shared));
         std::thread::spawn(move || {
@@ -65,6 +75,12 @@ impl Leave {
     pub fn traffic(&self) -> (u64, u64) {
         let traffic = self.mesh.traffic();
         (traffic.bytes_sent, traffic.bytes_received)
+    }
+
+    /// The run starts at `time`.
+    pub fn begin(&self, time: u64) {
+        self.begun
+            .call_once(|| self.begins.iter().for_each(|begins| begins(time)));
     }
 
     /// The run is complete.

@@ -140,6 +140,7 @@ impl Job {
     fn work(&self, worker: &mut Worker, leave: Option<&Leave>) -> Option<Measured> {
         let index = worker.index();
         let start = self.agree(worker)?;
+        leave.inspect(|leave| leave.begin(start.next_time()));
         if start.done() {
             leave.inspect(|leave| leave.finish());
             return Some(Measured::default());

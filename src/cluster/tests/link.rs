@@ -4,6 +4,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::super::Account;
 use super::super::frame::{DATA_BYTES_MAX, Kind};
 use super::super::greet::Greeter;
 use super::super::hello::Wish;
@@ -19,15 +20,9 @@ pub fn links(patience: Duration) -> (Arc<Link>, Arc<Link>) {
     let calling = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (called, _) = listener.accept().unwrap();
     let greeter = |d: &Devices, i: usize| {
-        Greeter::new(
-            &d.cluster,
-            i,
-            &d.identities[i],
-            [7; 32],
-            (1, Members::ALL),
-            Vec::new(),
-        )
-        .unwrap()
+        let at = (1, Members::ALL);
+        let greeter = Greeter::new(&d.cluster, i, &d.identities[i], at).unwrap();
+        greeter.runs([7; 32], Account::default())
     };
     let (first, second) = (greeter(&devices, 0), greeter(&devices, 1));
     let caller = std::thread::spawn(move || {
@@ -164,12 +159,13 @@ fn leaving_is_told_and_the_first_end_counts() {
     a.send(Kind::Data, b"x").unwrap();
     a.send_last(
         Kind::Leave,
-        &super::super::frame::leave_bytes(1, "out of memory"),
+        &super::super::frame::leave_bytes(1, true, "out of memory"),
     );
     a.send_last(Kind::End, &[]);
     assert_eq!(b.next(&mut [0; 9]), Ok(Got::Data(1)));
     let left = Got::Leave {
         blamed: 1,
+        for_good: true,
         reason: "out of memory".to_owned(),
     };
     assert_eq!(b.next(&mut [0; 9]), Ok(left));

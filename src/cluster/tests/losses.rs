@@ -165,6 +165,7 @@ fn one_that_leaves_says_why() {
         device: 1,
         name,
         reason: LossReason::Closed,
+        for_good: false,
     });
     assert!(wait_for(|| running.first_loss(2).is_some()));
     let loss = running.first_loss(2).unwrap();

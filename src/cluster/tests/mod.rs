@@ -59,6 +59,7 @@ pub fn devices(count: usize) -> Devices {
 #[derive(Clone, Default)]
 pub struct Twist {
     pub plan_hash: [u8; 32],
+    pub account: Account,
     pub generation: u64,
     pub cluster: Option<Cluster>,
     pub identity: Option<Identity>,
@@ -80,6 +81,7 @@ impl Devices {
             me: i,
             identity: twist.identity.as_ref().unwrap_or(&self.identities[i]),
             plan_hash: twist.plan_hash,
+            account: twist.account,
             generation: twist.generation,
             members: Members::ALL,
             commits: None,
