@@ -65,9 +65,17 @@ impl Account {
     /// What device number `device` is about to run of `plan`.
     pub fn of(plan: &Plan, device: usize, digests: &Digests) -> Self {
         Account {
+            files: files::files(plan, device, digests),
+            ..Account::of_plan(plan)
+        }
+    }
+
+    /// The same without any files.
+    pub fn of_plan(plan: &Plan) -> Self {
+        Account {
             platform: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
             plan: items(plan),
-            files: files::files(plan, device, digests),
+            files: Vec::new(),
         }
     }
 

@@ -203,7 +203,7 @@ impl Run {
 }
 
 fn nobody() -> Failed {
-    let message = format!("nobody was there, though asked for {NOBODY_MAX} times");
+    let message = format!("nobody was there in {NOBODY_MAX} generations");
     let error = Diagnostic::new("missing-devices", message);
     let help = "the run may be complete; if not, start the other agents, then this one again";
     error.help(help).into()

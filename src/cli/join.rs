@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use crossbeam_channel::unbounded;
 
+use super::done::DoneNote;
 use super::elsewhere::notice;
 use super::load::Loaded;
 use super::say::say;
@@ -98,6 +99,8 @@ struct Joining<'a> {
     /// On the device that commits, since when each other one is gone.
     absent: Vec<Option<Instant>>,
     digests: Digests,
+    /// That the run is complete, for when nobody is there any more to tell it.
+    done: DoneNote,
 }
 
 /// Joins the other devices of the cluster, as generation `generation` of the run or, if
@@ -122,6 +125,7 @@ pub fn join(loaded: &Loaded, file: &Path, generation: Option<u64>) -> Result<Joi
         commits: generation.map(|_| loaded.plan.sink_device()),
         absent: vec![None; cluster.devices.len()],
         digests: Digests::default(),
+        done: DoneNote::new(folder, &cluster.devices[me].name, &loaded.plan),
     };
     let mut at = (generation.unwrap_or(0), Members::ALL);
     loop {
@@ -130,7 +134,15 @@ pub fn join(loaded: &Loaded, file: &Path, generation: Option<u64>) -> Result<Joi
                 generation,
                 members,
             }) if generation > at.0 => at = (generation, members),
-            Err(MeshError::Done) => return Ok(Joined::Done),
+            Err(MeshError::Done) => {
+                joining.done.write();
+                return Ok(Joined::Done);
+            }
+            Err(MeshError::Missing { nobody: true, .. })
+                if generation.is_some() && joining.done.is_there() =>
+            {
+                return Ok(Joined::Done);
+            }
             other => return other.map_err(Apart::from),
         }
     }
@@ -204,6 +216,7 @@ impl Joining<'_> {
                 drop(tell.send(loss));
             }),
         })?;
+        self.done.remove();
         let duty = match commits {
             true => Some(self.duty(at, Some(mesh.clone())).inspect_err(|error| {
                 // The others wait for nothing else.
@@ -211,8 +224,14 @@ impl Joining<'_> {
             })?),
             false => None,
         };
-        let complete = (self.commits.is_some() && !commits)
-            .then(|| Arc::new(|| Word::Done.say()) as dataflow::Tell);
+        let complete = (self.commits.is_some() && !commits).then(|| {
+            let done = self.done.clone();
+            let tell = move || {
+                done.write();
+                Word::Done.say();
+            };
+            Arc::new(tell) as dataflow::Tell
+        });
         let begins =
             (self.commits.is_some()).then_some((|time| Word::Begins(time).say()) as fn(u64));
         let network = Some(Network {

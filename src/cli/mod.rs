@@ -4,6 +4,7 @@ mod agent;
 mod bench;
 mod check;
 mod cluster;
+mod done;
 mod elsewhere;
 mod explain;
 mod identity;

@@ -20,13 +20,15 @@ use super::link::{Got, Link};
 use super::loss::OnLoss;
 use super::members::Members;
 use super::mesh::Mesh;
-use super::mesh_error::{MeshError, Missing};
+use super::mesh_error::{MeshError, Missing, list};
 use super::notes::{Log, Notes};
 
 /// The address under which things are noted that no caller is the reason of.
 const NOBODYS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 /// How often it is looked who is gone.
 const TICK: Duration = Duration::from_millis(100);
+/// After so long it is said who is waited for.
+const WAITING_SAID: Duration = Duration::from_secs(10);
 
 /// What a mesh is formed from.
 pub struct Formation<'a> {
@@ -241,6 +243,9 @@ impl Forming<'_> {
             }
             self.decide(&why)?;
             self.say_where_results_are(started);
+            if started.elapsed() >= WAITING_SAID {
+                self.say_who_is_missing(&why);
+            }
         }
         Ok(())
     }
@@ -307,6 +312,18 @@ impl Forming<'_> {
             Some(refused) => self.refused(refused),
             None => self.missing(waited, why),
         }
+    }
+
+    /// For whom this device waits; again whenever that changes.
+    fn say_who_is_missing(&self, why: &[String]) {
+        if self.without || self.all(|linked| linked.ready) {
+            return;
+        }
+        let line = match self.missing_devices(why) {
+            missing if missing.is_empty() => return,
+            missing => format!("waiting for {}", list(&missing)),
+        };
+        self.notes.say(NOBODYS, &line, &line);
     }
 
     /// Without the device that commits no other can go on.
@@ -492,6 +509,14 @@ impl Forming<'_> {
     }
 
     fn missing(&self, waited: Duration, why: &[String]) -> MeshError {
+        MeshError::Missing {
+            waited,
+            missing: self.missing_devices(why),
+            nobody: !self.met,
+        }
+    }
+
+    fn missing_devices(&self, why: &[String]) -> Vec<Missing> {
         let missing = (self
             .cluster
             .devices
@@ -512,11 +537,7 @@ impl Forming<'_> {
                 None => why.clone(),
             },
         });
-        MeshError::Missing {
-            waited,
-            missing: missing.collect(),
-            nobody: !self.met,
-        }
+        missing.collect()
     }
 }
 

@@ -105,7 +105,8 @@ impl MeshError {
     }
 }
 
-fn list(missing: &[Missing]) -> String {
+/// As people are shown them.
+pub fn list(missing: &[Missing]) -> String {
     let one = |m: &Missing| format!("`{}` at {} ({})", m.name, m.address, m.why);
     missing.iter().map(one).collect::<Vec<_>>().join(", ")
 }

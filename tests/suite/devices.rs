@@ -1,6 +1,7 @@
 //! The same graph on several devices: real processes, on ports of this machine.
 
 mod agents;
+mod differences;
 mod failures;
 mod files;
 mod hello;

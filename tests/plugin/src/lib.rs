@@ -1,5 +1,6 @@
 //! Operators for the integration tests: some behave, some wait, some break the contract.
 
+mod ends;
 mod faults;
 mod gate;
 mod leash;
@@ -18,6 +19,7 @@ segue_plugin::export!(
     "gate" => gate::Gate,
     "every-type" => types::EveryType,
     "same-types" => types::SameTypes,
+    "ends-the-process" => ends::EndsTheProcess,
     "panics" => faults::Panics,
     "loses-a-row" => faults::LosesARow,
     "gives-text" => faults::GivesText,

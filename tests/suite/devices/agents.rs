@@ -1,5 +1,7 @@
 //! Agents bring a run to its end, whatever is killed.
 
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 use super::{Device, SLOW, SLOW_ON_HALL, alone, cluster, commits, eventually, signal};
@@ -99,12 +101,14 @@ fn an_agent_does_not_repeat_what_cannot_succeed() {
         &NAMES,
         &format!("[mesh]\nconnect-seconds = 20\n{SLOW_ON_HALL}"),
     );
-    let mut agents = NAMES.map(|name| Device::start(&project, "agent", name, &[]));
-    let [_, hall] = &mut agents;
-    eventually("the agent gives up", || !hall.runs());
-    let text = hall.stderr();
-    assert_eq!(text.matches("error[").count(), 1, "{text}");
-    assert!(text.contains("no verdict on 4 rows"), "{text}");
+    let agents = NAMES.map(|name| Device::start(&project, "agent", name, &[]));
+    // Nor do those wait that need it.
+    for agent in agents {
+        let ran = agent.end();
+        assert_eq!(ran.code, Some(1), "{ran}");
+        assert_eq!(ran.stderr.matches("error[").count(), 1, "{ran}");
+        assert!(ran.stderr.contains("no verdict on 4 rows"), "{ran}");
+    }
 }
 
 /// Whatever is killed at the end, all agents hear of it.
@@ -131,9 +135,9 @@ fn kills_at_the_end() {
     }
 }
 
-/// The one that commits has told all there were, and ended.
+/// All others have ended, and this device has heard of the end before.
 #[test]
-fn an_agent_that_is_late_gives_up() {
+fn an_agent_that_returns_after_the_end_ends_too() {
     let project = Project::with_graph(SLOW)
         .file("reviews.csv", reviews(40))
         .test_plugin();
@@ -145,9 +149,70 @@ fn an_agent_that_is_late_gives_up() {
     let patient = project.read("cluster.toml");
     project.write("cluster.toml", patient + "[mesh]\nconnect-seconds = 1\n");
     let ran = start("kitchen").end();
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(ran.stderr.contains("the run is complete, "), "{ran}");
+    // One that has never heard of an end, or of that of another plan, gives up.
+    let other = &["--set", "stream.batch=5"];
+    let ran = Device::start(&project, "agent", "kitchen", other).end();
     assert_eq!(ran.code, Some(1), "{ran}");
     let last = "nobody was there in 10 generations\nhelp: the run may be complete; ";
     assert!(ran.stderr.contains(last), "{ran}");
+}
+
+/// Whatever ends an agent ends its run, and the address is free at once.
+#[test]
+fn a_signal_ends_an_agent_with_its_run() {
+    let project = Project::with_graph(SLOW)
+        .file("reviews.csv", reviews(40))
+        .test_plugin();
+    let addresses = cluster(&project, &NAMES, SLOW_ON_HALL);
+    let kitchen = |signal: &str| {
+        let mut agent = Device::start(&project, "agent", "kitchen", &[]);
+        let child = child_of(agent.child.id());
+        eventually("it listens", || TcpStream::connect(&addresses[0]).is_ok());
+        agent.signal(signal);
+        eventually("the agent ends", || !agent.runs());
+        assert!(!runs(child), "{signal}");
+        assert!(TcpListener::bind(&addresses[0]).is_ok(), "{signal}");
+        agent.child.wait().unwrap().signal()
+    };
+    assert_eq!(
+        [kitchen("TERM"), kitchen("INT"), kitchen("HUP")],
+        [Some(15), Some(2), Some(1)]
+    );
+    // It waits for the device that has the file.
+    std::fs::rename(project.path("reviews.csv"), project.path("gone.csv")).unwrap();
+    assert_eq!(kitchen("TERM"), Some(15));
+}
+
+/// A plugin that ends the process each time is not started for ever, and what it prints is
+/// not taken for the run's own words.
+#[test]
+fn an_agent_gives_up_on_what_crashes_each_time() {
+    let graph = SLOW
+        .replace("pass", "ends-the-process")
+        .replace("with.leash = \"leash\"", "with.at = 3");
+    for how in ["abort", "exit"] {
+        let project = Project::with_graph(&graph)
+            .file("reviews.csv", reviews(80))
+            .test_plugin();
+        cluster(&project, &NAMES, SLOW_ON_HALL);
+        let set = ["--set", &format!("slow.how={how}")];
+        let mut agents = NAMES.map(|name| Device::start(&project, "agent", name, &set));
+        let [_, hall] = &mut agents;
+        eventually("the agent gives up", || !hall.runs());
+        let [kitchen, hall] = agents;
+        let hall = hall.end();
+        assert_eq!(hall.code, Some(1), "{hall}");
+        assert_eq!(hall.stderr.matches("error[").count(), 1, "{hall}");
+        assert!(
+            hall.stderr
+                .contains("error[crashed]: the run on this device "),
+            "{hall}"
+        );
+        assert!(hall.stderr.contains(" 5 times in a row "), "{hall}");
+        drop(kitchen);
+    }
 }
 
 /// Where results are committed it is known that there is nothing left to do.

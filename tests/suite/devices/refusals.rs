@@ -150,11 +150,20 @@ fn a_device_with_another_identity() {
 #[test]
 fn a_device_with_another_graph() {
     let waiting = Waiting::new();
-    for set in [
-        "stream.batch=5",
-        "tokenize.max-tokens=16",
-        "encoder.split=1",
-    ] {
+    let differences = [
+        ("stream.batch=5", "`stream`: batch 5 there, 4 here"),
+        (
+            "tokenize.max-tokens=16",
+            "`tokenize`: max-tokens 16 there, 32 here",
+        ),
+        ("encoder.split=1", "`encoder`: split 1 there, 2 here; "),
+        ("encoder.wire=f16", "`encoder`: wire f16 there, f32 here"),
+        (
+            "verdict.replicas=2",
+            "`verdict`: replicas 2 there, none here; ",
+        ),
+    ];
+    for (set, _) in differences {
         let other = Device::start(&waiting.project, "run", "hall", &["--set", set]);
         let ran = other.end();
         assert_eq!(ran.code, Some(1), "{ran}");
@@ -162,9 +171,11 @@ fn a_device_with_another_graph() {
         let right = ran
             .stderr
             .starts_with("error[different-plan]: `kitchen` at ");
+        let option = set.split(['.', '=']).nth(1).unwrap();
+        assert!(ran.stderr.contains(&format!(": {option} ")), "{ran}");
         assert!(right && errors == 1, "{ran}");
     }
-    waiting.completes(&[
-        "a connection from 127.0.0.1 was refused: it runs a different graph or plan\n",
-    ]);
+    let note = "a connection from 127.0.0.1 was refused: it runs a different graph or plan: ";
+    let notes = differences.map(|(_, difference)| format!("{note}{difference}"));
+    waiting.completes(&notes.each_ref().map(String::as_str));
 }
