@@ -54,7 +54,10 @@ pub fn agent(arguments: &AgentArgs) -> Outcome {
         return Err(Failed::Wrong(error.render(&Sources::new())));
     }
     let internal = |e: std::io::Error| {
-        Failed::from(Diagnostic::new("internal", format!("cannot start a run: {e}")))
+        Failed::from(Diagnostic::new(
+            "internal",
+            format!("cannot start a run: {e}"),
+        ))
     };
     let signals = Signals::new().map_err(internal)?;
     let (mut met, mut alone, mut crashes) = (false, 0, Crashes::default());
@@ -168,7 +171,7 @@ impl Run {
                     Instant::now()
                 });
                 match since.elapsed() {
-                    ..ENDING => {}
+                    elapsed if elapsed < ENDING => {}
                     // Then it ends whatever it does.
                     elapsed if elapsed < ENDING * 2 => self.socket = None,
                     _ => self.child.kill()?,

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use super::load::{read_text, render_all};
 use super::{Failed, GraphArgs};
-use crate::cluster::{self, Cluster};
+use crate::cluster::{self, Cluster, Place};
 use crate::diagnostic::{Diagnostic, Sources};
-use crate::graph::{Graph, Layout, asked_workers, did_you_mean};
+use crate::graph::{Graph, Layout, Role, asked_workers, did_you_mean};
 
 /// Where a graph is to run.
 pub struct Target {
@@ -93,9 +93,11 @@ fn layout(cluster: &Cluster, graph: &Graph) -> Result<Layout, Vec<Diagnostic>> {
             let error = Diagnostic::new("unknown-stage", message).at(one.stage_span);
             errors.push(error.help_some(help));
         }
+        errors.extend(too_many(one, graph));
         let devices = one.devices.iter().map(|(device, _)| *device).collect();
         place.insert(one.stage.clone(), devices);
     }
+    errors.extend(sinks_apart(cluster, graph));
     let devices = cluster
         .devices
         .iter()
@@ -106,6 +108,49 @@ fn layout(cluster: &Cluster, graph: &Graph) -> Result<Layout, Vec<Diagnostic>> {
     } else {
         Err(errors)
     }
+}
+
+/// An error where a stage is placed on more devices than it has replicas.
+fn too_many(place: &Place, graph: &Graph) -> Option<Diagnostic> {
+    let mut stages = graph.stages.iter();
+    let stage = stages.find(|stage| place.stage == stage.name || place.stage == stage.file_name)?;
+    let devices = place.devices.len();
+    let (most, why) = match (stage.operator.role, stage.columns.keeps) {
+        (Role::Source, _) => (1, "a file is read on one device".to_owned()),
+        (Role::Sink, _) => (1, "results are written on one device".to_owned()),
+        (Role::Transform, true) => (1, "a stage that keeps state is one instance".to_owned()),
+        (Role::Transform, false) => {
+            let replicas = stage.replicas?;
+            (replicas, format!("it has `replicas = {replicas}`"))
+        }
+    };
+    let (_, span) = place.devices.get(most)?;
+    let message = format!(
+        "`{}` is placed on {devices} devices, but {why}",
+        place.stage
+    );
+    let error = Diagnostic::new("too-many-devices", message).at(*span);
+    Some(error.help("name as many devices as it can use"))
+}
+
+/// An error where two sinks are placed apart: one device commits the results of all.
+fn sinks_apart(cluster: &Cluster, graph: &Graph) -> Option<Diagnostic> {
+    let is_sink = |place: &&Place| {
+        let mut stages = graph.stages.iter();
+        stages.any(|s| s.operator.role == Role::Sink && s.name == place.stage)
+    };
+    let mut placed = cluster.place.iter().filter(is_sink);
+    let first = placed.next()?;
+    let (device, span) = first.devices.first()?;
+    let other = placed.find(|other| other.devices.first().is_some_and(|(d, _)| d != device))?;
+    let (_, other_span) = other.devices.first()?;
+    let message = format!(
+        "`{}` and `{}` are placed on two devices, but one device writes all results",
+        first.stage, other.stage
+    );
+    let error = Diagnostic::new("sinks-apart", message).at(*other_span);
+    let error = error.label(*span, format!("`{}` is here", first.stage));
+    Some(error.help("place them on the same device, or only one of them"))
 }
 
 fn no_device(name: &str, cluster: &Cluster, path: &Path) -> Failed {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::Failed;
 use super::interrupt::{Interrupt, pass_on};
+use super::said::Said;
 use crate::cluster::Identity;
 use crate::diagnostic::Diagnostic;
 use crate::graph::Plan;
@@ -36,7 +37,7 @@ pub fn run_local_devices(
     let commits = plan.sink_device();
     // The devices end by themselves, and say how far they are.
     let interrupt = Interrupt::watch();
-    let mut children: Vec<Child> = Vec::new();
+    let (mut children, mut said): (Vec<Child>, Vec<Said>) = Default::default();
     for (i, (name, _)) in plan.layout.devices.iter().enumerate() {
         let mut command = Command::new(&binary);
         command
@@ -54,7 +55,9 @@ pub fn run_local_devices(
         if i != commits {
             command.stderr(Stdio::piped());
         }
-        children.push(command.spawn().map_err(failed)?);
+        let mut child = command.spawn().map_err(failed)?;
+        said.push(Said::by(&mut child));
+        children.push(child);
     }
     let killed = end_together(&mut children, &interrupt).map_err(failed)?;
     if let Some(signal) = interrupt.signal() {
@@ -65,17 +68,17 @@ pub fn run_local_devices(
         return Err(Failed::Interrupted(String::new(), signal));
     }
     let mut outcome = Ok(());
-    for (i, child) in children.into_iter().enumerate() {
+    for (i, (mut child, said)) in children.into_iter().zip(said).enumerate() {
         let name = &plan.layout.devices[i].0;
-        let output = child.wait_with_output().map_err(failed)?;
-        if let (Some(died), false) = (died(name, output.status), killed[i]) {
+        let status = child.wait().map_err(failed)?;
+        if let (Some(died), false) = (died(name, status), killed[i]) {
             return Err(died.into());
         }
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let said = said.text();
         // Those that only lost another have nothing to add to what it said itself.
         let cause = i != commits && !said.is_empty() && !said.contains("error[device-lost]");
-        if !output.status.success() && (outcome.is_ok() || cause) {
-            outcome = Err(match output.status.code() {
+        if !status.success() && (outcome.is_ok() || cause) {
+            outcome = Err(match status.code() {
                 Some(2) => Failed::Wrong(said),
                 _ => Failed::Running(said),
             });

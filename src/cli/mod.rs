@@ -17,6 +17,7 @@ mod new_stage;
 mod numbers;
 mod progress;
 mod run;
+mod said;
 mod say;
 mod stages;
 mod summary;

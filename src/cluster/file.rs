@@ -13,7 +13,9 @@
 //! memory   = "512 MiB"        # optional limit
 //! identity = "sha256:..."     # fingerprint of its certificate
 //! [place]                     # optional: stage or segment -> device, or a list
-//! "encoder/0" = "kitchen"
+//! "encoder/0" = "kitchen"    # nowhere else, whatever `replicas` says
+//! "encoder/1" = ["hall", "kitchen"] # a replica on each
+//! out = "hall"               # one sink or several: all results are written there
 //! ```
 
 use std::time::Duration;

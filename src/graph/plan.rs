@@ -71,6 +71,27 @@ impl Layout {
         worker / self.threads
     }
 
+    /// The devices that `stage` is bound to, if it is.
+    fn placed(&self, stage: &Stage) -> Option<&Vec<usize>> {
+        let place = self.place.get(&stage.name);
+        place.or_else(|| self.place.get(&stage.file_name))
+    }
+
+    /// The workers in use on `devices`: the first of each, then the second ones.
+    fn in_turns(&self, devices: &[usize]) -> Vec<usize> {
+        let turn = |worker: usize| {
+            let of = devices.iter().map(move |device| (device, worker));
+            of.filter(|(device, worker)| {
+                let device = self.devices.get(**device);
+                device.is_some_and(|(_, used)| worker < used)
+            })
+        };
+        let workers = (0..self.threads).flat_map(turn);
+        workers
+            .map(|(device, worker)| device * self.threads + worker)
+            .collect()
+    }
+
     /// The workers in use on `devices`, in order.
     fn workers(&self, devices: impl Iterator<Item = usize>) -> Vec<usize> {
         let of = |device: usize| {
@@ -154,19 +175,23 @@ pub fn asked_workers(graph: &Graph) -> Result<usize, Diagnostic> {
 /// worker of its group, unless the file says how many; replicas beyond the group, and
 /// segments beyond the workers, wrap around. Every other stage stays with what it reads,
 /// so that its batches move nowhere, and all sinks are together. What the layout places
-/// by hand gets the workers of those devices.
+/// by hand gets workers of those devices alone, however many replicas it asks for, and in
+/// turns, so that each device has a part; all sinks are where any of them is placed.
 pub fn plan(graph: Graph, layout: Layout) -> Plan {
     let all = layout.workers(0..layout.devices.len());
     let mut replicas: Vec<Vec<Replica>> = Vec::new();
-    let mut sink: Option<usize> = None;
+    let sinks = graph
+        .stages
+        .iter()
+        .filter(|s| s.operator.role == Role::Sink);
+    let mut sink = sinks
+        .filter_map(|stage| layout.placed(stage))
+        .find_map(|devices| layout.in_turns(devices).first().copied());
     for stage in &graph.stages {
-        let placed = layout
-            .place
-            .get(&stage.name)
-            .or(layout.place.get(&stage.file_name));
+        let placed = layout.placed(stage);
         let with_input = stage.inputs.first().map(|&input| replicas[input][0].worker);
         let group: Vec<usize> = match (placed, &stage.segment) {
-            (Some(devices), _) => layout.workers(devices.iter().copied()),
+            (Some(devices), _) => layout.in_turns(devices),
             (None, Some(segment)) => {
                 let (first, width) = group(segment.index, segment.count, all.len());
                 all[first..]
@@ -180,14 +205,19 @@ pub fn plan(graph: Graph, layout: Layout) -> Plan {
         };
         let count = match (stage.operator.role, &stage.segment) {
             (Role::Transform, Some(_)) => stage.replicas.unwrap_or(group.len()),
-            (Role::Transform, None) => stage.replicas.unwrap_or(1),
+            (Role::Transform, None) if stage.columns.keeps => 1,
+            (Role::Transform, None) => stage.replicas.unwrap_or(placed.map_or(1, Vec::len)),
             (Role::Source | Role::Sink, _) => 1,
         };
         let group = match stage.operator.role {
             Role::Sink => vec![*sink.get_or_insert(group[0])],
             _ => group,
         };
-        replicas.push(spread(&group, count.min(all.len()), &all));
+        let most = match placed {
+            Some(_) => group.len(),
+            None => all.len(),
+        };
+        replicas.push(spread(&group, count.min(most), &all));
     }
     Plan {
         graph,

@@ -7,6 +7,7 @@ mod files;
 mod hello;
 mod memory;
 mod network;
+mod place;
 mod refusals;
 mod same_bytes;
 mod survivors;

@@ -1,7 +1,7 @@
 //! A device that is gone, hangs or fails ends the run of all, each with one message.
 
 use super::agents::{children_of, runs};
-use super::{Device, SLOW, SLOW_ON_HALL, cluster, commit_some, eventually, signal};
+use super::{Device, SLOW, SLOW_ON_HALL, alone, cluster, commit_some, eventually, signal};
 use crate::harness::{Project, Ran, reviews};
 use crate::pace::free;
 use crate::tiny::Tiny;
@@ -121,6 +121,51 @@ fn local_devices_show_the_cause() {
     let ran = project.run(&["run", "graph.toml", "--devices", "2"]);
     assert_eq!(ran.code, Some(1), "{ran}");
     assert!(ran.stderr.contains("no verdict on 4 rows"), "{ran}");
+}
+
+/// A pipe that is full holds nobody up, and what is printed to stdout is nobody's word.
+#[test]
+fn a_plugin_that_prints_much() {
+    let graph = SLOW
+        .replace("pass", "ends-the-process")
+        .replace("with.leash = \"leash\"", "with.prints = 50000");
+    let project = Project::with_graph(&graph)
+        .file("reviews.csv", reviews(40))
+        .test_plugin();
+    let expected = alone(&project, "out.jsonl", &[]);
+    // The stage is on both devices, and one of them writes nothing.
+    let replicas = ["--set", "slow.replicas=2"];
+    let run = ["run", "graph.toml", "--devices", "2"];
+    project.run(&[&run[..], &replicas].concat()).ok();
+    assert!(project.bytes("out.jsonl") == expected);
+    cluster(&project, &["kitchen", "hall"], SLOW_ON_HALL);
+    for agent in ["kitchen", "hall"].map(|name| Device::start(&project, "agent", name, &[])) {
+        agent.end().ok();
+    }
+    assert!(project.bytes("out.jsonl") == expected);
+}
+
+/// Where results cannot be written is found before the run begins, when the others are
+/// there already.
+#[test]
+fn a_failure_between_joining_and_starting_is_told() {
+    for command in ["run", "agent"] {
+        let project = Project::with_graph(SLOW)
+            .file("reviews.csv", reviews(80))
+            .test_plugin();
+        cluster(&project, &["kitchen", "hall"], SLOW_ON_HALL);
+        // Nobody can write a file where a folder is, not even root.
+        std::fs::create_dir(project.path("out.jsonl.journal")).unwrap();
+        let start = |name| Device::start(&project, command, name, &[]);
+        let [kitchen, hall] = ["kitchen", "hall"].map(start).map(Device::end);
+        assert_eq!(hall.code, Some(1), "{hall}");
+        assert!(!hall.stderr.contains("device-lost"), "{hall}");
+        check(
+            &kitchen,
+            "device-lost",
+            &["`hall` is lost: it ended the run: "],
+        );
+    }
 }
 
 /// Two local devices after some commits: the process that has started them, and theirs.
