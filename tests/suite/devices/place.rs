@@ -94,12 +94,11 @@ fn a_second_sink_takes_all_results_with_it() {
 #[test]
 fn sinks_cannot_be_apart_nor_on_two_devices() {
     let project = with_two_sinks();
+    cluster(&project, &NAMES, "");
+    let devices = project.read("cluster.toml");
     let check = ["check", "graph.toml", "--cluster", "cluster.toml"];
-    cluster(
-        &project,
-        &NAMES,
-        "[place]\nsecond = \"hall\"\nout = \"kitchen\"\n",
-    );
+    let apart = "[place]\nsecond = \"hall\"\nout = \"kitchen\"\n";
+    project.write("cluster.toml", devices.clone() + apart);
     let parts = [
         "`second` and `out` are placed on two devices",
         "`second` is here",
@@ -115,16 +114,14 @@ fn sinks_cannot_be_apart_nor_on_two_devices() {
             "a file is read on one device",
         ),
     ] {
-        cluster(&project, &NAMES, &format!("[place]\n{place}\n"));
+        let file = devices.clone() + &format!("[place]\n{place}\n");
+        project.write("cluster.toml", file);
         project
             .run(&check)
             .failed_with(2, "too-many-devices", &[why]);
     }
-    cluster(
-        &project,
-        &NAMES,
-        "[place]\nslow = [\"hall\", \"kitchen\"]\n",
-    );
+    let both = "[place]\nslow = [\"hall\", \"kitchen\"]\n";
+    project.write("cluster.toml", devices + both);
     let set = ["--set", "slow.replicas=1"];
     let failed = project.run(&[&check[..], &set].concat());
     failed.failed_with(2, "too-many-devices", &["it has `replicas = 1`"]);
