@@ -17,7 +17,7 @@ use super::summary::{summary, written_to};
 use super::words::Word;
 use super::{Failed, GraphArgs, Outcome};
 use crate::dataflow::{self, Here, Progress, Report, RunOptions};
-use crate::diagnostic::{Diagnostic, Note};
+use crate::diagnostic::{Diagnostic, Note, visible};
 use crate::graph::{Catalog, Plan, Role, Stage};
 
 /// `segue run`
