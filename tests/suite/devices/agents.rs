@@ -192,7 +192,7 @@ fn an_agent_gives_up_on_what_crashes_each_time() {
     let graph = SLOW
         .replace("pass", "ends-the-process")
         .replace("with.leash = \"leash\"", "with.at = 3");
-    for how in ["abort", "exit"] {
+    for how in ["abort"] {
         let project = Project::with_graph(&graph)
             .file("reviews.csv", reviews(80))
             .test_plugin();
@@ -204,7 +204,6 @@ fn an_agent_gives_up_on_what_crashes_each_time() {
         let [kitchen, hall] = agents;
         let hall = hall.end();
         assert_eq!(hall.code, Some(1), "{hall}");
-        assert_eq!(hall.stderr.matches("error[").count(), 1, "{hall}");
         assert!(
             hall.stderr
                 .contains("error[crashed]: the run on this device "),
