@@ -6,11 +6,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use segue_plugin::{Column, Columns, Manifest, OperatorManifest, Rows, Type, Units};
+use encoding_rs::Encoding;
+use segue_plugin::{Column, Columns, Manifest, OperatorManifest, Rows, Scalar, Type, Units};
 use serde_json::Value;
 
 use crate::diagnostic::Note;
-use crate::graph::{Catalog, Graph, Operator, Problem, Role, Stage, did_you_mean};
+use crate::graph::{ASKED, Catalog, Graph, Operator, Problem, Role, Stage, TAKEN, did_you_mean};
 use crate::hub::{self, HubError};
 use crate::io::{self, EpochOptions, IoError, ReadOptions, Role as RecordRole, WriteOptions};
 use crate::plugins::Plugins;
@@ -34,22 +35,64 @@ struct Sources {
     elsewhere: Option<Vec<Option<Vec<Column>>>>,
 }
 
+/// A byte that stands for something in a CSV file, as people write it.
+fn byte(text: &str) -> Option<u8> {
+    match (text, text.as_bytes()) {
+        ("\\t" | "tab", _) => Some(b'\t'),
+        (_, [byte]) if byte.is_ascii() && !matches!(byte, b'\r' | b'\n' | 0) => Some(*byte),
+        _ => None,
+    }
+}
+
+fn encoding(name: &str) -> Option<&'static Encoding> {
+    let name = name.trim().to_lowercase().replace('_', "-");
+    let name = match name.as_str() {
+        // As Python calls them.
+        "latin-1" => "latin1",
+        "utf-8-sig" => "utf-8",
+        other => other,
+    };
+    Encoding::for_label(name.as_bytes())
+}
+
+/// The labels' names, and what the file says for each where the option says that.
+fn labels(option: &Value) -> Option<(Vec<String>, Vec<Vec<String>>)> {
+    if let Some(table) = option.as_object() {
+        let names = table.keys().cloned().collect();
+        return Some((names, table.values().map(texts).collect()));
+    }
+    option.is_array().then(|| (texts(option), Vec::new()))
+}
+
+fn texts(list: &Value) -> Vec<String> {
+    let text = |one: &Value| match one {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    list.as_array()
+        .map_or_else(Vec::new, |all| all.iter().map(text).collect())
+}
+
 /// The options of `read`.
 pub fn read_options(options: &Value) -> ReadOptions {
     let text = |name: &str| options[name].as_str().map(str::to_owned);
     let plain = ReadOptions::new(text("path").unwrap_or_default());
-    let labels = options["labels"].as_array().map(|all| {
-        all.iter()
-            .filter_map(|one| one.as_str().map(str::to_owned))
-            .collect::<Vec<_>>()
-    });
+    let (labels, label_values) =
+        labels(&options["labels"]).unwrap_or((plain.labels, plain.label_values));
+    let quote = options["quote"].as_str();
     let max_bytes = options["max-bytes"]
         .as_u64()
         .and_then(|n| usize::try_from(n).ok());
     ReadOptions {
         text: text("text").unwrap_or(plain.text),
         label: text("label"),
-        labels: labels.unwrap_or(plain.labels),
+        labels,
+        label_values,
+        delimiter: options["delimiter"].as_str().and_then(byte),
+        quote: quote.map(byte),
+        encoding: options["encoding"].as_str().and_then(encoding),
+        taken: texts(&options[TAKEN]),
+        asked: texts(&options[ASKED]),
         strip_markup: options["strip-markup"]
             .as_bool()
             .unwrap_or(plain.strip_markup),
@@ -105,6 +148,29 @@ fn check_read_options(options: &Value) -> Result<(), Problem> {
     if whole("shuffle").is_some_and(|seed| seed < 0) {
         return Err(bad("shuffle", "`shuffle` is a seed, 0 or more"));
     }
+    let given = |option: &str| options[option].as_str();
+    if given("delimiter").is_some_and(|text| byte(text).is_none()) {
+        let message = "`delimiter` is one ASCII character, such as `;`, or `\\t` for a tab";
+        return Err(bad("delimiter", message));
+    }
+    if given("quote").is_some_and(|text| !text.is_empty() && byte(text).is_none()) {
+        return Err(bad(
+            "quote",
+            "`quote` is one ASCII character, or empty for none",
+        ));
+    }
+    if let Some(name) = given("encoding").filter(|name| encoding(name).is_none()) {
+        let message = format!("there is no encoding `{name}`");
+        let help = "such as `utf-8`, `windows-1252`, `latin-1`, `utf-16le`, `shift_jis`";
+        return Err(Problem {
+            help: Some(help.to_owned()),
+            ..bad("encoding", &message)
+        });
+    }
+    if let Some((one, other, value)) = ambiguous(&options["labels"]) {
+        let message = format!("`labels` says that `{value}` is `{one}`, and that it is `{other}`");
+        return Err(bad("labels", &message));
+    }
     let hold_out = options["hold-out"].as_f64();
     if hold_out.is_some_and(|part| !(0.0..1.0).contains(&part)) {
         return Err(bad("hold-out", "`hold-out` is a part, from 0 to below 1"));
@@ -119,6 +185,23 @@ fn check_read_options(options: &Value) -> Result<(), Problem> {
         return Err(bad("role", message));
     }
     Ok(())
+}
+
+/// Two labels that a table gives the same value.
+fn ambiguous(labels: &Value) -> Option<(&str, &str, String)> {
+    let mut seen: Vec<(&str, String)> = Vec::new();
+    for (label, values) in labels.as_object()? {
+        for value in texts(values) {
+            let known = seen
+                .iter()
+                .find(|(other, known)| *known == value && *other != label);
+            if let Some((other, _)) = known {
+                return Some((other, label, value));
+            }
+            seen.push((label, value));
+        }
+    }
+    None
 }
 
 /// The options of `write`.
@@ -191,7 +274,20 @@ impl Catalog for Operators {
 
     /// Where files may be elsewhere, what is missing is found when it is opened.
     fn exists(&self, path: &Path) -> bool {
-        self.sources.borrow().elsewhere.is_some() || path.exists()
+        self.sources.borrow().elsewhere.is_some()
+            || io::files(path).iter().any(|path| path.exists())
+    }
+
+    fn files(&self, path: &Path) -> Vec<PathBuf> {
+        io::files(path)
+    }
+
+    fn fits(&self, pattern: &Path, path: &Path) -> bool {
+        io::fits(pattern, path)
+    }
+
+    fn again(&self) {
+        self.sources.borrow_mut().seen.clear();
     }
 
     fn fetched(&self, address: &str) -> Option<Result<PathBuf, Problem>> {
@@ -261,7 +357,9 @@ impl Operators {
         sources
             .seen
             .push(read.as_ref().ok().map(|columns| columns.writes.clone()));
-        let lacks = operator.reads(options).any(|(_, path)| !path.exists());
+        let lacks = operator
+            .reads(options)
+            .any(|(_, path)| !io::files(path).iter().any(|path| path.exists()));
         let told = sources.elsewhere.as_ref();
         let told = told.and_then(|told| told.get(number)?.clone());
         match (read, told) {
@@ -405,7 +503,8 @@ fn read_columns(options: &Value) -> Result<Columns, Problem> {
     let source = io::open(&read_options(options))?;
     let mut columns = Columns::new().rows(Rows::New);
     for field in source.schema().fields() {
-        if let Some(column_type) = Type::from_arrow(field.data_type()) {
+        let number = io::is_number_field(field).then_some(Type::Scalar(Scalar::Number));
+        if let Some(column_type) = number.or_else(|| Type::from_arrow(field.data_type())) {
             columns.writes.push(Column::new(field.name(), column_type));
         }
     }

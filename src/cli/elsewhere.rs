@@ -82,7 +82,9 @@ fn ask(cluster: &Cluster, me: usize, file: &Path, mut known: Known) -> Result<Kn
 fn lacks_own(plan: &Plan, me: usize) -> bool {
     (plan.graph.stages.iter().enumerate()).any(|(i, stage)| {
         let mine = plan.layout.device(plan.worker(i, 0)) == me;
-        let lacks = stage.reads().any(|(_, path)| !path.exists());
+        let lacks = stage
+            .reads()
+            .any(|(_, path)| !crate::io::files(path).iter().any(|path| path.exists()));
         stage.operator.role == Role::Source && mine && lacks
     })
 }

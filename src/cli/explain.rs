@@ -228,7 +228,7 @@ fn json(plan: &Plan) -> Value {
             "name": stage.name,
             "stage": stage.file_name,
             "plugin": stage.operator.manifest.name,
-            "options": stage.options,
+            "options": given(&stage.options),
             "from": stage.inputs.iter().map(name).collect::<Vec<_>>(),
             "loop": stage.loops.iter().map(name).collect::<Vec<_>>(),
             "workers": plan.replicas[i].iter().map(|r| r.worker).collect::<Vec<_>>(),
@@ -248,4 +248,13 @@ fn json(plan: &Plan) -> Value {
         "window": plan.graph.window,
         "stages": stages.collect::<Vec<_>>(),
     })
+}
+
+/// The options but for those that only the graph itself can give.
+fn given(options: &Value) -> Value {
+    let mut options = options.clone();
+    if let Some(all) = options.as_object_mut() {
+        all.retain(|name, _| !name.starts_with('('));
+    }
+    options
 }

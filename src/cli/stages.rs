@@ -154,5 +154,6 @@ fn words(option_type: OptionType) -> &'static str {
         OptionType::Boolean => "boolean",
         OptionType::Path | OptionType::OutputPath => "path",
         OptionType::Strings => "list of strings",
+        OptionType::Names => "list of strings, or table of lists",
     }
 }

@@ -55,7 +55,9 @@ pub fn possible(loaded: &Loaded, cluster: &Cluster, members: Members) -> Result<
     for (i, stage) in whole.graph.stages.iter().enumerate() {
         let device = source_device(whole, i);
         let moves = stage.operator.role == Role::Source && !members.has(device);
-        let lacks = stage.reads().find(|(_, path)| moves && !path.exists());
+        let lacks = stage
+            .reads()
+            .find(|(_, path)| moves && !crate::io::files(path).iter().any(|path| path.exists()));
         if let Some((_, path)) = lacks {
             let (stage, device) = (&stage.name, &cluster.devices[device].name);
             let path = path.display();

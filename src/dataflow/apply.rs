@@ -7,9 +7,10 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow_schema::{Field, Schema, SchemaRef};
-use segue_plugin::{Column, Error, Next, Rows, Type};
+use segue_plugin::{Column, Error, Next, Rows, Scalar, Type};
 
 use crate::graph::Stage;
+use crate::io::number_field;
 use crate::plugins::{Given, Instance};
 
 /// Runs `stage` on `rows` of `time`.
@@ -76,7 +77,10 @@ fn compose_new(
 
 /// The Arrow schema of `columns`.
 pub fn schema(columns: &[Column]) -> SchemaRef {
-    let field = |column: &Column| Field::new(&column.name, column.column_type.to_arrow(), true);
+    let field = |column: &Column| match column.column_type {
+        Type::Scalar(Scalar::Number) => number_field(&column.name),
+        other => Field::new(&column.name, other.to_arrow(), true),
+    };
     Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
 }
 

@@ -293,7 +293,10 @@ fn read(
 /// The bytes of the files that `stage` reads, each time that it does.
 fn bytes_read(stage: &Stage) -> u64 {
     let length = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
-    let once: u64 = stage.reads().map(|(_, path)| length(path)).sum();
+    let once: u64 = (stage.reads())
+        .flat_map(|(_, path)| crate::io::files(path))
+        .map(|path| length(&path))
+        .sum();
     once.saturating_mul(stage.options["epochs"].as_u64().unwrap_or(1))
 }
 

@@ -288,7 +288,9 @@ impl Job {
                     device: self.plan.layout.devices[self.device].0.clone(),
                     worker: index % self.plan.layout.threads,
                     from,
-                    input: self.plan.graph.input_columns(i),
+                    input: (self.plan.graph.input_columns(i).iter())
+                        .map(segue_plugin::Column::for_plugins)
+                        .collect(),
                 };
                 let created = library
                     .create(&stage.operator.manifest.name, &stage.options, &context)

@@ -109,8 +109,21 @@ pub trait Catalog {
     /// Whatever the operator finds wrong
     fn units(&self, operator: &Operator, options: &Value) -> Result<Option<Units>, Problem>;
 
-    /// Whether there is a file or folder at `path`.
+    /// Whether there is a file or folder at `path`, or one that fits it as a pattern.
     fn exists(&self, path: &Path) -> bool;
+
+    /// The files that `path` names: itself, or those that it is a pattern of.
+    fn files(&self, path: &Path) -> Vec<PathBuf> {
+        vec![path.to_owned()]
+    }
+
+    /// Whether `pattern` is one, and fits `path`, which need not exist.
+    fn fits(&self, _pattern: &Path, _path: &Path) -> bool {
+        false
+    }
+
+    /// The same graph is gone through once more: what was found out of its sources is forgotten.
+    fn again(&self) {}
 
     /// The file or folder at `address` when that is an address and no path; `None` for a path.
     ///

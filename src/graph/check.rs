@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::catalog::{Catalog, Operator, Problem, Role};
 use super::raw::{self, At, RawStage, Wire};
-use super::{edges, flow, options, split};
+use super::{clash, edges, flow, options, split};
 use crate::diagnostic::{Diagnostic, Sources, Span};
 
 /// A graph in which everything fits.
@@ -182,28 +182,51 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     fn stages(&mut self, raw: &[RawStage]) {
-        let known: Vec<Option<(Operator, Value)>> =
+        let mut known: Vec<Option<(Operator, Value)>> =
             raw.iter().map(|stage| self.operator(stage)).collect();
+        clash::tell_asked(&mut known);
         let roles: Vec<Option<Role>> = known
             .iter()
             .map(|one| one.as_ref().map(|(operator, _)| operator.role))
             .collect();
         let edges = edges::check(raw, &roles, &mut self.errors);
-        // The last segment of each stage whose columns are known, by its number in the file.
-        let mut ends: Vec<Option<usize>> = vec![None; raw.len()];
-        for &i in &edges.order {
-            let inputs: Option<Vec<usize>> = edges.inputs[i].iter().map(|&at| ends[at]).collect();
-            let reads_none = raw[i].from.is_empty() && roles[i] != Some(Role::Source);
-            let lost = reads_none || raw[i].from.len() != edges.inputs[i].len();
-            if let (Some((operator, options)), Some(inputs), false) = (&known[i], inputs, lost) {
-                ends[i] = self.stage(&raw[i], operator, options, inputs);
-            }
+        let before = self.errors.len();
+        let mut ends = self.pass(raw, &known, &edges);
+        let taken = clash::taken(&self.stages);
+        clash::tell_taken(&mut known, &mut self.stages, &taken);
+        if clash::in_files(&self.stages, &taken) {
+            // Once more, with the file's columns out of the way.
+            self.errors.truncate(before);
+            self.stages.clear();
+            self.catalog.again();
+            ends = self.pass(raw, &known, &edges);
         }
         self.close_loops(raw, &edges.loops, &ends);
         self.outputs_differ();
         if self.errors.is_empty() {
             flow::drop_unread(&mut self.stages, &mut self.errors);
         }
+    }
+
+    /// Adds every stage; gives the last segment of each whose columns are known, by its number in
+    /// the file.
+    fn pass(
+        &mut self,
+        raw: &[RawStage],
+        known: &[Option<(Operator, Value)>],
+        edges: &edges::Edges,
+    ) -> Vec<Option<usize>> {
+        let mut ends: Vec<Option<usize>> = vec![None; raw.len()];
+        for &i in &edges.order {
+            let inputs: Option<Vec<usize>> = edges.inputs[i].iter().map(|&at| ends[at]).collect();
+            let role = known[i].as_ref().map(|(operator, _)| operator.role);
+            let reads_none = raw[i].from.is_empty() && role != Some(Role::Source);
+            let lost = reads_none || raw[i].from.len() != edges.inputs[i].len();
+            if let (Some((operator, options)), Some(inputs), false) = (&known[i], inputs, lost) {
+                ends[i] = self.stage(&raw[i], operator, options, inputs);
+            }
+        }
+        ends
     }
 
     fn operator(&mut self, stage: &RawStage) -> Option<(Operator, Value)> {
@@ -350,7 +373,11 @@ impl Checker<'_> {
         self.errors.push(error.help(help));
     }
 
-    fn problem(&mut self, raw: &RawStage, problem: Problem) {
+    fn problem(&mut self, raw: &RawStage, mut problem: Problem) {
+        // Whoever finds the problem does not know what the stage is called here.
+        problem.help = problem
+            .help
+            .map(|help| help.replace("{stage}", &raw.name.value));
         let option = problem.option.as_ref();
         let given = option.and_then(|name| raw.options.iter().find(|o| o.name.value == *name));
         let plugin = raw
@@ -382,6 +409,10 @@ impl Checker<'_> {
         let stages = of(Role::Source).chain(of(Role::Sink));
         let files = stages.flat_map(|stage| {
             let files = stage.own_files().into_iter();
+            let files = files.flat_map(|(option, path)| {
+                let all = self.catalog.files(path).into_iter();
+                all.map(move |path| (option, path))
+            });
             files.map(move |(option, path)| (stage, option, path))
         });
         let mut sinks = Vec::new();
@@ -390,11 +421,12 @@ impl Checker<'_> {
             let span = span.unwrap_or(stage.spans.name);
             let is_source = stage.operator.role == Role::Source;
             let does = if is_source { "reads" } else { "writes" };
+            let resolved = self.catalog.resolved(&path);
             if !is_source {
-                sinks.push((stage, path, span));
+                sinks.push((stage, path.clone(), span));
             }
-            let resolved = self.catalog.resolved(path);
-            let Some((other, did)) = seen.insert(resolved, (span, does)).filter(|_| !is_source)
+            let known = seen.insert(resolved, (span, does));
+            let Some((other, did)) = known.or_else(|| self.fitting(&path)).filter(|_| !is_source)
             else {
                 continue;
             };
@@ -403,7 +435,7 @@ impl Checker<'_> {
             errors.push(error.label(other, "the other"));
         }
         for (stage, path, span) in sinks {
-            for kept in self.catalog.kept_beside(path) {
+            for kept in self.catalog.kept_beside(&path) {
                 let Some((other, does)) = seen.get(&self.catalog.resolved(&kept)) else {
                     continue;
                 };
@@ -420,6 +452,21 @@ impl Checker<'_> {
             }
         }
         self.errors.extend(errors);
+    }
+
+    /// The source whose pattern fits `path`, as the next run would find.
+    fn fitting(&self, path: &Path) -> Option<(Span, &'static str)> {
+        let mut sources = self
+            .stages
+            .iter()
+            .filter(|s| s.operator.role == Role::Source);
+        let fits = |stage: &&Stage| {
+            let mut own = stage.own_files().into_iter();
+            own.any(|(_, pattern)| self.catalog.fits(pattern, path))
+        };
+        let stage = sources.find(fits)?;
+        let span = stage.spans.options.get("path").copied();
+        Some((span.unwrap_or(stage.spans.name), "would read the next time"))
     }
 }
 

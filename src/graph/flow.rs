@@ -17,9 +17,19 @@ pub fn input_columns(inputs: &[&[Column]]) -> Vec<Column> {
             .iter()
             .map(|all| all.iter().find(|one| one.fits(column)));
         let others: Vec<&Column> = others.collect::<Option<_>>()?;
+        let text = others
+            .iter()
+            .find(|other| other.column_type != column.column_type);
         let labelled = |column: &&Column| !column.labels.is_empty();
-        let known = std::iter::once(column).chain(others).find(labelled);
-        Some(known.unwrap_or(column).clone())
+        let known = std::iter::once(column)
+            .chain(others.iter().copied())
+            .find(labelled);
+        // Where one has numbers as text and another any text, all is text.
+        let merged = known.unwrap_or(column);
+        Some(match text {
+            Some(_) => merged.for_plugins(),
+            None => merged.clone(),
+        })
     };
     first.iter().filter_map(in_all).collect()
 }

@@ -3,6 +3,7 @@
 
 mod catalog;
 mod check;
+mod clash;
 mod edges;
 mod flow;
 pub(crate) mod node;
@@ -14,6 +15,7 @@ mod suggest;
 
 pub use catalog::{Catalog, Operator, Problem, Role};
 pub use check::{Graph, Stage, check};
+pub use clash::{ASKED, TAKEN};
 pub use plan::{LOCAL, Layout, Plan, Replica, WORKERS_MAX, asked_workers, plan};
 pub use raw::Wire;
 pub use suggest::did_you_mean;

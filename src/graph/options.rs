@@ -81,13 +81,22 @@ fn value(
     base: &Path,
     catalog: &dyn Catalog,
 ) -> Result<Value, Diagnostic> {
-    let json = raw.node.to_json();
+    let json = match (&raw.text, known.option_type) {
+        // What is typed for a text is that text, even if it looks like a number.
+        (Some(text), OptionType::String)
+            if !matches!(raw.node.kind, Kind::Array(_) | Kind::Table(_)) =>
+        {
+            Value::String(raw.node.as_str().unwrap_or(text).to_owned())
+        }
+        _ => raw.node.to_json(),
+    };
     let fits = match known.option_type {
         OptionType::String | OptionType::Path | OptionType::OutputPath => json.is_string(),
         OptionType::Integer => json.is_i64(),
         OptionType::Number => json.is_number(),
         OptionType::Boolean => json.is_boolean(),
         OptionType::Strings => is_strings(&raw.node),
+        OptionType::Names => is_names(&raw.node),
     };
     let (name, span) = (&known.name, raw.node.span);
     if !fits {
@@ -99,7 +108,8 @@ fn value(
         let message = format!("`{name}` must be {wanted}, not {what}");
         return Err(Diagnostic::new("wrong-type", message).at(span));
     }
-    let Some(text) = raw.node.as_str() else {
+    let text = json.as_str().map(str::to_owned);
+    let Some(text) = text.as_deref() else {
         return Ok(json);
     };
     if !known.choices.is_empty() && !known.choices.iter().any(|choice| choice == text) {
@@ -154,7 +164,9 @@ fn fetched(
 /// The first item of a list of strings that is none.
 fn odd_item<'a>(node: &'a Node, known: &OptionManifest) -> Option<&'a Node> {
     match &node.kind {
-        Kind::Array(items) if known.option_type == OptionType::Strings => {
+        Kind::Array(items)
+            if matches!(known.option_type, OptionType::Strings | OptionType::Names) =>
+        {
             items.iter().find(|item| item.as_str().is_none())
         }
         _ => None,
@@ -168,6 +180,18 @@ fn is_strings(node: &Node) -> bool {
     }
 }
 
+/// A list of strings, or a table of lists of what can be written as a plain value.
+fn is_names(node: &Node) -> bool {
+    let is_list = |node: &Node| match &node.kind {
+        Kind::Array(items) => items.iter().all(|item| matches!(item.kind, Kind::Plain(_))),
+        _ => false,
+    };
+    match &node.kind {
+        Kind::Table(entries) => entries.iter().all(|entry| is_list(&entry.node)),
+        _ => is_strings(node),
+    }
+}
+
 fn words(option_type: OptionType) -> &'static str {
     match option_type {
         OptionType::String => "a string",
@@ -176,5 +200,6 @@ fn words(option_type: OptionType) -> &'static str {
         OptionType::Boolean => "true or false",
         OptionType::Path | OptionType::OutputPath => "a path, as a string",
         OptionType::Strings => "a list of strings",
+        OptionType::Names => "a list of strings, or a table of such lists",
     }
 }

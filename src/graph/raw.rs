@@ -73,6 +73,8 @@ pub struct RawOption {
     pub node: Node,
     /// Given by `--set`: a path in it is relative to the working directory.
     pub typed: bool,
+    /// What `--set` gave, as it was typed.
+    pub text: Option<String>,
 }
 
 /// Reads the graph in `sources` number `graph`, with the `--set` arguments applied.
@@ -259,7 +261,12 @@ impl Reader {
             .find(|known| known.name.value == stage)
         {
             Some(known) if STAGE_KEYS.contains(&option) => self.stage_key(known, &entry, true),
-            Some(known) => known.set_option(&entry, true),
+            Some(known) => {
+                known.set_option(&entry, true);
+                if let Some(option) = known.options.last_mut() {
+                    option.text = Some(value.trim().to_owned());
+                }
+            }
             None => {
                 let span = Span {
                     source,
@@ -414,6 +421,7 @@ impl RawStage {
             name,
             node: entry.node.clone(),
             typed,
+            text: None,
         });
     }
 }

@@ -12,6 +12,9 @@ const ENDINGS: [(&str, Format); 5] = [
     ("parquet", Format::Parquet),
 ];
 
+/// Endings behind another.
+const PACKED: [&str; 4] = ["gz", "gzip", "zst", "zstd"];
+
 /// The formats this module reads and writes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Format {
@@ -27,6 +30,21 @@ pub enum Format {
 }
 
 impl Format {
+    /// The format of the file at `path`, which may be packed: `reviews.csv.gz`.
+    ///
+    /// # Errors
+    /// `unknown-format`
+    pub fn of_packed(path: &Path) -> Result<Self, IoError> {
+        let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("");
+        match PACKED
+            .iter()
+            .any(|known| ending.eq_ignore_ascii_case(known))
+        {
+            true => Self::of(&path.with_extension("")).map_err(|_| unknown(path)),
+            false => Self::of(path),
+        }
+    }
+
     /// The format of `path`; the ending's letter case does not matter.
     ///
     /// # Errors

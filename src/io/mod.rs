@@ -14,10 +14,11 @@
 //!
 //! `role`, `epoch` and `progress` come last, see [`ReadOptions::role`] and [`EpochOptions`].
 //!
-//! A column of the file named `review`, `truth` or `text` that is neither the
-//! text nor the label column is left out. So are Parquet columns that are not
-//! bool, integer, float or string, and fields of JSON objects that none of the
-//! first 100 records has.
+//! A column of the file with a name that the graph has itself gets the prefix `file_`: `review`,
+//! `text` and `truth` that are neither the text nor the label, and what a stage writes
+//! ([`ReadOptions::taken`]). A column passes as it is or as text, whatever its type: decimals
+//! with all their digits, dates as ISO 8601, lists and structs as JSON. Numbers of a CSV file stay
+//! as they are written ([`number_field`]). What is left out is said in [`Source::notes`].
 //!
 //! ```no_run
 //! use segue::io::{self, ReadOptions, WriteOptions};
@@ -44,11 +45,13 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, Field, SchemaRef};
+use encoding_rs::Encoding;
 use serde::{Deserialize, Serialize};
 
 pub use error::IoError;
-pub use read::Role;
+use read::json_number;
+pub use read::{Role, files, fits};
 
 /// What to read and how, already resolved.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +65,19 @@ pub struct ReadOptions {
     pub label: Option<String>,
     /// Names of the labels 0, 1, ...
     pub labels: Vec<String>,
+    /// For each of `labels` what the file says for it; empty for their names and numbers.
+    pub label_values: Vec<Vec<String>>,
+    /// What stands between two fields of a CSV file; `None` for what the ending says.
+    pub delimiter: Option<u8>,
+    /// What stands around a field of a CSV file, `Some(None)` for nothing; `None` for `"`, which
+    /// in TSV may be text too.
+    pub quote: Option<Option<u8>>,
+    /// How a text file is encoded; `None` for UTF-8, or what its byte order mark says.
+    pub encoding: Option<&'static Encoding>,
+    /// Names that stages of the graph write.
+    pub taken: Vec<String>,
+    /// Names of columns that are wanted, though they are the text's or the label's own.
+    pub asked: Vec<String>,
     /// Turns each `<br />`, `<br/>` and `<br>` of the text into one space.
     pub strip_markup: bool,
     /// The longest text accepted, after markup is stripped.
@@ -99,6 +115,12 @@ impl ReadOptions {
             text: "text".into(),
             label: None,
             labels: vec!["negative".into(), "positive".into()],
+            label_values: Vec::new(),
+            delimiter: None,
+            quote: None,
+            encoding: None,
+            taken: Vec::new(),
+            asked: Vec::new(),
             strip_markup: false,
             max_bytes: 256 * 1024,
             role: None,
@@ -119,12 +141,13 @@ pub struct WriteOptions {
 /// # Codes
 /// | code | what |
 /// | --- | --- |
-/// | `malformed` | a CSV row with the wrong number of fields or an open quote; a line that is not a JSON object |
-/// | `invalid-utf8` | a field that is kept is not UTF-8 |
+/// | `malformed` | a CSV row with the wrong number of fields, or the first line of one with an open quote; a line that is not a JSON object |
+/// | `invalid-utf8` | the text or the label is not UTF-8, or not of the encoding that was named |
 /// | `no-text` | the text is missing, empty or white space |
 /// | `too-long` | the text is over `max_bytes` |
-/// | `bad-label` | the label is null, empty or out of range |
-/// | `bad-value` | a value is not of its column's type |
+/// | `bad-label` | the label is missing or out of range, where the record has a part in training |
+/// | `bad-value` | the text of a JSON record is not a string |
+/// | `record-too-large` | it is longer than 16 × `max_bytes` (and 16 MiB) |
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
 pub struct Reject {
     /// Number of the record in the file, from 0, good and bad.
@@ -178,8 +201,7 @@ pub trait Source: Send {
     ///
     /// # Errors
     /// `unreadable` when reading fails, `bad-file` for Parquet that does not
-    /// decode, `record-too-large` when a CSV record or a JSON line passes
-    /// 16 × `max_bytes` (and 16 MiB), `batch-too-large` when the strings of one
+    /// decode, `batch-too-large` when the strings of one
     /// batch pass 2 GiB. An error comes again at every later call.
     fn next_batch(&mut self, rows: usize) -> Result<Option<SourceBatch>, IoError>;
 }
@@ -222,6 +244,20 @@ pub struct Position {
     /// The CRC-32 of these.
     pub crc32: u32,
 }
+
+/// A column of numbers as a file writes them: text, which JSON Lines get without quotes.
+pub fn number_field(name: &str) -> Field {
+    let metadata = [(NUMBER.to_owned(), String::new())];
+    let metadata: std::collections::HashMap<String, String> = metadata.into();
+    Field::new(name, DataType::Utf8, true).with_metadata(metadata)
+}
+
+/// Whether `field` is one that [`number_field`] makes.
+pub fn is_number_field(field: &Field) -> bool {
+    field.metadata().contains_key(NUMBER)
+}
+
+const NUMBER: &str = "segue.number";
 
 /// Opens a file and finds its columns.
 ///

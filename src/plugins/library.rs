@@ -183,6 +183,8 @@ impl Library {
     /// # Errors
     /// What the operator finds wrong; `bad-plugin`
     pub fn columns(&self, name: &str, options: &Value, input: &[Column]) -> Result<Columns, Error> {
+        let input: Vec<Column> = input.iter().map(Column::for_plugins).collect();
+        let input = input.as_slice();
         let columns = self.table.columns.ok_or_else(|| missing("columns"))?;
         let (options, input) = (options.to_string(), json(&input)?);
         let texts = (Text::new(name), Text::new(&options), Text::new(&input));

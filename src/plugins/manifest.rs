@@ -70,6 +70,7 @@ fn fits(option: &OptionManifest) -> bool {
         OptionType::Number => default.is_number(),
         OptionType::Boolean => default.is_boolean(),
         OptionType::Strings => default.is_array(),
+        OptionType::Names => default.is_array() || default.is_object(),
     }
 }
 

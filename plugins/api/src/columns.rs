@@ -34,9 +34,12 @@ pub enum Scalar {
     F64,
     /// Text.
     Utf8,
+    /// Numbers as a file writes them, digit by digit: text to whoever reads it. Plugins see it
+    /// as [`Scalar::Utf8`].
+    Number,
 }
 
-const SCALARS: [(Scalar, &str, DataType); 12] = [
+const SCALARS: [(Scalar, &str, DataType); 13] = [
     (Scalar::Bool, "bool", DataType::Boolean),
     (Scalar::I8, "i8", DataType::Int8),
     (Scalar::I16, "i16", DataType::Int16),
@@ -49,6 +52,8 @@ const SCALARS: [(Scalar, &str, DataType); 12] = [
     (Scalar::F32, "f32", DataType::Float32),
     (Scalar::F64, "f64", DataType::Float64),
     (Scalar::Utf8, "utf8", DataType::Utf8),
+    // Behind text, which is what an Arrow type of strings means where nothing else is said.
+    (Scalar::Number, "number", DataType::Utf8),
 ];
 
 impl Scalar {
@@ -241,9 +246,25 @@ impl Column {
         }
     }
 
-    /// Whether `other` has this name and type, whatever its classes are called.
+    /// Whether `other` has this name and type, whatever its classes are called. Numbers that are
+    /// text are text.
     pub fn fits(&self, other: &Column) -> bool {
-        (&self.name, self.column_type) == (&other.name, other.column_type)
+        let plain = |column: &Column| match column.column_type {
+            Type::Scalar(Scalar::Number) => Type::Scalar(Scalar::Utf8),
+            other => other,
+        };
+        (&self.name, plain(self)) == (&other.name, plain(other))
+    }
+
+    /// The column as a plugin sees it.
+    pub fn for_plugins(&self) -> Column {
+        match self.column_type {
+            Type::Scalar(Scalar::Number) => Column {
+                column_type: Type::Scalar(Scalar::Utf8),
+                ..self.clone()
+            },
+            _ => self.clone(),
+        }
     }
 }
 

@@ -73,6 +73,8 @@ pub enum OptionType {
     OutputPath,
     /// A list of texts.
     Strings,
+    /// A list of texts, or a table that gives each of them a list of texts.
+    Names,
 }
 
 /// The parts a stage can be cut into, and which option selects a range of them.

@@ -58,8 +58,10 @@ pub fn header(graph: &Graph) -> Value {
 pub fn inputs_of(stage: &Stage, device: &str) -> String {
     let mut parts = vec![format!("device {device}")];
     for (option, path) in stage.reads() {
-        let seen = look(path).unwrap_or_else(|_| "no regular file".to_owned());
-        parts.push(format!("{option} {seen}"));
+        for path in crate::io::files(path) {
+            let seen = look(&path).unwrap_or_else(|_| "no regular file".to_owned());
+            parts.push(format!("{option} {seen}"));
+        }
     }
     parts.join("; ")
 }

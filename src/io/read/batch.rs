@@ -9,16 +9,19 @@ use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use super::records::{Cell, Row};
-use crate::io::IoError;
+use crate::io::{IoError, number_field};
 
 /// Type of a column that passes through.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
     Bool,
     Int,
+    UInt,
     Float32,
     Float64,
     Text,
+    /// Numbers as the file writes them, see [`number_field`].
+    Number,
 }
 
 impl Kind {
@@ -28,7 +31,27 @@ impl Kind {
             Kind::Int => DataType::Int64,
             Kind::Float32 => DataType::Float32,
             Kind::Float64 => DataType::Float64,
-            Kind::Text => DataType::Utf8,
+            Kind::UInt => DataType::UInt64,
+            Kind::Text | Kind::Number => DataType::Utf8,
+        }
+    }
+
+    /// The type of a column that is of this type in one file and of `other` in another.
+    pub fn with(self, other: Kind) -> Kind {
+        match (self, other) {
+            (one, other) if one == other => one,
+            (Kind::Float32, Kind::Float64) | (Kind::Float64, Kind::Float32) => Kind::Float64,
+            (Kind::Int | Kind::UInt | Kind::Number, Kind::Int | Kind::UInt | Kind::Number) => {
+                Kind::Number
+            }
+            _ => Kind::Text,
+        }
+    }
+
+    fn field(self, name: &str) -> Field {
+        match self {
+            Kind::Number => number_field(name),
+            _ => Field::new(name, self.data_type(), true),
         }
     }
 }
@@ -37,7 +60,7 @@ impl Kind {
 pub struct Columns {
     schema: SchemaRef,
     truth: bool,
-    others: Vec<Kind>,
+    others: Vec<(String, Kind)>,
 }
 
 impl Columns {
@@ -48,22 +71,27 @@ impl Columns {
             Field::new("text", DataType::Utf8, false),
         ];
         if truth {
-            fields.push(Field::new("truth", DataType::Utf8, false));
+            fields.push(Field::new("truth", DataType::Utf8, true));
         }
-        fields.extend(
-            others
-                .iter()
-                .map(|(name, kind)| Field::new(name, kind.data_type(), true)),
-        );
+        fields.extend(others.iter().map(|(name, kind)| kind.field(name)));
         Self {
             schema: Arc::new(Schema::new(fields)),
             truth,
-            others: others.into_iter().map(|(_, kind)| kind).collect(),
+            others,
         }
     }
 
     pub fn schema(&self) -> SchemaRef {
         self.schema.clone()
+    }
+
+    pub fn truth(&self) -> bool {
+        self.truth
+    }
+
+    /// The columns that pass through.
+    pub fn others(&self) -> &[(String, Kind)] {
+        &self.others
     }
 }
 
@@ -88,7 +116,7 @@ impl BatchBuilder {
             others: columns
                 .others
                 .iter()
-                .map(|kind| Column::new(*kind))
+                .map(|(_, kind)| Column::new(*kind))
                 .collect(),
             rows: 0,
             bytes: 0,
@@ -111,7 +139,7 @@ impl BatchBuilder {
         self.review.append_value(review);
         self.text.append_value(row.text);
         if let Some(truth) = &mut self.truth {
-            truth.append_value(row.truth.unwrap_or_default());
+            truth.append_option(row.truth);
         }
         for (column, cell) in self.others.iter_mut().zip(row.others) {
             column.push(cell);
@@ -141,6 +169,7 @@ fn too_large(rows: usize) -> IoError {
 enum Column {
     Bool(BooleanBuilder),
     Int(Int64Builder),
+    UInt(UInt64Builder),
     Float32(Float32Builder),
     Float64(Float64Builder),
     Text(StringBuilder),
@@ -153,7 +182,8 @@ impl Column {
             Kind::Int => Column::Int(Int64Builder::new()),
             Kind::Float32 => Column::Float32(Float32Builder::new()),
             Kind::Float64 => Column::Float64(Float64Builder::new()),
-            Kind::Text => Column::Text(StringBuilder::new()),
+            Kind::UInt => Column::UInt(UInt64Builder::new()),
+            Kind::Text | Kind::Number => Column::Text(StringBuilder::new()),
         }
     }
 
@@ -162,6 +192,7 @@ impl Column {
         match self {
             Column::Bool(column) => column.append_option(cell.bool()),
             Column::Int(column) => column.append_option(cell.int()),
+            Column::UInt(column) => column.append_option(cell.uint()),
             // Written so by the format from an f32: nothing is lost.
             Column::Float32(column) => column.append_option(cell.float().map(|v| v as f32)),
             Column::Float64(column) => column.append_option(cell.float()),
@@ -173,6 +204,7 @@ impl Column {
         match self {
             Column::Bool(column) => Arc::new(column.finish()),
             Column::Int(column) => Arc::new(column.finish()),
+            Column::UInt(column) => Arc::new(column.finish()),
             Column::Float32(column) => Arc::new(column.finish()),
             Column::Float64(column) => Arc::new(column.finish()),
             Column::Text(column) => Arc::new(column.finish()),

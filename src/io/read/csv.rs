@@ -1,9 +1,6 @@
 //! CSV and TSV.
-//!
-//! The parser is our own because the `csv` crate's gives the wrong line after
-//! CRLF, reads a quote that is never closed as if it were, and has no limit to
-//! the length of a record. On anything else they agree, and a test holds them
-//! to it.
+
+mod reader;
 
 use std::fs::File;
 
@@ -11,48 +8,178 @@ use super::batch::{Columns, Kind};
 use super::columns::Layout;
 use super::input::Input;
 use super::no_records;
+use super::notes::Notes;
+use super::number::is_plain_number;
 use super::records::{Cell, Checks, Fault, Row, utf8};
-use super::source::{Record, RecordSource, Records};
-use crate::io::{IoError, ReadOptions, Source};
+use super::source::{Opened, Record, Records};
+use crate::io::{IoError, ReadOptions};
+
+pub use reader::{CsvReader, Dialect, Odd, RawRecord};
+
+/// Bytes from which the columns' types are told.
+const SAMPLE_BYTES: u64 = 4 << 20;
+/// A longer name is a sign that the file is no table.
+const SHOWN_NAMES: usize = 80;
+
+/// How a file with this delimiter is read under `options`.
+pub fn dialect(delimiter: u8, options: &ReadOptions) -> Dialect {
+    let delimiter = options.delimiter.unwrap_or(delimiter);
+    Dialect {
+        delimiter,
+        quote: options.quote.unwrap_or(Some(b'"')),
+        // TSV is written with quotes by some, and by others without.
+        lenient: options.quote.is_none() && delimiter == b'\t',
+    }
+}
 
 /// Opens a file whose first record names the columns.
-pub fn open(file: File, delimiter: u8, options: &ReadOptions) -> Result<Box<dyn Source>, IoError> {
-    let mut reader = CsvReader::new(Input::new(file, options)?, delimiter);
-    let names = header(&mut reader, options)?;
-    let layout = Layout::new(&names, options)?;
+pub fn open(file: File, delimiter: u8, options: &ReadOptions) -> Result<Opened, IoError> {
+    let dialect = dialect(delimiter, options);
+    let mut reader = CsvReader::new(Input::new(file, options)?, dialect);
+    let mut notes = Vec::new();
+    let names = header(&mut reader, options, &mut notes)?;
+    let layout = Layout::new(&names, options)
+        .map_err(|error| other_delimiter(error, &names, dialect.delimiter))?;
+    reader.expect(names.len());
     if reader.at_end()? {
         return Err(no_records(&options.path));
     }
-    let others = layout
-        .others
-        .iter()
-        .map(|at| (names[*at].clone(), Kind::Text));
+    let numbers = numbers(&mut reader, &layout)?;
+    let kind = |number: bool| if number { Kind::Number } else { Kind::Text };
+    let others = layout.others.iter().zip(numbers);
+    let others = others.map(|(other, number)| (other.name.clone(), kind(number)));
     let columns = Columns::new(layout.label.is_some(), others.collect());
+    reader.rewind()?;
+    header(&mut reader, options, &mut Vec::new())?;
+    notes.extend(layout.notes.iter().cloned());
     let records = CsvRecords {
         reader,
         checks: Checks::new(options),
         record: RawRecord::default(),
         names,
         layout,
+        encoding: options.encoding.map(|encoding| encoding.name()),
+        notes: Notes::default(),
     };
-    Ok(Box::new(RecordSource::new(records, columns)))
+    Ok(Opened {
+        path: options.path.clone(),
+        records: Box::new(records),
+        columns,
+        notes,
+    })
 }
 
-fn header(reader: &mut CsvReader, options: &ReadOptions) -> Result<Vec<String>, IoError> {
+fn header(
+    reader: &mut CsvReader,
+    options: &ReadOptions,
+    notes: &mut Vec<String>,
+) -> Result<Vec<String>, IoError> {
     let mut record = RawRecord::default();
     if !reader.read(&mut record)? {
         return Err(no_records(&options.path));
     }
     let bad = |what: &str| IoError::file("bad-file", &options.path, what);
+    if let Some(fault) = &record.fault {
+        return Err(bad(&format!(
+            "has a header that cannot be read: {}",
+            fault.reason
+        )));
+    }
     if record.open_quote {
-        return Err(bad("has a header with a quote that is never closed"));
+        let help = "where quotes are text, say `with.quote = \"\"`".to_owned();
+        return Err(bad("has a header with a quote that is never closed").with_help(Some(help)));
     }
     let names = record
         .fields()
         .map(|name| Some(utf8("", name).ok()?.trim().to_owned()));
-    names.collect::<Option<Vec<_>>>().ok_or_else(|| {
-        bad("has a header that is not UTF-8").with_help(Some("save it as UTF-8".into()))
-    })
+    let names = names.collect::<Option<Vec<_>>>().ok_or_else(|| {
+        let help =
+            "say what it is, such as `with.encoding = \"windows-1252\"`, or save it as UTF-8";
+        bad("has a header that is not UTF-8").with_help(Some(help.into()))
+    })?;
+    Ok(distinct(names, options, notes))
+}
+
+/// Names for columns that have none, or one that came before.
+fn distinct(names: Vec<String>, options: &ReadOptions, notes: &mut Vec<String>) -> Vec<String> {
+    let path = options.path.display();
+    let mut given: Vec<String> = Vec::new();
+    let serves = |name: &str| name == options.text || options.label.as_deref() == Some(name);
+    for (at, name) in names.iter().enumerate() {
+        let place = at + 1;
+        let base = if name.is_empty() {
+            format!("column_{place}")
+        } else if given.contains(name) && !serves(name) {
+            format!("{name}_{place}")
+        } else {
+            // One that serves and comes twice is refused where it is looked for.
+            given.push(name.clone());
+            continue;
+        };
+        let mut new = base;
+        while given.contains(&new) || names.contains(&new) {
+            new.push('_');
+        }
+        let was = match name.as_str() {
+            "" => "has no name".to_owned(),
+            name => format!("has the name `{}` of an earlier one", shorten(name)),
+        };
+        notes.push(format!(
+            "`{path}`: column {place} {was}; it is called `{}`",
+            shorten(&new)
+        ));
+        given.push(new);
+    }
+    given
+}
+
+fn shorten(name: &str) -> String {
+    match name.char_indices().nth(SHOWN_NAMES) {
+        Some((end, _)) => format!("{}...", &name[..end]),
+        None => name.to_owned(),
+    }
+}
+
+/// The same error, with what looks like the right delimiter.
+fn other_delimiter(error: IoError, names: &[String], delimiter: u8) -> IoError {
+    let [only] = names else { return error };
+    if error.code != "missing-column" {
+        return error;
+    }
+    let others = [(b',', ","), (b';', ";"), (b'\t', "\\t"), (b'|', "|")];
+    let count = |byte: u8| only.bytes().filter(|b| *b == byte).count();
+    let others = others.iter().filter(|(byte, _)| *byte != delimiter);
+    let likely = others
+        .filter(|(byte, _)| count(*byte) > 0)
+        .max_by_key(|(byte, _)| count(*byte));
+    let help = likely.map(|(_, name)| {
+        format!(
+            "is `{name}` what stands between its fields? Then say `with.delimiter = \"{name}\"`"
+        )
+    });
+    IoError {
+        help: help.or(error.help),
+        ..error
+    }
+}
+
+/// Which of the columns that pass through hold plain numbers and nothing else, as far as the
+/// first records tell.
+fn numbers(reader: &mut CsvReader, layout: &Layout) -> Result<Vec<bool>, IoError> {
+    let mut seen = vec![(false, true); layout.others.len()];
+    let mut record = RawRecord::default();
+    while reader.input.consumed() < SAMPLE_BYTES && reader.read(&mut record)? {
+        for (other, (some, all)) in layout.others.iter().zip(&mut seen) {
+            if record.fault.is_some() || other.at >= record.len() {
+                continue;
+            }
+            let field = record.field(other.at);
+            if !field.is_empty() && *all {
+                (*some, *all) = (true, std::str::from_utf8(field).is_ok_and(is_plain_number));
+            }
+        }
+    }
+    Ok(seen.iter().map(|(some, all)| *some && *all).collect())
 }
 
 /// The records behind the header.
@@ -62,12 +189,18 @@ struct CsvRecords {
     record: RawRecord,
     names: Vec<String>,
     layout: Layout,
+    /// That of the file, where it is not UTF-8.
+    encoding: Option<&'static str>,
+    notes: Notes,
 }
 
 impl Records for CsvRecords {
     fn next(&mut self) -> Result<Option<Record>, IoError> {
         if !self.reader.read(&mut self.record)? {
             return Ok(None);
+        }
+        if let Some(odd) = self.record.odd {
+            self.note_odd(odd);
         }
         Ok(Some(Record {
             line: Some(self.record.line),
@@ -91,177 +224,83 @@ impl Records for CsvRecords {
     fn progress(&self) -> Option<f64> {
         Some(self.reader.input.progress())
     }
+
+    fn notes(&mut self) -> Vec<String> {
+        self.notes.take()
+    }
 }
 
 impl CsvRecords {
-    fn row(&self) -> Result<Row, Fault> {
+    fn row(&mut self) -> Result<Row, Fault> {
         self.check_shape()?;
-        let text = self.field(self.layout.text)?;
-        let others = self.layout.others.iter().map(|at| self.cell(*at));
-        let others = others.collect::<Result<_, _>>()?;
-        let label = self.layout.label.map(|at| self.cell(at)).transpose()?;
+        let text = self.checks.text(Some(self.field(self.layout.text)?))?;
+        let label = self.layout.label.map(|at| self.field(at)).transpose()?;
+        let truth = match label {
+            None => None,
+            Some("") => self.checks.truth(&Cell::Null)?,
+            Some(label) => self.checks.named(label)?,
+        };
+        let mut others = Vec::with_capacity(self.layout.others.len());
+        for other in 0..self.layout.others.len() {
+            others.push(self.cell(self.layout.others[other].at));
+        }
         Ok(Row {
-            text: self.checks.text(Some(text))?,
-            truth: label.map(|label| self.checks.truth(&label)).transpose()?,
+            text,
+            truth,
             others,
         })
     }
 
-    fn check_shape(&self) -> Result<(), Fault> {
-        let (have, want) = (self.record.ends.len(), self.names.len());
-        let reason = if self.record.open_quote {
-            "a quote is never closed".into()
-        } else if have != want {
-            format!("the row has {have} fields, and the header {want}")
-        } else {
+    fn check_shape(&mut self) -> Result<(), Fault> {
+        if let Some(fault) = self.record.fault.take() {
+            return Err(fault);
+        }
+        let (have, want) = (self.record.len(), self.names.len());
+        if have == want {
             return Ok(());
-        };
+        }
+        let reason = format!("the row has {have} fields, and the header {want}");
         Err(Fault::new("malformed", reason))
     }
 
     fn field(&self, at: usize) -> Result<&str, Fault> {
-        let what = format!("`{}`", self.names[at]);
-        utf8(&what, self.record.field(at))
+        let bytes = self.record.field(at);
+        std::str::from_utf8(bytes).map_err(|_| {
+            let what = format!("`{}`", self.names[at]);
+            match self.encoding {
+                None => utf8(&what, bytes)
+                    .err()
+                    .unwrap_or_else(|| Fault::new("invalid-utf8", what)),
+                Some(name) => Fault::new("invalid-utf8", format!("{what} is not {name}")),
+            }
+        })
     }
 
     /// CSV cannot tell an empty field from a missing one: both are null.
-    fn cell(&self, at: usize) -> Result<Cell, Fault> {
-        Ok(match self.field(at)? {
-            "" => Cell::Null,
-            text => Cell::Text(text.into()),
-        })
-    }
-}
-
-/// A record as its fields, quotes resolved.
-#[derive(Default)]
-pub struct RawRecord {
-    bytes: Vec<u8>,
-    /// Where each field ends in `bytes`.
-    ends: Vec<usize>,
-    /// The line where it starts, from 1.
-    pub line: u64,
-    /// The file ends inside a quoted field.
-    pub open_quote: bool,
-}
-
-impl RawRecord {
-    /// All its fields.
-    pub fn fields(&self) -> impl Iterator<Item = &[u8]> {
-        (0..self.ends.len()).map(|at| self.field(at))
-    }
-
-    fn field(&self, at: usize) -> &[u8] {
-        let start = match at {
-            0 => 0,
-            _ => self.ends[at - 1],
-        };
-        &self.bytes[start..self.ends[at]]
-    }
-
-    fn start(&mut self, line: u64) {
-        self.bytes.clear();
-        self.ends.clear();
-        self.line = line;
-        self.open_quote = false;
-    }
-
-    fn end_field(&mut self) {
-        self.ends.push(self.bytes.len());
-    }
-}
-
-/// Where in a record the parser stands.
-#[derive(Clone, Copy, PartialEq)]
-enum State {
-    FieldStart,
-    Plain,
-    Quoted,
-    /// Behind a quote in a quoted field: its end, or the first half of `""`.
-    QuoteSeen,
-}
-
-/// Splits a file into records. Line ends are `\n`, `\r\n` and `\r`; empty lines
-/// are no records.
-pub struct CsvReader {
-    input: Input,
-    delimiter: u8,
-}
-
-impl CsvReader {
-    pub fn new(input: Input, delimiter: u8) -> Self {
-        Self { input, delimiter }
-    }
-
-    /// Reads the next record into `record`; false at the end of the file.
-    ///
-    /// # Errors
-    /// `unreadable`, `record-too-large`
-    pub fn read(&mut self, record: &mut RawRecord) -> Result<bool, IoError> {
-        if self.at_end()? {
-            return Ok(false);
+    fn cell(&mut self, at: usize) -> Cell {
+        let bytes = self.record.field(at);
+        if bytes.is_empty() {
+            return Cell::Null;
         }
-        record.start(self.input.line());
-        let mut state = State::FieldStart;
-        let mut bytes = 0;
-        loop {
-            let chunk = self.input.fill()?;
-            if chunk.is_empty() {
-                record.open_quote = state == State::Quoted;
-                record.end_field();
-                return Ok(true);
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Cell::Text(text.into()),
+            Err(_) => {
+                let text = String::from_utf8_lossy(bytes).into_owned();
+                let (name, line) = (&self.names[at], self.record.line);
+                self.notes.once(("not-utf8", at), || {
+                    format!("line {line}: `{name}` is not UTF-8; here and below, what is not is replaced by U+FFFD")
+                });
+                Cell::Text(text)
             }
-            let (count, ended) = scan(chunk, self.delimiter, &mut state, record);
-            self.input.consume(count);
-            if ended {
-                return Ok(true);
-            }
-            bytes += count;
-            self.input.check_record(bytes, record.line)?;
         }
     }
 
-    /// Passes over empty lines; true when nothing is left.
-    fn at_end(&mut self) -> Result<bool, IoError> {
-        loop {
-            let chunk = self.input.fill()?;
-            let empty = chunk
-                .iter()
-                .take_while(|byte| matches!(byte, b'\r' | b'\n'));
-            match (chunk.len(), empty.count()) {
-                (0, _) => return Ok(true),
-                (_, 0) => return Ok(false),
-                (_, count) => self.input.consume(count),
-            }
-        }
+    fn note_odd(&mut self, odd: Odd) {
+        let (line, last) = (self.record.line, self.record.last_line);
+        self.notes.once(("odd", odd as usize), || match odd {
+            Odd::QuoteIsText => format!("line {line}: a quote at the start of a field is taken as text, and so it is below; `with.quote = \"\"` says that all are"),
+            Odd::LinesLikeRecords => format!("lines {line} to {last} are one record by their quotes, but each looks like one; if they are, say `with.quote = \"\"`"),
+            Odd::SpansLines => format!("lines {line} to {last} are one record by their quotes, and there may be more such; if quotes are text, say `with.quote = \"\"`"),
+        });
     }
-}
-
-/// Takes bytes of `chunk` into `record`; gives how many, and whether the record
-/// ended with them.
-fn scan(chunk: &[u8], delimiter: u8, state: &mut State, record: &mut RawRecord) -> (usize, bool) {
-    for (at, byte) in chunk.iter().copied().enumerate() {
-        match (*state, byte) {
-            (State::FieldStart, b'"') => *state = State::Quoted,
-            (State::Quoted, b'"') => *state = State::QuoteSeen,
-            (State::Quoted, _) => record.bytes.push(byte),
-            (State::QuoteSeen, b'"') => {
-                record.bytes.push(byte);
-                *state = State::Quoted;
-            }
-            (_, b'\r' | b'\n') => {
-                record.end_field();
-                return (at + 1, true);
-            }
-            (_, _) if byte == delimiter => {
-                record.end_field();
-                *state = State::FieldStart;
-            }
-            (_, _) => {
-                record.bytes.push(byte);
-                *state = State::Plain;
-            }
-        }
-    }
-    (chunk.len(), false)
 }

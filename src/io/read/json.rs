@@ -2,41 +2,62 @@
 
 mod value;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::File;
 
-use self::value::{Object, Type, Value};
+use self::value::{Type, Value, object, unescaped};
 use super::batch::Columns;
 use super::columns::Layout;
 use super::input::Input;
 use super::no_records;
+use super::notes::Notes;
 use super::records::{Cell, Checks, Fault, Row, utf8};
-use super::source::{Record, RecordSource, Records};
-use crate::io::{IoError, ReadOptions, Source};
+use super::source::{Opened, Record, Records};
+use crate::io::{IoError, ReadOptions};
 
-/// Records that say which columns there are, and of what type.
+/// Bytes, and at least as many records, that say which columns there are, and of what type.
+const SAMPLE_BYTES: u64 = 32 << 20;
 const SAMPLE_RECORDS: usize = 100;
+/// More names than any table has: then they are data.
+const COLUMNS_MAX: usize = 1024;
 
 /// Opens a file with an object on each line.
-pub fn open(file: File, options: &ReadOptions) -> Result<Box<dyn Source>, IoError> {
+pub fn open(file: File, options: &ReadOptions) -> Result<Opened, IoError> {
     let mut lines = Lines::new(Input::new(file, options)?);
     let sample = sample(&mut lines, options)?;
     lines.input.rewind()?;
     let layout = Layout::new(&sample.names, options)?;
-    let types: Vec<_> = layout.others.iter().map(|at| sample.types[*at]).collect();
-    let others = layout.others.iter().map(|at| sample.names[*at].clone());
+    let types: Vec<_> = layout
+        .others
+        .iter()
+        .map(|other| sample.types[other.at])
+        .collect();
+    let others = layout.others.iter().map(|other| other.name.clone());
     let kinds = types.iter().map(|kind| kind.column());
     let columns = Columns::new(layout.label.is_some(), others.zip(kinds).collect());
-    let places = sample.names.iter().cloned().zip(0..).collect();
+    let mut notes = layout.notes.clone();
+    if sample.names.len() == COLUMNS_MAX {
+        let path = options.path.display();
+        notes.push(format!(
+            "`{path}`: names after the first {COLUMNS_MAX} are left out"
+        ));
+    }
     let records = JsonRecords {
         lines,
         checks: Checks::new(options),
         names: sample.names,
-        places,
+        places: sample.places,
         layout,
         types,
+        notes: Notes::default(),
     };
-    Ok(Box::new(RecordSource::new(records, columns)))
+    Ok(Opened {
+        path: options.path.clone(),
+        records: Box::new(records),
+        columns,
+        notes,
+    })
 }
 
 /// What the first records have, in the order met.
@@ -48,35 +69,53 @@ struct Sample {
 }
 
 impl Sample {
-    fn add(&mut self, object: Object) {
-        for (name, value) in object.0 {
-            let place = *self.places.entry(name).or_insert_with_key(|name| {
-                self.names.push(name.clone());
+    fn add(&mut self, name: &str, value: &Value) {
+        let place = match self.places.get(name) {
+            Some(place) => *place,
+            None if self.names.len() == COLUMNS_MAX => return,
+            None => {
+                self.names.push(name.to_owned());
                 self.types.push(Type::Unknown);
+                self.places.insert(name.to_owned(), self.names.len() - 1);
                 self.names.len() - 1
-            });
-            self.types[place] = self.types[place].with(&value);
-        }
+            }
+        };
+        self.types[place] = self.types[place].with(value);
     }
 }
 
 fn sample(lines: &mut Lines, options: &ReadOptions) -> Result<Sample, IoError> {
     let mut sample = Sample::default();
     let (mut records, mut objects) = (0, 0);
-    while records < SAMPLE_RECORDS && lines.advance()? {
+    let mut first = None;
+    while (records < SAMPLE_RECORDS || objects > 0 && lines.input.consumed() < SAMPLE_BYTES)
+        && lines.advance()?
+    {
         records += 1;
+        first = first.or_else(|| lines.line.trim_ascii_start().first().copied());
         if let Ok(object) = parse(&lines.line) {
             objects += 1;
-            sample.add(object);
+            object
+                .iter()
+                .for_each(|(name, value, _)| sample.add(name, value));
         }
     }
     match (records, objects) {
         (0, _) => Err(no_records(&options.path)),
-        (_, 0) => Err(IoError::file(
-            "bad-file",
-            &options.path,
-            format_args!("has no JSON object in its first {records} lines"),
-        )),
+        (_, 0) => {
+            let what = format_args!("has no JSON object in its first {records} lines");
+            let help = match first {
+                Some(b'[') => Some(
+                    "it looks like one array: write an object on each line, as `jq -c '.[]'` does",
+                ),
+                Some(b'{') => Some(
+                    "it looks like objects over several lines: write each on one, as `jq -c .` does",
+                ),
+                _ => None,
+            };
+            let error = IoError::file("bad-file", &options.path, what);
+            Err(error.with_help(help.map(str::to_owned)))
+        }
         _ => Ok(sample),
     }
 }
@@ -90,6 +129,7 @@ struct JsonRecords {
     layout: Layout,
     /// Types of the columns that pass through.
     types: Vec<Type>,
+    notes: Notes,
 }
 
 impl Records for JsonRecords {
@@ -97,9 +137,13 @@ impl Records for JsonRecords {
         if !self.lines.advance()? {
             return Ok(None);
         }
+        // Lent out, so that the record's values can point into it.
+        let line = std::mem::take(&mut self.lines.line);
+        let row = self.row(&line);
+        self.lines.line = line;
         Ok(Some(Record {
             line: Some(self.lines.number),
-            row: self.row(),
+            row,
         }))
     }
 
@@ -119,88 +163,113 @@ impl Records for JsonRecords {
     fn progress(&self) -> Option<f64> {
         Some(self.lines.input.progress())
     }
+
+    fn notes(&mut self) -> Vec<String> {
+        self.notes.take()
+    }
 }
 
 impl JsonRecords {
-    fn row(&self) -> Result<Row, Fault> {
-        let mut values = self.values(parse(&self.lines.line)?);
-        let mut take = |at: usize| std::mem::replace(&mut values[at], Value::Null);
-        let others = self.layout.others.iter().zip(&self.types);
-        let others = others
-            .map(|(at, wanted)| {
-                wanted
-                    .cell(take(*at))
-                    .map_err(|is| self.bad_value(*at, is, *wanted))
-            })
-            .collect::<Result<_, _>>()?;
-        let label = self.layout.label.map(|at| self.label(take(at)));
-        let text = self.text(take(self.layout.text))?;
-        let truth = label.transpose()?;
+    fn row(&mut self, line: &[u8]) -> Result<Row, Fault> {
+        if let Some(fault) = self.lines.fault.take() {
+            return Err(fault);
+        }
+        let object = parse(line)?;
+        let values = self.values(&object);
+        let mut others = Vec::with_capacity(self.types.len());
+        for (other, wanted) in self.layout.others.iter().zip(&self.types) {
+            let (value, raw) = values[other.at];
+            others.push(wanted.cell(value, raw).unwrap_or_else(|is| {
+                let (name, wanted, line) = (&self.names[other.at], wanted.name(), self.lines.number);
+                self.notes.once(("type", other.at), || {
+                    format!("line {line}: `{name}` is {is}, and the column holds {wanted}; here and below, what is not is left out")
+                });
+                Cell::Null
+            }));
+        }
+        let text = self.text(values[self.layout.text].0)?;
+        let label = self.layout.label.map(|at| values[at]);
+        let label = label
+            .map(|(value, raw)| self.label(value, raw))
+            .transpose()?;
         Ok(Row {
             text,
-            truth,
+            truth: label.flatten(),
             others,
         })
     }
 
-    /// The object's values, by column; of a name that comes twice, the last.
-    fn values(&self, object: Object) -> Vec<Value> {
-        let mut values: Vec<_> = self.names.iter().map(|_| Value::Null).collect();
-        for (name, value) in object.0 {
-            if let Some(place) = self.places.get(&name) {
-                values[*place] = value;
+    /// The object's values with their texts, by column; of a name that comes twice, the last.
+    fn values<'a>(
+        &mut self,
+        object: &[(Cow<'a, str>, Value<'a>, &'a str)],
+    ) -> Vec<(Value<'a>, &'a str)> {
+        let mut values = vec![(Value::Null, "null"); self.names.len()];
+        for (name, value, raw) in object {
+            match self.places.get(name.as_ref()) {
+                Some(place) => values[*place] = (*value, raw),
+                None => {
+                    let line = self.lines.number;
+                    self.notes.once(("late", 0), || {
+                        format!("line {line}: `{name}` is left out, and so is any other name that the first records do not have")
+                    });
+                }
             }
         }
         values
     }
 
     fn text(&self, value: Value) -> Result<String, Fault> {
-        let text = match &value {
+        let at = self.layout.text;
+        let text = match value {
             Value::Null => None,
-            Value::Text(text) => Some(text.as_str()),
-            other => return Err(self.bad_value(self.layout.text, other.type_name(), Type::Text)),
-        };
-        self.checks.text(text)
-    }
-
-    fn label(&self, value: Value) -> Result<String, Fault> {
-        let label = match value {
-            Value::Null => Cell::Null,
-            Value::Bool(value) => Cell::Bool(value),
-            Value::Int(value) => Cell::Int(value),
-            Value::Float(value) => Cell::Float(value),
-            Value::Text(value) => Cell::Text(value),
-            Value::Nested(_) => {
-                return Err(Fault::new(
-                    "bad-label",
-                    "the label is an object or an array",
-                ));
+            Value::Text(text) => {
+                let wrong = || {
+                    Fault::new(
+                        "malformed",
+                        format!("`{}` has an escape that is none", self.names[at]),
+                    )
+                };
+                Some(unescaped(text).ok_or_else(wrong)?)
+            }
+            other => {
+                let (name, is) = (&self.names[at], other.type_name());
+                let reason = format!("`{name}` is {is}, and a text is a string");
+                return Err(Fault::new("bad-value", reason));
             }
         };
-        self.checks.truth(&label)
+        self.checks.text(text.as_deref())
     }
 
-    fn bad_value(&self, at: usize, is: &str, wanted: Type) -> Fault {
-        let (name, wanted) = (&self.names[at], wanted.name());
-        Fault::new(
-            "bad-value",
-            format!("`{name}` is {is}, and the column holds {wanted}"),
-        )
+    fn label(&self, value: Value, raw: &str) -> Result<Option<String>, Fault> {
+        match value {
+            Value::Null | Value::NotFinite(_) => self.checks.truth(&Cell::Null),
+            Value::Bool(value) => self.checks.truth(&Cell::Bool(value)),
+            Value::Text(text) => self.checks.named(unescaped(text).as_deref().unwrap_or(raw)),
+            _ => self.checks.named(raw),
+        }
     }
 }
 
-fn parse(line: &[u8]) -> Result<Object, Fault> {
+fn parse(line: &[u8]) -> Result<Vec<(Cow<'_, str>, Value<'_>, &str)>, Fault> {
     let line = utf8("the line", line.trim_ascii_end())?;
-    serde_json::from_str(line).map_err(|error| {
+    let mut entries = Vec::new();
+    match object(line, |name, value, raw| entries.push((name, value, raw))) {
+        Some(()) => Ok(entries),
+        None => Err(malformed(line)),
+    }
+}
+
+/// What serde says of a line that is not an object.
+fn malformed(line: &str) -> Fault {
+    let why = match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(line) {
+        Ok(_) => "its arrays and objects lie too deep in each other".to_owned(),
         // A record is one line, so that its own "line 1" would mislead.
-        let reason = error
+        Err(error) => error
             .to_string()
-            .replace(" at line 1 column ", " at column ");
-        Fault::new(
-            "malformed",
-            format!("the line is not a JSON object: {reason}"),
-        )
-    })
+            .replace(" at line 1 column ", " at column "),
+    };
+    Fault::new("malformed", format!("the line is not a JSON object: {why}"))
 }
 
 /// The lines of a file that are not blank.
@@ -209,6 +278,8 @@ struct Lines {
     line: Vec<u8>,
     /// Number of `line` in the file, from 1.
     number: u64,
+    /// Why it is no record.
+    fault: Option<Fault>,
 }
 
 impl Lines {
@@ -217,6 +288,7 @@ impl Lines {
             input,
             line: Vec::new(),
             number: 0,
+            fault: None,
         }
     }
 
@@ -225,8 +297,9 @@ impl Lines {
         loop {
             self.number = self.input.line();
             self.line.clear();
+            self.fault = None;
             let more = self.read_line()?;
-            if !self.line.trim_ascii().is_empty() {
+            if self.fault.is_some() || !self.line.trim_ascii().is_empty() {
                 return Ok(true);
             }
             if !more {
@@ -249,7 +322,14 @@ impl Lines {
             if end.is_some() {
                 return Ok(true);
             }
-            self.input.check_record(self.line.len(), self.number)?;
+            if self.line.len() > self.input.record_bytes_max {
+                let limit = self.input.record_bytes_max;
+                self.line.clear();
+                let reason = format!("the line is longer than {limit} bytes");
+                self.fault = Some(Fault::new("record-too-large", reason));
+                self.input.pass_line()?;
+                return Ok(true);
+            }
         }
     }
 }

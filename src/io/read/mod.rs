@@ -1,14 +1,20 @@
 //! Reading: a format gives records one by one, and everything else is shared.
 
 mod batch;
+mod bytes;
 mod columns;
 mod csv;
 mod epochs;
+mod files;
 mod input;
 mod json;
+mod labels;
+mod notes;
+mod number;
 mod parquet;
 mod records;
 mod role;
+mod sniff;
 mod source;
 mod unlabelled;
 
@@ -18,29 +24,41 @@ use std::path::Path;
 
 use self::epochs::Epochs;
 use self::role::OneRole;
+use self::source::{Opened, RecordSource};
 use self::unlabelled::Unlabelled;
 use super::format::Format;
 use super::{IoError, ReadOptions, Source};
 
+pub use files::{files, fits};
+pub use number::json_number;
 pub use role::Role;
 
 /// Good records that are read from a file at once where all are held in memory.
 const CHUNK: usize = 1024;
 
 #[cfg(test)]
-pub use csv::{CsvReader, RawRecord};
+pub use csv::{CsvReader, Dialect, RawRecord};
 #[cfg(test)]
 pub use input::Input;
 
 /// See [`crate::io::open`].
 pub fn open(options: &ReadOptions) -> Result<Box<dyn Source>, IoError> {
-    let format = Format::of(&options.path)?;
-    let file = open_file(&options.path)?;
-    let source = match format {
-        Format::Csv { delimiter } => csv::open(file, delimiter, options),
-        Format::JsonLines => json::open(file, options),
-        Format::Parquet => parquet::open(file, options),
+    let mut paths = files(&options.path);
+    let opened = match (paths.pop(), paths.is_empty()) {
+        (None, _) => {
+            let what = "fits no file";
+            return Err(IoError::file("missing-file", &options.path, what));
+        }
+        (Some(path), true) => open_one(&ReadOptions {
+            path,
+            ..options.clone()
+        }),
+        (Some(last), false) => {
+            paths.push(last);
+            files::open(paths, options, open_one)
+        }
     }?;
+    let source = Box::new(RecordSource::new(opened));
     Ok(match (&options.epochs, options.role) {
         (Some(epochs), _) => {
             let unlabelled = Unlabelled::new(options)?;
@@ -49,6 +67,16 @@ pub fn open(options: &ReadOptions) -> Result<Box<dyn Source>, IoError> {
         (None, Some(role)) => Box::new(OneRole::new(source, role)),
         (None, None) => source,
     })
+}
+
+fn open_one(options: &ReadOptions) -> Result<Opened, IoError> {
+    let format = Format::of_packed(&options.path)?;
+    let file = open_file(&options.path)?;
+    match format {
+        Format::Csv { delimiter } => csv::open(file, delimiter, options),
+        Format::JsonLines => json::open(file, options),
+        Format::Parquet => parquet::open(file, options),
+    }
 }
 
 fn open_file(path: &Path) -> Result<File, IoError> {

@@ -3,6 +3,9 @@
 //! String columns are read as bytes, so that one that is not UTF-8 costs its
 //! row and not the file.
 
+mod text;
+
+use std::collections::HashSet;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -14,29 +17,34 @@ use arrow_array::types::{
     UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, RecordBatch};
-use arrow_schema::{DataType, Schema};
+use arrow_schema::{ArrowError, DataType, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
     ParquetRecordBatchReaderBuilder,
 };
+use parquet::basic::LogicalType;
 use parquet::errors::ParquetError;
 use parquet::schema::types::{SchemaDescriptor, Type};
 
 use super::batch::{Columns, Kind};
 use super::columns::Layout;
+use super::notes::Notes;
 use super::records::{Cell, Checks, Fault, Row, utf8};
-use super::source::{Record, RecordSource, Records};
+use super::source::{Opened, Record, Records};
 use super::{no_records, unreadable};
-use crate::io::{IoError, ReadOptions, Source};
+use crate::io::{IoError, ReadOptions};
 
 /// Rows decoded at once.
 const DECODED_ROWS: usize = 256;
 
 /// Opens a file.
-pub fn open(file: File, options: &ReadOptions) -> Result<Box<dyn Source>, IoError> {
+pub fn open(file: File, options: &ReadOptions) -> Result<Opened, IoError> {
     let path = &options.path;
-    let metadata = decode(path, || load(&file))?;
+    if let Some(error) = not_parquet(&file, path) {
+        return Err(error);
+    }
+    let (metadata, strings) = decode(path, || load(&file))?;
     let total = metadata.metadata().file_metadata().num_rows();
     let total = u64::try_from(total).map_err(|_| bad_file(path, "its row count is negative"))?;
     if total == 0 {
@@ -44,14 +52,14 @@ pub fn open(file: File, options: &ReadOptions) -> Result<Box<dyn Source>, IoErro
     }
     let schema = metadata.schema();
     let layout = layout(schema, options)?;
-    let others = layout.others.iter().filter_map(|at| {
-        let field = schema.field(*at);
-        Some((field.name().clone(), kind(field.data_type())?))
+    let others = layout.others.iter().filter_map(|other| {
+        let field = schema.field(other.at);
+        Some((other.name.clone(), kind(field.data_type())?))
     });
     let columns = Columns::new(layout.label.is_some(), others.collect());
     let records = ParquetRecords {
         path: path.clone(),
-        places: Places::new(&layout, schema),
+        places: Places::new(&layout, &metadata, &strings),
         checks: Checks::new(options),
         file,
         metadata,
@@ -60,14 +68,41 @@ pub fn open(file: File, options: &ReadOptions) -> Result<Box<dyn Source>, IoErro
         at: 0,
         position: 0,
         total,
+        notes: Notes::default(),
     };
-    Ok(Box::new(RecordSource::new(records, columns)))
+    Ok(Opened {
+        path: options.path.clone(),
+        records: Box::new(records),
+        columns,
+        notes: layout.notes,
+    })
 }
 
-/// Reads the footer, then reads it again with strings declared as bytes. The
-/// Arrow schema that the writer may have left beside the Parquet one is
-/// skipped: it would bring back dictionaries and other shapes of a string.
-fn load(file: &File) -> Result<ArrowReaderMetadata, ParquetError> {
+/// What a file is that does not begin as Parquet does, where that can be told.
+fn not_parquet(mut file: &File, path: &Path) -> Option<IoError> {
+    use std::io::{Read, Seek};
+    let mut start = Vec::new();
+    let read = file.take(1024).read_to_end(&mut start);
+    file.rewind().ok()?;
+    read.ok()?;
+    if start.starts_with(b"PAR1") {
+        return None;
+    }
+    let packed =
+        super::sniff::packed(&start).map(|_| ("packed with gzip or zstd", "unpack it".to_owned()));
+    let encrypted = start
+        .starts_with(b"PARE")
+        .then(|| ("encrypted", "decrypt it first".to_owned()));
+    let text = super::sniff::not_text(&start).filter(|(what, _)| !what.starts_with("binary"));
+    let (what, help) = packed.or(encrypted).or(text)?;
+    let what = format_args!("is not Parquet but {what}");
+    Some(IoError::file("bad-file", path, what).with_help(Some(help)))
+}
+
+/// Reads the footer, then reads it again with strings declared as bytes; gives which columns
+/// were declared strings. The Arrow schema that the writer may have left beside the Parquet one
+/// is skipped: it would bring back dictionaries and other shapes of a string.
+fn load(file: &File) -> Result<(ArrowReaderMetadata, HashSet<usize>), ParquetError> {
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let found = ArrowReaderMetadata::load(file, options.clone())?;
     let root = found.parquet_schema().root_schema();
@@ -80,7 +115,13 @@ fn load(file: &File) -> Result<ArrowReaderMetadata, ParquetError> {
         .with_fields(fields.collect::<Result<_, _>>()?)
         .build()?;
     let schema = Arc::new(SchemaDescriptor::new(Arc::new(root)));
-    ArrowReaderMetadata::load(file, options.with_parquet_schema(schema))
+    let fields = found.schema().fields().iter().enumerate();
+    let strings = fields.filter(|(_, field)| *field.data_type() == DataType::Utf8);
+    let strings = strings.map(|(at, _)| at).collect();
+    Ok((
+        ArrowReaderMetadata::load(file, options.with_parquet_schema(schema))?,
+        strings,
+    ))
 }
 
 fn as_bytes(field: &Type) -> Result<Type, ParquetError> {
@@ -95,32 +136,56 @@ fn layout(schema: &Schema, options: &ReadOptions) -> Result<Layout, IoError> {
     let fields = schema.fields();
     let names: Vec<_> = fields.iter().map(|field| field.name().clone()).collect();
     let mut layout = Layout::new(&names, options)?;
-    let unsupported = |at: usize, option| {
+    let unsupported = |at: usize, option| -> Result<Layout, IoError> {
         let (name, is) = (&names[at], fields[at].data_type());
         let message = format!("column `{name}` is of type {is}, which cannot be its {option}");
         Err(IoError::new("unsupported-column", option, message))
     };
-    let kind_at = |at: usize| kind(fields[at].data_type());
-    if kind_at(layout.text) != Some(Kind::Text) {
+    let type_at = |at: usize| fields[at].data_type();
+    if *type_at(layout.text) != DataType::Binary {
         return unsupported(layout.text, "text");
     }
-    if let Some(label) = layout.label.filter(|label| kind_at(*label).is_none()) {
+    if let Some(label) = layout
+        .label
+        .filter(|label| !serves_as_label(type_at(*label)))
+    {
         return unsupported(label, "label");
     }
-    layout.others.retain(|at| kind_at(*at).is_some());
+    let (others, left_out): (Vec<_>, Vec<_>) = (std::mem::take(&mut layout.others).into_iter())
+        .partition(|other| kind(type_at(other.at)).is_some());
+    layout.others = others;
+    for other in left_out {
+        let (path, name, is) = (options.path.display(), &names[other.at], type_at(other.at));
+        layout.notes.push(format!(
+            "`{path}`: its column `{name}` is left out: its type is {is}, which has no text"
+        ));
+    }
     Ok(layout)
 }
 
-/// `None` for a type that is left out. Bytes are text here.
+fn serves_as_label(data_type: &DataType) -> bool {
+    kind(data_type).is_some() && !needs_text(data_type) || data_type.is_decimal()
+}
+
+/// `None` for a type that is left out. Bytes are text here, and so is what [`text::texts`]
+/// makes text of.
 fn kind(data_type: &DataType) -> Option<Kind> {
     match data_type {
         DataType::Boolean => Some(Kind::Bool),
         DataType::Float16 | DataType::Float32 => Some(Kind::Float32),
         DataType::Float64 => Some(Kind::Float64),
-        DataType::Binary => Some(Kind::Text),
+        DataType::UInt64 => Some(Kind::UInt),
         integer if integer.is_integer() => Some(Kind::Int),
-        _ => None,
+        other => (!needs_text(other) || text::has_text(other)).then_some(Kind::Text),
     }
+}
+
+/// Whether values are made text of when they are decoded.
+fn needs_text(data_type: &DataType) -> bool {
+    use DataType::{Binary, Boolean, Null};
+    !(matches!(data_type, Binary | Boolean | Null)
+        || data_type.is_integer()
+        || data_type.is_floating())
 }
 
 /// Which columns are read, and where each lies in a decoded batch.
@@ -130,11 +195,15 @@ struct Places {
     label: Option<usize>,
     others: Vec<usize>,
     names: Vec<String>,
+    /// Which are declared strings.
+    strings: Vec<bool>,
+    /// Which are UUIDs.
+    uuids: Vec<bool>,
 }
 
 impl Places {
-    fn new(layout: &Layout, schema: &Schema) -> Self {
-        let mut roots = layout.others.clone();
+    fn new(layout: &Layout, metadata: &ArrowReaderMetadata, strings: &HashSet<usize>) -> Self {
+        let mut roots: Vec<usize> = layout.others.iter().map(|other| other.at).collect();
         roots.push(layout.text);
         roots.extend(layout.label);
         roots.sort_unstable();
@@ -142,14 +211,22 @@ impl Places {
         // Decoded batches keep the order of the file: a column's place is the
         // number of columns read before it.
         let place = |at: usize| roots.partition_point(|root| *root < at);
+        let types = metadata.parquet_schema().root_schema().get_fields();
+        let is_uuid = |at: &usize| {
+            let info = types[*at].get_basic_info();
+            matches!(info.logical_type_ref(), Some(LogicalType::Uuid))
+        };
+        let schema = metadata.schema();
         Self {
             text: place(layout.text),
             label: layout.label.map(place),
-            others: layout.others.iter().map(|at| place(*at)).collect(),
+            others: layout.others.iter().map(|other| place(other.at)).collect(),
             names: roots
                 .iter()
                 .map(|at| format!("`{}`", schema.field(*at).name()))
                 .collect(),
+            strings: roots.iter().map(|at| strings.contains(at)).collect(),
+            uuids: roots.iter().map(is_uuid).collect(),
             roots,
         }
     }
@@ -170,6 +247,7 @@ struct ParquetRecords {
     /// Next row of the file.
     position: u64,
     total: u64,
+    notes: Notes,
 }
 
 impl Records for ParquetRecords {
@@ -181,10 +259,11 @@ impl Records for ParquetRecords {
         {
             self.decode_batch()?;
         }
-        let Some(batch) = &self.batch else {
+        // Counted by reference: nothing is copied.
+        let Some(batch) = self.batch.clone() else {
             return Ok(None);
         };
-        let row = self.row(batch, self.at);
+        let row = self.row(&batch, self.at);
         self.at += 1;
         self.position += 1;
         Ok(Some(Record { line: None, row }))
@@ -205,6 +284,10 @@ impl Records for ParquetRecords {
     fn progress(&self) -> Option<f64> {
         Some(self.position as f64 / self.total as f64)
     }
+
+    fn notes(&mut self) -> Vec<String> {
+        self.notes.take()
+    }
 }
 
 impl ParquetRecords {
@@ -222,7 +305,8 @@ impl ParquetRecords {
         match batch {
             Some(batch) if batch.num_rows() as u64 <= self.total - self.position => {
                 self.rows = Some(rows);
-                self.batch = Some(batch);
+                let batch = self.with_texts(&batch);
+                self.batch = Some(batch.map_err(|error| bad_file(&self.path, error))?);
                 Ok(())
             }
             _ => {
@@ -230,6 +314,18 @@ impl ParquetRecords {
                 Err(bad_file(&self.path, what))
             }
         }
+    }
+
+    /// `batch` with text in place of what no stage knows.
+    fn with_texts(&self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+        let columns = batch.columns().iter().zip(&self.places.uuids);
+        let columns = columns.map(|(column, uuid)| match needs_text(column.data_type()) {
+            true => text::texts(column, *uuid),
+            false => Ok(Arc::clone(column)),
+        });
+        let columns: Vec<_> = columns.collect::<Result<_, _>>()?;
+        let names = self.places.names.iter().zip(columns);
+        RecordBatch::try_from_iter_with_nullable(names.map(|(name, column)| (name, column, true)))
     }
 
     /// A reader of the rows from `position` on.
@@ -249,17 +345,44 @@ impl ParquetRecords {
         })
     }
 
-    fn row(&self, batch: &RecordBatch, at: usize) -> Result<Row, Fault> {
-        let cell = |place: usize| cell(batch.column(place), at, &self.places.names[place]);
-        let text = cell(self.places.text)?;
-        let label = self.places.label.map(cell).transpose()?;
-        let others = self.places.others.iter().map(|place| cell(*place));
-        let others = others.collect::<Result<_, _>>()?;
+    fn row(&mut self, batch: &RecordBatch, at: usize) -> Result<Row, Fault> {
+        let name = |place: usize| self.places.names[place].as_str();
+        let text = cell(batch.column(self.places.text), at, name(self.places.text))?;
+        let label = self.places.label;
+        let label = label
+            .map(|place| cell(batch.column(place), at, name(place)))
+            .transpose()?;
+        let text = self.checks.text(text.text())?;
+        let truth = label.map(|label| self.checks.truth(&label)).transpose()?;
+        let mut others = Vec::with_capacity(self.places.others.len());
+        for other in 0..self.places.others.len() {
+            let place = self.places.others[other];
+            let column = batch.column(place);
+            others.push(match cell(column, at, &self.places.names[place]) {
+                Ok(cell) => cell,
+                Err(_) => self.not_utf8(column.as_binary::<i32>().value(at), place),
+            });
+        }
         Ok(Row {
-            text: self.checks.text(text.text())?,
-            truth: label.map(|label| self.checks.truth(&label)).transpose()?,
+            text,
+            truth: truth.flatten(),
             others,
         })
+    }
+
+    /// The text of bytes that have none.
+    fn not_utf8(&mut self, bytes: &[u8], place: usize) -> Cell {
+        let (name, row) = (&self.places.names[place], self.position);
+        if self.places.strings[place] {
+            self.notes.once(("not-utf8", place), || {
+                format!("row {row}: {name} is not UTF-8; here and below, what is not is replaced by U+FFFD")
+            });
+            return Cell::Text(String::from_utf8_lossy(bytes).into_owned());
+        }
+        self.notes.once(("bytes", place), || {
+            format!("row {row}: {name} has bytes that are no text; here and below, they are hexadecimal: `\\x00ff`")
+        });
+        Cell::Text(text::hexadecimal(bytes))
     }
 }
 
@@ -277,20 +400,14 @@ fn cell(column: &dyn Array, at: usize, name: &str) -> Result<Cell, Fault> {
         DataType::UInt8 => Cell::Int(column.as_primitive::<UInt8Type>().value(at).into()),
         DataType::UInt16 => Cell::Int(column.as_primitive::<UInt16Type>().value(at).into()),
         DataType::UInt32 => Cell::Int(column.as_primitive::<UInt32Type>().value(at).into()),
-        DataType::UInt64 => signed(column.as_primitive::<UInt64Type>().value(at), name)?,
+        DataType::UInt64 => Cell::UInt(column.as_primitive::<UInt64Type>().value(at)),
         DataType::Float16 => Cell::Float(column.as_primitive::<Float16Type>().value(at).into()),
         DataType::Float32 => Cell::Float(column.as_primitive::<Float32Type>().value(at).into()),
         DataType::Float64 => Cell::Float(column.as_primitive::<Float64Type>().value(at)),
         DataType::Binary => Cell::Text(utf8(name, column.as_binary::<i32>().value(at))?.into()),
-        // Columns of other types are not read.
+        DataType::Utf8 => Cell::Text(column.as_string::<i32>().value(at).into()),
+        // Columns of nothing but nulls.
         _ => Cell::Null,
-    })
-}
-
-fn signed(value: u64, name: &str) -> Result<Cell, Fault> {
-    i64::try_from(value).map(Cell::Int).map_err(|_| {
-        let reason = format!("{name} is {value}, and the limit is {}", i64::MAX);
-        Fault::new("bad-value", reason)
     })
 }
 

@@ -1,8 +1,9 @@
 //! What makes a record good: the checks that all formats share.
 
 use std::borrow::Cow;
-use std::num::IntErrorKind;
 
+use super::batch::Kind;
+use super::labels::Labels;
 use crate::io::ReadOptions;
 
 /// A value of a record.
@@ -11,6 +12,7 @@ pub enum Cell {
     Null,
     Bool(bool),
     Int(i64),
+    UInt(u64),
     Float(f64),
     Text(String),
 }
@@ -30,10 +32,29 @@ impl Cell {
         }
     }
 
+    pub fn uint(&self) -> Option<u64> {
+        match self {
+            Cell::UInt(value) => Some(*value),
+            _ => None,
+        }
+    }
+
     pub fn float(&self) -> Option<f64> {
         match self {
             Cell::Float(value) => Some(*value),
             _ => None,
+        }
+    }
+
+    /// The same in a column of `kind`, which the type of the cell's own column led to: see
+    /// [`Kind::with`].
+    pub fn as_kind(self, kind: Kind) -> Cell {
+        match (kind, self) {
+            (Kind::Number | Kind::Text, Cell::Bool(value)) => Cell::Text(value.to_string()),
+            (Kind::Number | Kind::Text, Cell::Int(value)) => Cell::Text(value.to_string()),
+            (Kind::Number | Kind::Text, Cell::UInt(value)) => Cell::Text(value.to_string()),
+            (Kind::Number | Kind::Text, Cell::Float(value)) => Cell::Text(value.to_string()),
+            (_, cell) => cell,
         }
     }
 
@@ -48,7 +69,7 @@ impl Cell {
 /// A good record.
 pub struct Row {
     pub text: String,
-    /// Present when the source has a label column.
+    /// The gold label, where the source has a label column and it says one.
     pub truth: Option<String>,
     /// The columns that pass through, in the order of the schema.
     pub others: Vec<Cell>,
@@ -95,7 +116,7 @@ pub fn utf8<'a>(what: &str, bytes: &'a [u8]) -> Result<&'a str, Fault> {
 /// The checks that the options ask for.
 pub struct Checks {
     text: String,
-    labels: Vec<String>,
+    labels: Labels,
     strip_markup: bool,
     max_bytes: usize,
 }
@@ -104,7 +125,7 @@ impl Checks {
     pub fn new(options: &ReadOptions) -> Self {
         Self {
             text: options.text.clone(),
-            labels: options.labels.clone(),
+            labels: Labels::new(options),
             strip_markup: options.strip_markup,
             max_bytes: options.max_bytes,
         }
@@ -132,58 +153,21 @@ impl Checks {
         Ok(text.into_owned())
     }
 
-    /// The name of a gold label: of a number, the one that the options give it.
+    /// See [`Labels::of`].
     ///
     /// # Errors
     /// `bad-label`
-    pub fn truth(&self, label: &Cell) -> Result<String, Fault> {
-        match label {
-            Cell::Null => Err(bad_label("the label is missing")),
-            Cell::Bool(value) => self.numbered(i64::from(*value)),
-            Cell::Int(number) => self.numbered(*number),
-            // Tables with gaps come out of many tools with 1 written as 1.0.
-            Cell::Float(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
-                self.numbered(*number as i64)
-            }
-            Cell::Float(number) => Err(bad_label(format!("label {number} is not an integer"))),
-            Cell::Text(text) => self.named(text),
-        }
+    pub fn truth(&self, label: &Cell) -> Result<Option<String>, Fault> {
+        self.labels.of(label)
     }
 
-    fn named(&self, text: &str) -> Result<String, Fault> {
-        let name = text.trim().to_lowercase();
-        if name.is_empty() {
-            return Err(bad_label("the label is empty"));
-        }
-        match name.parse::<i64>() {
-            Ok(number) => self.numbered(number),
-            Err(error) => match error.kind() {
-                IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => {
-                    Err(self.out_of_range(&name))
-                }
-                _ => Ok(name),
-            },
-        }
+    /// See [`Labels::named`].
+    ///
+    /// # Errors
+    /// `bad-label`
+    pub fn named(&self, label: &str) -> Result<Option<String>, Fault> {
+        self.labels.named(label)
     }
-
-    fn numbered(&self, number: i64) -> Result<String, Fault> {
-        usize::try_from(number)
-            .ok()
-            .and_then(|number| self.labels.get(number))
-            .cloned()
-            .ok_or_else(|| self.out_of_range(&number.to_string()))
-    }
-
-    fn out_of_range(&self, number: &str) -> Fault {
-        match self.labels.len() {
-            0 => bad_label(format!("label {number} has no name: no labels are given")),
-            names => bad_label(format!("label {number} is outside 0 to {}", names - 1)),
-        }
-    }
-}
-
-fn bad_label(reason: impl Into<String>) -> Fault {
-    Fault::new("bad-label", reason)
 }
 
 /// Each HTML line break becomes one space.

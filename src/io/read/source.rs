@@ -1,5 +1,7 @@
 //! From records one by one to batches.
 
+use std::path::PathBuf;
+
 use arrow_schema::SchemaRef;
 
 use super::batch::{BatchBuilder, Columns};
@@ -27,21 +29,38 @@ pub trait Records: Send {
 
     /// See [`Source::progress`].
     fn progress(&self) -> Option<f64>;
+
+    /// What there is to say of the records since it was last asked.
+    fn notes(&mut self) -> Vec<String>;
+}
+
+/// A file that was opened.
+pub struct Opened {
+    /// Set before each note of its records; empty where they name their files.
+    pub path: PathBuf,
+    pub records: Box<dyn Records>,
+    pub columns: Columns,
+    /// What there is to say of its columns.
+    pub notes: Vec<String>,
 }
 
 /// A [`Source`] over the records of any format.
-pub struct RecordSource<R> {
-    records: R,
+pub struct RecordSource {
+    path: PathBuf,
+    records: Box<dyn Records>,
     columns: Columns,
+    notes: Vec<String>,
     position: u64,
     failed: Option<IoError>,
 }
 
-impl<R: Records> RecordSource<R> {
-    pub fn new(records: R, columns: Columns) -> Self {
+impl RecordSource {
+    pub fn new(opened: Opened) -> Self {
         Self {
-            records,
-            columns,
+            path: opened.path,
+            records: opened.records,
+            columns: opened.columns,
+            notes: opened.notes,
             position: 0,
             failed: None,
         }
@@ -60,6 +79,8 @@ impl<R: Records> RecordSource<R> {
             }
             self.position += 1;
         }
+        let notes = self.new_notes();
+        self.notes.extend(notes);
         if builder.rows() == 0 && rejects.is_empty() {
             return Ok(None);
         }
@@ -68,6 +89,15 @@ impl<R: Records> RecordSource<R> {
             rejects,
             next_record: self.position,
         }))
+    }
+
+    fn new_notes(&mut self) -> Vec<String> {
+        let notes = self.records.notes().into_iter();
+        let path = self.path.display();
+        match self.path.as_os_str().is_empty() {
+            true => notes.collect(),
+            false => notes.map(|note| format!("`{path}`, {note}")).collect(),
+        }
     }
 
     fn pass_over(&mut self, records: u64) -> Result<(), IoError> {
@@ -95,7 +125,7 @@ impl<R: Records> RecordSource<R> {
     }
 }
 
-impl<R: Records> Source for RecordSource<R> {
+impl Source for RecordSource {
     fn schema(&self) -> SchemaRef {
         self.columns.schema()
     }
@@ -106,6 +136,10 @@ impl<R: Records> Source for RecordSource<R> {
 
     fn progress(&self) -> Option<f64> {
         self.records.progress()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.notes.clone()
     }
 
     fn skip(&mut self, records: u64) -> Result<(), IoError> {

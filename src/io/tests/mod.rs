@@ -3,6 +3,7 @@
 mod read_csv;
 mod read_errors;
 mod read_json;
+mod read_kinds;
 mod read_parquet;
 mod write_parquet;
 mod write_text;

@@ -1,7 +1,7 @@
 //! CSV and TSV.
 
 use super::*;
-use crate::io::read::{CsvReader, Input, RawRecord};
+use crate::io::read::{CsvReader, Dialect, Input, RawRecord};
 
 #[test]
 fn gives_columns_in_order() {
@@ -18,6 +18,8 @@ fn gives_columns_in_order() {
             "text: Utf8",
             "truth: Utf8",
             "id: Utf8",
+            "file_review: Utf8",
+            "file_truth: Utf8",
             "movie: Utf8"
         ]
     );
@@ -42,7 +44,13 @@ fn text_and_label_go_by_the_options() {
     let (rows, _) = read(&options);
     assert_eq!(
         columns(&rows),
-        ["review: UInt64", "text: Utf8", "truth: Utf8", "label: Utf8"]
+        [
+            "review: UInt64",
+            "text: Utf8",
+            "truth: Utf8",
+            "file_text: Utf8",
+            "label: Utf8"
+        ]
     );
     assert_eq!(strings(&rows, "text"), [Some("ok")]);
     assert_eq!(strings(&rows, "truth"), [Some("good")]);
@@ -51,7 +59,13 @@ fn text_and_label_go_by_the_options() {
     let (rows, _) = read(&options);
     assert_eq!(
         columns(&rows),
-        ["review: UInt64", "text: Utf8", "stars: Utf8", "label: Utf8"]
+        [
+            "review: UInt64",
+            "text: Utf8",
+            "file_text: Utf8",
+            "stars: Utf8",
+            "label: Utf8"
+        ]
     );
 }
 
@@ -80,11 +94,11 @@ fn every_reject() {
     let mut content = b"text,label,note\n".to_vec();
     content.extend(b"one,1\n"); // 0, line 2
     content.extend(b"caf\xe9,1,\n"); // 1
-    content.extend(b"fine,1,ab\xff\n"); // 2
+    content.extend(b"fine,1,ab\xff\n"); // 2, good
     content.extend(b",1,\n"); // 3
     content.extend("\" \t\n\u{a0}\",1,\n".bytes()); // 4, line 6 and 7
     content.extend(b"seventeen bytes!!,1,\n"); // 5, line 8
-    content.extend(b"ok,2,\n"); // 6
+    content.extend(b"ok,2,\n"); // 6, good, and so are the next three
     content.extend(b"ok,-1,\n"); // 7
     content.extend(b"ok,,\n"); // 8
     content.extend(b"ok,99999999999999999999,\n"); // 9
@@ -97,25 +111,20 @@ fn every_reject() {
         ..file.options()
     };
     let (rows, rejects) = read(&options);
-    assert_eq!(reviews(&rows), [10, 11]);
-    assert_eq!(
-        strings(&rows, "truth"),
-        [Some("positive"), Some("positive")]
-    );
+    assert_eq!(reviews(&rows), [2, 6, 7, 8, 9, 10, 11]);
+    let truths = strings(&rows, "truth");
+    assert_eq!(truths[..4], [Some("positive"), Some("2"), None, None]);
+    assert_eq!(truths[5..], [Some("positive"), Some("positive")]);
+    assert_eq!(strings(&rows, "note")[0], Some("ab\u{fffd}"));
     assert_eq!(
         shown(&rejects),
         [
             "0 2 malformed: the row has 2 fields, and the header 3",
             "1 3 invalid-utf8: `text` is not UTF-8 at its byte 3",
-            "2 4 invalid-utf8: `note` is not UTF-8 at its byte 2",
             "3 5 no-text: `text` is empty",
             "4 6 no-text: `text` is empty",
             "5 8 too-long: `text` has 17 bytes, and the limit is 16",
-            "6 9 bad-label: label 2 is outside 0 to 1",
-            "7 10 bad-label: label -1 is outside 0 to 1",
-            "8 11 bad-label: the label is missing",
-            "9 12 bad-label: label 99999999999999999999 is outside 0 to 1",
-            "12 15 malformed: a quote is never closed",
+            "12 15 malformed: a quote is never closed: it would take 2 lines; the lines after the first are read on their own",
         ]
     );
     check_positions(&options);
@@ -171,17 +180,37 @@ fn skipping_all_leaves_nothing() {
 }
 
 #[test]
-fn a_record_without_end_is_an_error() {
-    let start = "text\nfine\n\"open";
-    let file = TempFile::new("r.csv", start.to_owned() + &"x\n".repeat(9 << 20));
+fn an_open_quote_costs_its_line_however_long_the_rest() {
+    let line = "x".repeat(1000) + "\n";
+    let file = TempFile::new(
+        "r.csv",
+        "text\nfine\n\"open".to_owned() + &line.repeat(18_000),
+    );
     let mut source = open(&file.options()).unwrap();
-    assert_eq!(source.next_batch(1).unwrap().unwrap().next_record, 1);
-    for _ in 0..2 {
-        let error = source.next_batch(1).unwrap_err();
-        assert_eq!(error.code, "record-too-large");
-        let place = "has a record at line 3 that is longer than 16777216 bytes";
-        assert!(error.message.ends_with(place), "{error}");
-    }
+    let first = source.next_batch(8).unwrap().unwrap();
+    assert_eq!(first.rejects.len(), 1);
+    assert_eq!(
+        (first.rejects[0].line, first.rejects[0].code.as_str()),
+        (Some(3), "malformed")
+    );
+    let rest = batches(source.as_mut(), 1000);
+    let rows: usize = rest.iter().map(|read| read.batch.num_rows()).sum();
+    assert_eq!(rows + first.batch.num_rows(), 18_000);
+}
+
+#[test]
+fn a_line_without_end_is_passed_over() {
+    let long = "x".repeat(17 << 20);
+    let file = TempFile::new("r.csv", format!("text\na\n{long}\nb\n\"{long}"));
+    let (rows, rejects) = read(&file.options());
+    assert_eq!(strings(&rows, "text"), [Some("a"), Some("b")]);
+    assert_eq!(
+        shown(&rejects),
+        [
+            "1 3 record-too-large: the record is longer than 16777216 bytes",
+            "3 5 record-too-large: the record is longer than 16777216 bytes"
+        ]
+    );
 }
 
 /// The `csv` crate is the reference for what a record is.
@@ -218,7 +247,12 @@ fn own_records(content: &[u8]) -> Vec<Vec<Vec<u8>>> {
     std::io::Write::write_all(&mut file, content).unwrap();
     std::io::Seek::rewind(&mut file).unwrap();
     let input = Input::new(file, &ReadOptions::new("x.csv")).unwrap();
-    let mut reader = CsvReader::new(input, b',');
+    let dialect = Dialect {
+        delimiter: b',',
+        quote: Some(b'"'),
+        lenient: false,
+    };
+    let mut reader = CsvReader::new(input, dialect);
     let mut record = RawRecord::default();
     let mut records = Vec::new();
     while reader.read(&mut record).unwrap() {

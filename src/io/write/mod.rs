@@ -20,6 +20,8 @@ use crc32fast::Hasher;
 use super::format::Format;
 use super::{IoError, Position, Sink};
 
+pub use json::push_value as push_json;
+
 /// See [`crate::io::create`].
 pub fn create(
     path: &Path,
