@@ -1,4 +1,4 @@
-/* segue.h: the contract between Segue and a plugin, ABI 1.1.
+/* segue.h: the contract between Segue and a plugin, ABI 1.2.
  *
  * A plugin is a shared library that exports one function,
  *
@@ -24,7 +24,7 @@ extern "C" {
 
 #define SEGUE_MAGIC UINT64_C(0x5345475545504c47) /* "SEGUEPLG" */
 #define SEGUE_ABI_MAJOR 1
-#define SEGUE_ABI_MINOR 1
+#define SEGUE_ABI_MINOR 2
 
 /* The Arrow C Data Interface: https://arrow.apache.org/docs/format/CDataInterface.html */
 #ifndef ARROW_C_DATA_INTERFACE
@@ -82,6 +82,8 @@ typedef struct segue_reply {
   /* Since 1.1, for a stage that keeps state: what it was given up to and with this
    * call survives a crash, so that the host may commit it. */
   void (*saved)(void *host);
+  /* Since 1.2, the answer of `snapshot`: the stage's state, which the host copies. */
+  void (*state)(void *host, const uint8_t *bytes, size_t length);
 } segue_reply;
 
 /* Every function returns 0, or another number after `reply->fail`. */
@@ -107,7 +109,8 @@ typedef struct segue_plugin {
   /* What the operator reads and writes under these options, given the columns
    * that reach it: `input` is [{"name": "text", "type": "utf8"}, ...]. Answer:
    * {"reads": [{"name": "text", "type": "utf8"}], "writes": [...],
-   *  "drops": ["text"], "rows": "same", "keeps": false}
+   *  "drops": ["text"], "rows": "same", "keeps": false, "snapshots": false,
+   *  "snapshot_ms": 0}
    * Types: "bool", "i8".."i64", "u8".."u64", "f32", "f64", "utf8";
    * "list u32"; "fixed f32[2]" (each row a vector of 2);
    * "ragged f32[384]" (each row a list of vectors of 384).
@@ -119,7 +122,9 @@ typedef struct segue_plugin {
    * `drops` end here.
    * Keeps (since 1.1): true for a stage whose batches build on each other, such as
    * one that trains. It has one instance, which gets every batch in order of time,
-   * and nothing it was given is committed before it calls `reply->saved` or ends. */
+   * and nothing it was given is committed before it calls `reply->saved` or ends.
+   * Snapshots (since 1.2): with `keeps`, the host asks for the state instead, at least
+   * `snapshot_ms` milliseconds apart. */
   int32_t (*columns)(segue_text operator_name, segue_text options, segue_text input,
                      const segue_reply *reply);
 
@@ -151,6 +156,15 @@ typedef struct segue_plugin {
   /* Since 1.1, may be NULL: no more input can come at all. Called again and again,
    * with the host at work in between, while it sets `*more` to 1. */
   int32_t (*finish)(void *stage, const segue_reply *reply, int32_t *more);
+
+  /* Since 1.2, for a stage whose columns say "snapshots": all that it needs to go on
+   * behind the last time it was given, through `reply->state`. Called between two times.
+   * A stage that says so saves nothing itself. */
+  int32_t (*snapshot)(void *stage, const segue_reply *reply);
+
+  /* Since 1.2: goes on behind the time at which `snapshot` gave these bytes. Called once,
+   * after `create` and before the first batch, maybe on another device. */
+  int32_t (*restore)(void *stage, const uint8_t *bytes, size_t length, const segue_reply *reply);
 } segue_plugin;
 
 const segue_plugin *segue_plugin_table(void);

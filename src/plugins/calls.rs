@@ -59,6 +59,8 @@ pub enum Work {
     Finish,
     /// Drop a stage.
     Drop,
+    /// Give its state.
+    Snapshot,
 }
 
 impl Work {
@@ -70,6 +72,7 @@ impl Work {
             Work::Flush(time) => (3, time),
             Work::Finish => (4, 0),
             Work::Drop => (5, 0),
+            Work::Snapshot => (6, 0),
         }
     }
 
@@ -80,7 +83,8 @@ impl Work {
             2 => Work::Batch(time),
             3 => Work::Flush(time),
             4 => Work::Finish,
-            _ => Work::Drop,
+            5 => Work::Drop,
+            _ => Work::Snapshot,
         }
     }
 
@@ -93,6 +97,7 @@ impl Work {
             Work::Flush(time) => ("at the end of batch ", Some(time)),
             Work::Finish => ("at the end of its input", None),
             Work::Drop => ("as it was dropped", None),
+            Work::Snapshot => ("as it was asked for its state", None),
         }
     }
 }
@@ -226,6 +231,7 @@ fn slow(now_ms: u64, patience_ms: u64) -> impl Iterator<Item = String> {
             Work::Flush(time) => format!("has worked on the end of batch {time}"),
             Work::Finish => "has worked on the end of its input".to_owned(),
             Work::Drop => "has been ending".to_owned(),
+            Work::Snapshot => "has been giving its state".to_owned(),
         };
         let seconds = took_ms / 1000;
         Some(format!("`{}` {did} for {seconds} s", names.stage))

@@ -111,7 +111,14 @@ impl Instance {
     /// # Errors
     /// `no-state` where the stage has none to give
     pub fn snapshot(&mut self) -> Result<Vec<u8>, Error> {
-        Err(Error::new("no-state", "it does not give its state"))
+        let no_state = || Error::new("no-state", "it says that it gives its state, and does not");
+        let snapshot = self.table.snapshot.ok_or_else(no_state)?;
+        let _call = Call::begin(&self.label, Work::Snapshot);
+        // SAFETY: as in `process`.
+        let answer = ask_and_show(self.show.as_deref(), |reply| unsafe {
+            snapshot(self.stage, reply)
+        })?;
+        answer.state.ok_or_else(no_state)
     }
 
     /// Puts the stage behind the time at which it gave `state`.
@@ -119,8 +126,14 @@ impl Instance {
     /// # Errors
     /// `no-state` where the stage takes none
     pub fn restore(&mut self, state: &[u8]) -> Result<(), Error> {
-        let message = format!("it does not take a state of {} bytes", state.len());
-        Err(Error::new("no-state", message))
+        let no_state = || Error::new("no-state", "it does not take its state back");
+        let restore = self.table.restore.ok_or_else(no_state)?;
+        let _call = Call::begin(&self.label, Work::Start);
+        // SAFETY: as in `process`; the bytes are valid for the call.
+        ask_and_show(self.show.as_deref(), |reply| unsafe {
+            restore(self.stage, state.as_ptr(), state.len(), reply)
+        })?;
+        Ok(())
     }
 }
 

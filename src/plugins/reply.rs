@@ -15,6 +15,7 @@ pub struct Answer<'a> {
     pub text: String,
     pub batches: Vec<(FFI_ArrowArray, FFI_ArrowSchema)>,
     pub saved: bool,
+    pub state: Option<Vec<u8>>,
     failure: Option<Error>,
     show: Option<&'a Show>,
 }
@@ -87,6 +88,23 @@ unsafe extern "C" fn take_saved(host: *mut c_void) {
     unsafe { (*host.cast::<Answer>()).saved = true };
 }
 
+unsafe extern "C" fn take_state(host: *mut c_void, state: *const u8, length: usize) {
+    // SAFETY: as in `take_text`; the plugin gives as many bytes as it says.
+    unsafe {
+        let answer = &mut *host.cast::<Answer>();
+        if state.is_null() && length > 0 {
+            let message = "it gave a state that is no pointer to bytes";
+            (answer.failure).get_or_insert_with(|| Error::new("no-state", message));
+            return;
+        }
+        let bytes = match length {
+            0 => &[],
+            _ => std::slice::from_raw_parts(state, length),
+        };
+        answer.state = Some(bytes.to_vec());
+    }
+}
+
 /// Makes one call and collects its answer.
 pub fn ask(call: impl FnOnce(*const Reply) -> i32) -> Result<Answer<'static>, Error> {
     ask_and_show(None, call)
@@ -108,6 +126,7 @@ pub fn ask_and_show(
         fail: take_failure,
         progress: take_progress,
         saved: take_saved,
+        state: take_state,
     };
     let status = call(&reply);
     match (status, answer.failure.take()) {

@@ -26,6 +26,7 @@ mod reference;
 mod report;
 mod resume;
 mod seen;
+mod snapshots;
 mod splits;
 mod tiny;
 mod training;

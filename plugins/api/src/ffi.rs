@@ -17,7 +17,7 @@ pub const MAGIC: u64 = 0x5345_4755_4550_4c47;
 /// `SEGUE_ABI_MAJOR`
 pub const ABI_MAJOR: u32 = 1;
 /// `SEGUE_ABI_MINOR`
-pub const ABI_MINOR: u32 = 1;
+pub const ABI_MINOR: u32 = 2;
 /// The one symbol a plugin exports.
 pub const SYMBOL: &str = "segue_plugin_table";
 
@@ -69,6 +69,8 @@ pub struct Reply {
     pub progress: unsafe extern "C" fn(*mut c_void, Text),
     /// Hears that what the stage was given survives a crash.
     pub saved: unsafe extern "C" fn(*mut c_void),
+    /// Takes a copy of the stage's state. Since 1.2.
+    pub state: unsafe extern "C" fn(*mut c_void, *const u8, usize),
 }
 
 /// `manifest`
@@ -93,6 +95,10 @@ pub type FlushFn = unsafe extern "C" fn(*mut c_void, u64, *const Reply) -> i32;
 pub type DropFn = unsafe extern "C" fn(*mut c_void);
 /// `finish`
 pub type FinishFn = unsafe extern "C" fn(*mut c_void, *const Reply, *mut i32) -> i32;
+/// `snapshot`
+pub type SnapshotFn = unsafe extern "C" fn(*mut c_void, *const Reply) -> i32;
+/// `restore`
+pub type RestoreFn = unsafe extern "C" fn(*mut c_void, *const u8, usize, *const Reply) -> i32;
 
 /// `segue_plugin`
 #[repr(C)]
@@ -122,6 +128,10 @@ pub struct Table {
     pub drop: Option<DropFn>,
     /// No more input at all. Since 1.1.
     pub finish: Option<FinishFn>,
+    /// The stage's state. Since 1.2.
+    pub snapshot: Option<SnapshotFn>,
+    /// Its state back. Since 1.2.
+    pub restore: Option<RestoreFn>,
 }
 
 /// Bytes of a table of ABI 1.0, which ends before `finish`.
@@ -177,6 +187,8 @@ trait Erased {
     fn process_each(&mut self, batch: Batch, host: &mut Host<'_>) -> Result<()>;
     fn flush(&mut self, time: u64, host: &mut Host<'_>) -> Result<()>;
     fn finish(&mut self, host: &mut Host<'_>) -> Result<Next>;
+    fn snapshot(&mut self) -> Result<Vec<u8>>;
+    fn restore(&mut self, state: &[u8]) -> Result<()>;
 }
 
 impl<S: Stage> Erased for S {
@@ -190,6 +202,14 @@ impl<S: Stage> Erased for S {
 
     fn finish(&mut self, host: &mut Host<'_>) -> Result<Next> {
         Stage::finish(self, host)
+    }
+
+    fn snapshot(&mut self) -> Result<Vec<u8>> {
+        Stage::snapshot(self)
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<()> {
+        Stage::restore(self, state)
     }
 }
 
@@ -230,6 +250,8 @@ impl Table {
             flush: Some(flush),
             drop: Some(drop_stage),
             finish: Some(finish),
+            snapshot: Some(snapshot),
+            restore: Some(restore),
         }
     }
 }
@@ -359,6 +381,36 @@ unsafe extern "C" fn finish(stage: *mut c_void, reply: *const Reply, more: *mut 
         unsafe { *more = i32::from(next == Next::More) };
         Ok(())
     })
+}
+
+unsafe extern "C" fn snapshot(stage: *mut c_void, reply: *const Reply) -> i32 {
+    // SAFETY: as in `process`.
+    let (stage, reply) = unsafe { (&mut *stage.cast::<Box<dyn Erased>>(), &*reply) };
+    match guard(|| stage.snapshot()) {
+        Ok(state) => {
+            // SAFETY: the reply is valid for this call, which `state` outlives.
+            unsafe { (reply.state)(reply.host, state.as_ptr(), state.len()) };
+            0
+        }
+        Err(error) => fail(reply, &error),
+    }
+}
+
+unsafe extern "C" fn restore(
+    stage: *mut c_void,
+    state: *const u8,
+    length: usize,
+    reply: *const Reply,
+) -> i32 {
+    // SAFETY: as in `process`; the host's bytes are valid for the call.
+    let (stage, reply, state) = unsafe {
+        let stage = &mut *stage.cast::<Box<dyn Erased>>();
+        (stage, &*reply, std::slice::from_raw_parts(state, length))
+    };
+    match guard(|| stage.restore(state)) {
+        Ok(()) => 0,
+        Err(error) => fail(reply, &error),
+    }
 }
 
 unsafe extern "C" fn drop_stage(stage: *mut c_void) {

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{Batch, Column, Columns, Example, Host, Next, Result, Units};
+use crate::{Batch, Column, Columns, Error, Example, Host, Next, Result, Units};
 
 /// An operator: its fields are its options, read from the graph file.
 ///
@@ -79,6 +79,24 @@ pub trait Stage: DeserializeOwned + JsonSchema + 'static {
     /// What makes the rest impossible to give
     fn finish(&mut self, _host: &mut Host<'_>) -> Result<Next> {
         Ok(Next::Done)
+    }
+
+    /// All that the stage needs to go on behind the last time it was given, for one whose
+    /// columns say that it [`snapshots`](Columns::snapshots). Asked for between two times.
+    ///
+    /// # Errors
+    /// `no-state` where there is none to give
+    fn snapshot(&mut self) -> Result<Vec<u8>> {
+        Err(Error::new("no-state", "it does not give its state"))
+    }
+
+    /// Goes on behind the time at which [`Stage::snapshot`] gave `state`. Called once,
+    /// after [`Stage::start`] and before the first batch, maybe on another device.
+    ///
+    /// # Errors
+    /// `no-state` where `state` is none of this stage
+    fn restore(&mut self, _state: &[u8]) -> Result<()> {
+        Err(Error::new("no-state", "it does not take its state back"))
     }
 
     /// Inputs with the outputs they must give; they are documentation, and run as

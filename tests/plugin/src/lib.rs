@@ -6,6 +6,7 @@ mod gate;
 mod leash;
 mod ledger;
 mod rows;
+mod sum;
 mod types;
 
 segue_plugin::export!(
@@ -16,6 +17,7 @@ segue_plugin::export!(
     "add-one" => rows::AddOne,
     "reached" => rows::Reached,
     "ledger" => ledger::Ledger,
+    "running-sum" => sum::RunningSum,
     "gate" => gate::Gate,
     "every-type" => types::EveryType,
     "same-types" => types::SameTypes,
