@@ -402,18 +402,18 @@ fn a_tokenizer_of_another_vocabulary() {
         "words/vocab.txt",
         words.replace("\na\n", &format!("{shifted}\na\n")),
     );
-    let ran = project.run(&["run", "graph.toml", "--quiet"]);
+    let ran = project.run(&["check", "graph.toml"]);
     ran.failed_with(
-        1,
-        "bad-token",
+        2,
+        "bad-model",
         &[
-            "`encoder` failed on batch 0 of 4 rows: review 0: token ",
-            "outside the model's vocabulary of 37",
+            "its token `worst` is number 76, but `vocab_size` in `config.json` is 37",
+            "graph.toml:8:14",
         ],
     );
     project.write("words/vocab.txt", words.replace("[CLS]", "CLS"));
-    let ran = project.run(&["run", "graph.toml", "--quiet"]);
-    ran.failed_with(1, "bad-model", &["it lacks `[CLS]`", "graph.toml:8:14"]);
+    let ran = project.run(&["check", "graph.toml"]);
+    ran.failed_with(2, "bad-model", &["it lacks `[CLS]`", "graph.toml:8:14"]);
     std::fs::remove_file(project.path("words/vocab.txt")).unwrap();
     let ran = project.run(&["check", "graph.toml"]);
     let part = "`words` has neither `tokenizer.json` nor `vocab.txt`";

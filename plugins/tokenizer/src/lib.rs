@@ -1,7 +1,13 @@
 //! From texts to token ids: WordPiece and the like, as the model's own files say.
 
+mod bounds;
 mod cut;
+mod files;
+mod load;
 mod model;
+mod settings;
+#[cfg(test)]
+mod tests;
 
 use segue_plugin::{
     Batch, Column, Columns, Context, Error, ModelPath, Result, Rows, Stage, list_u32,
@@ -10,6 +16,7 @@ use segue_plugin::{
 
 use cut::Cut;
 use model::Model;
+use settings::Settings;
 
 /// Cuts texts into a model's tokens, with its special tokens around them and no padding.
 ///
@@ -18,7 +25,8 @@ use model::Model;
 /// writes `tokens` list u32: at most `max-tokens` ids, special ones included
 /// With `truncation = "windows"` a long text gives several rows, one a window.
 /// # Errors
-/// `model-missing`, `bad-model`; `bad-option` when `max-tokens` does not fit the model
+/// `model-missing`; `bad-model` when the model's files are damaged or contradict each other;
+/// `bad-option` when `max-tokens` does not fit the model
 #[derive(serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Tokenizer {
@@ -103,18 +111,20 @@ impl Tokenizer {
         })
     }
 
-    /// What can be known without loading the vocabulary.
-    fn check(&self) -> Result<()> {
-        model::files(&self.model)?;
-        if let Some(limit) = model::positions(&self.model).filter(|limit| self.max_tokens > *limit)
-        {
+    /// The vocabulary, when it and the options fit together.
+    fn load(&self) -> Result<Model> {
+        let settings = Settings::read(&self.model)?;
+        let model = Model::load(&self.model, &settings)?;
+        let most = settings.positions;
+        if let Some(limit) = most.filter(|limit| self.max_tokens > *limit) {
             let message = format!(
                 "`max-tokens` is {}, the model has {limit} positions",
                 self.max_tokens
             );
             return Err(Error::new("bad-option", message).option("max-tokens"));
         }
-        self.cut(2).map(|_| ())
+        self.cut(model.special())?;
+        Ok(model)
     }
 }
 
@@ -130,12 +140,12 @@ impl Stage for Tokenizer {
     }
 
     fn columns_for(&self, _input: &[Column]) -> Result<Columns> {
-        self.check()?;
+        self.load()?;
         Ok(self.columns())
     }
 
     fn start(&mut self, _context: &Context) -> Result<()> {
-        self.loaded = Some(Model::load(&self.model)?);
+        self.loaded = Some(self.load()?);
         Ok(())
     }
 
@@ -146,7 +156,8 @@ impl Stage for Tokenizer {
         let cut = self.cut(model.special())?;
         let (mut tokens, mut rows) = (Vec::new(), Vec::new());
         for (row, text) in batch.text("text")?.iter().enumerate() {
-            let ids = model.ids(text.unwrap_or_default())?;
+            let text = text.unwrap_or_default();
+            let ids = model.ids(text).map_err(|error| of_row(row, text, error))?;
             for part in cut.apply(&ids) {
                 tokens.push(model.wrap(&part));
                 // A batch has far fewer than 2^32 rows.
@@ -159,6 +170,13 @@ impl Stage for Tokenizer {
             _ => batch.with_column("tokens", tokens),
         }
     }
+}
+
+/// `error` of the text of row `row`, by its first words.
+fn of_row(row: usize, text: &str, error: Error) -> Error {
+    let start: String = text.chars().take(40).collect();
+    let message = format!("row {row}, `{start}...`: {}", error.message);
+    Error { message, ..error }
 }
 
 segue_plugin::export!("tokenizer" => Tokenizer);

@@ -1,79 +1,59 @@
 //! A vocabulary, and the special tokens around a text.
 
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::Path;
 
 use segue_plugin::{Error, Result};
-use serde_json::Value;
-use tokenizers::models::wordpiece::WordPiece;
-use tokenizers::normalizers::BertNormalizer;
-use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
-use tokenizers::processors::bert::BertProcessing;
 use tokenizers::tokenizer::Tokenizer;
+
+use crate::bounds::{Bounds, TEXT_MAX};
+use crate::files::{Files, bad};
+use crate::load;
+use crate::settings::Settings;
 
 /// A text long enough to have tokens in any vocabulary.
 const PROBE: &str = "a";
 
+/// What no vocabulary but one of bytes has: it must have a token for the unknown.
+const RARE: &str = "\u{13000} \u{a66e} \u{2e0e}";
+
+/// What a review is like: a normalizer must not make a book of it.
+const SAMPLE: &str = "The quick brown fox jumps over the lazy dog, 1234567890 times. ";
+
 /// A loaded vocabulary.
 pub struct Model {
     tokenizer: Tokenizer,
+    bounds: Bounds,
     before: Vec<u32>,
     after: Vec<u32>,
 }
 
-/// Where the vocabulary is.
-pub enum Files {
-    /// `tokenizer.json`
-    Tokenizer(PathBuf),
-    /// `vocab.txt`
-    Vocabulary(PathBuf),
-}
-
-/// Finds the vocabulary in the folder `model`.
-///
-/// # Errors
-/// `model-missing`
-pub fn files(model: &Path) -> Result<Files> {
-    let (whole, words) = (model.join("tokenizer.json"), model.join("vocab.txt"));
-    if whole.is_file() {
-        Ok(Files::Tokenizer(whole))
-    } else if words.is_file() {
-        Ok(Files::Vocabulary(words))
-    } else {
-        let message = format!(
-            "`{}` has neither `tokenizer.json` nor `vocab.txt`",
-            model.display()
-        );
-        Err(Error::new("model-missing", message).option("model"))
-    }
-}
-
-/// How many positions the model has, if it says so.
-pub fn positions(model: &Path) -> Option<usize> {
-    let config = json(&model.join("config.json"))?;
-    usize::try_from(config["max_position_embeddings"].as_u64()?).ok()
-}
-
-fn json(path: &Path) -> Option<Value> {
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
-}
-
 impl Model {
-    /// Loads the vocabulary in the folder `model`. Truncation and padding that its
-    /// file may ask for are switched off.
+    /// Loads the vocabulary in the folder `model`, as its small files say. Truncation and padding
+    /// that its file may ask for are switched off.
     ///
     /// # Errors
-    /// `model-missing`, `bad-model`
-    pub fn load(model: &Path) -> Result<Self> {
-        let loaded = match files(model)? {
-            Files::Tokenizer(path) => Tokenizer::from_file(&path).map_err(|e| bad(&path, e)),
-            Files::Vocabulary(path) => from_words(&path, lower_case(model)),
+    /// `model-missing`; `bad-model` when the files are damaged, contradict each other, or cannot
+    /// tokenize every text
+    pub fn load(model: &Path, settings: &Settings) -> Result<Self> {
+        let files = Files::find(model)?;
+        let path = files.path();
+        let tokenizer = match &files {
+            Files::Tokenizer(_) => load::from_json(&files, settings)?,
+            Files::Vocabulary(_) => load::from_words(&files, settings)?,
         };
-        let mut tokenizer = loaded?;
-        tokenizer.with_padding(None);
-        tokenizer.with_truncation(None).map_err(|e| bad(model, e))?;
-        let (before, after) = around(&tokenizer).map_err(|e| bad(model, e))?;
+        let bounds = Bounds::new(tokenizer.get_normalizer()).map_err(|e| bad(path, e))?;
+        if !bounds.hold(&SAMPLE.repeat(16)) {
+            let reason = "its normalizer makes megabytes of a text of a thousand letters";
+            return Err(bad(path, reason));
+        }
+        check_spelling(&tokenizer).map_err(|e| bad(path, e))?;
+        check_numbers(&tokenizer, settings).map_err(|e| bad(path, e))?;
+        load::check_letters(path, &tokenizer, settings)?;
+        let (before, after) = around(&tokenizer, settings).map_err(|e| bad(path, e))?;
         Ok(Model {
             tokenizer,
+            bounds,
             before,
             after,
         })
@@ -87,8 +67,16 @@ impl Model {
     /// A text's own tokens.
     ///
     /// # Errors
-    /// `bad-text` when the vocabulary cannot spell it
+    /// `text-too-long`; `bad-text` when the vocabulary cannot spell it
     pub fn ids(&self, text: &str) -> Result<Vec<u32>> {
+        if !self.bounds.hold(text) {
+            let most = TEXT_MAX >> 20;
+            let message = match text.len() > TEXT_MAX {
+                true => format!("the text has more than {most} MiB"),
+                false => format!("the model's normalizer makes more than {most} MiB of the text"),
+            };
+            return Err(Error::new("text-too-long", message));
+        }
         let encoding = self.tokenizer.encode_fast(text, false);
         let encoding = encoding.map_err(|e| Error::new("bad-text", e.to_string()))?;
         Ok(encoding.get_ids().to_vec())
@@ -100,44 +88,71 @@ impl Model {
     }
 }
 
-fn bad(path: &Path, error: impl std::fmt::Display) -> Error {
-    let message = format!("cannot use the vocabulary in `{}`: {error}", path.display());
-    Error::new("bad-model", message).option("model")
+/// Every text must have tokens, whatever is in it.
+fn check_spelling(tokenizer: &Tokenizer) -> std::result::Result<(), String> {
+    match tokenizer.encode_fast(RARE, false) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!(
+            "it has no token for what it does not know, so that texts could not be tokenized: {error}"
+        )),
+    }
 }
 
+/// Every token must have its row in the model's table.
+fn check_numbers(tokenizer: &Tokenizer, settings: &Settings) -> std::result::Result<(), String> {
+    let words: HashMap<String, u32> = tokenizer.get_vocab(true);
+    let largest = words.iter().max_by_key(|(word, id)| (**id, *word));
+    let Some((rows, (word, id))) = settings.vocab_size.zip(largest) else {
+        return match largest {
+            Some(_) => Ok(()),
+            None => Err("its vocabulary is empty".to_owned()),
+        };
+    };
+    if u64::from(*id) >= rows {
+        return Err(format!(
+            "its token `{word}` is number {id}, but `vocab_size` in `config.json` is {rows}: the \
+             vocabulary is of another model, or a token was added without a row for it"
+        ));
+    }
+    Ok(())
+}
+
+type Around = (Vec<u32>, Vec<u32>);
+
 /// What stands before and after a text's own tokens.
-fn around(tokenizer: &Tokenizer) -> tokenizers::Result<(Vec<u32>, Vec<u32>)> {
-    let bare = tokenizer.encode_fast(PROBE, false)?;
-    let whole = tokenizer.encode_fast(PROBE, true)?;
+fn around(tokenizer: &Tokenizer, settings: &Settings) -> std::result::Result<Around, String> {
+    let encode = |special| tokenizer.encode(PROBE, special).map_err(|e| e.to_string());
+    let (bare, whole) = (encode(false)?, encode(true)?);
+    for (id, token) in whole.get_ids().iter().zip(whole.get_tokens()) {
+        let known = tokenizer.token_to_id(token);
+        if known != Some(*id) {
+            let known = known.map_or("not in the vocabulary".to_owned(), |id| id.to_string());
+            return Err(format!(
+                "its post-processor takes `{token}` for number {id}, which is {known}"
+            ));
+        }
+    }
     let (bare, whole) = (bare.get_ids(), whole.get_ids());
     let at = (whole.windows(bare.len().max(1))).position(|window| window == bare);
     let at = at.ok_or("special tokens do not stand around the text")?;
-    Ok((whole[..at].to_vec(), whole[at + bare.len()..].to_vec()))
-}
-
-fn lower_case(model: &Path) -> bool {
-    let config = json(&model.join("tokenizer_config.json")).unwrap_or_default();
-    config["do_lower_case"].as_bool().unwrap_or(true)
-}
-
-/// BERT's WordPiece from a file with one token a line.
-fn from_words(path: &Path, lower_case: bool) -> Result<Tokenizer> {
-    let words = WordPiece::from_file(&path.to_string_lossy())
-        .unk_token("[UNK]".to_owned())
-        .build()
-        .map_err(|e| bad(path, e))?;
-    let mut tokenizer = Tokenizer::new(words);
-    let special = |token: &str| {
-        let id = tokenizer.token_to_id(token);
-        id.map(|id| (token.to_owned(), id))
-            .ok_or_else(|| bad(path, format!("it lacks `{token}`")))
-    };
-    let around = BertProcessing::new(special("[SEP]")?, special("[CLS]")?);
-    let normalizer = BertNormalizer::new(true, true, None, lower_case);
-    tokenizer
-        .with_normalizer(Some(normalizer))
-        .map_err(|e| bad(path, e))?;
-    tokenizer.with_pre_tokenizer(Some(BertPreTokenizer));
-    tokenizer.with_post_processor(Some(around));
-    Ok(tokenizer)
+    let (before, after) = (whole[..at].to_vec(), whole[at + bare.len()..].to_vec());
+    let needed = settings.needs_first || load::is_word_piece(tokenizer);
+    if !before.is_empty() || !needed {
+        return Ok((before, after));
+    }
+    // The model's pooler takes the first token: without this it would judge the first word.
+    let pairs = [("[CLS]", "[SEP]"), ("<s>", "</s>")];
+    let named = settings
+        .cls_token
+        .as_deref()
+        .zip(settings.sep_token.as_deref());
+    let id = |token: &str| tokenizer.token_to_id(token);
+    let found = (named.into_iter().chain(pairs)).find_map(|(cls, sep)| id(cls).zip(id(sep)));
+    match found.filter(|_| after.is_empty()) {
+        Some((cls, sep)) => Ok((vec![cls], vec![sep])),
+        None => Err(
+            "it puts no token such as `[CLS]` in front of a text, whose place the model judges by"
+                .to_owned(),
+        ),
+    }
 }
