@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use segue_plugin::arrow_array::{Float32Array, StringArray};
-use segue_plugin::{Batch, Column, Columns, Error, Example, Result, Rows, Stage, Type, fixed_f32};
+use segue_plugin::{
+    Batch, Column, Columns, Context, Error, Example, Result, Rows, Stage, Type, fixed_f32,
+};
 
 /// Turns logits into a label and a score; a review of several windows gets one verdict.
 ///
@@ -16,12 +18,13 @@ use segue_plugin::{Batch, Column, Columns, Error, Example, Result, Rows, Stage, 
 ///
 /// drops `logits`, and `text` unless it is kept
 /// # Errors
-/// `bad-option` when `labels` does not name L labels
+/// `bad-option` when `labels` does not name L labels, `labels-differ` when the model calls them
+/// otherwise, `not-finite` when a review has a logit that is not a number or is infinite
 #[derive(serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Aggregator {
-    /// What the labels 0, 1, ... are called.
-    #[serde(default = "two_labels")]
+    /// What the labels 0, 1, ... are called; left out, as the model calls them, or negative and positive.
+    #[serde(default)]
     pub labels: Vec<String>,
     /// How the logits of a review's windows become one set.
     #[serde(default)]
@@ -29,6 +32,8 @@ pub struct Aggregator {
     /// Whether the review's text goes along with its verdict.
     #[serde(default)]
     pub keep_text: bool,
+    #[serde(skip)]
+    names: Vec<String>,
 }
 
 /// A way to join the logits of several windows.
@@ -42,49 +47,104 @@ pub enum Pool {
     Max,
 }
 
-fn two_labels() -> Vec<String> {
-    vec!["negative".to_owned(), "positive".to_owned()]
+/// What two labels are called when nobody says it.
+const SENTIMENTS: [&str; 2] = ["negative", "positive"];
+
+impl Aggregator {
+    /// What the labels are called: as the graph says, or else the model.
+    fn names(&self, input: &[Column]) -> Result<Vec<String>> {
+        let logits = input.iter().find(|column| column.name == "logits");
+        let width = match logits.map(|column| column.column_type) {
+            Some(Type::Fixed(_, width)) => Some(width),
+            _ => None,
+        };
+        let known = logits.map_or(&[][..], |column| &column.labels);
+        names(&self.labels, known, width).map_err(|error| error.option("labels"))
+    }
+
+    fn columns_of(&self, names: &[String]) -> Columns {
+        let columns = Columns::new()
+            .reads("review", "u64")
+            .reads("logits", fixed_f32(names.len()))
+            .writes("label", "utf8")
+            .labelled("label", names)
+            .writes("score", "f32")
+            .drops("logits")
+            .rows(Rows::Mapped);
+        match self.keep_text {
+            true => columns,
+            false => columns.drops("text"),
+        }
+    }
+}
+
+/// What `width` labels are called: as `given` says, or else as the model's are `known`.
+fn names(given: &[String], known: &[String], width: Option<usize>) -> Result<Vec<String>> {
+    let names = match (given, known) {
+        ([], []) => SENTIMENTS.map(str::to_owned).to_vec(),
+        ([], known) => known.to_vec(),
+        (given, _) => given.to_vec(),
+    };
+    let bad = |message: String| Err(Error::new("bad-option", message));
+    if let Some(width) = width.filter(|width| *width != names.len()) {
+        return match (given, known) {
+            ([], []) => bad(format!("there are {width} logits a row; name their labels")),
+            _ => {
+                let count = names.len();
+                bad(format!("there are {width} logits, but {count} labels"))
+            }
+        };
+    }
+    let repeated = (1..given.len()).find(|i| given[..*i].contains(&given[*i]));
+    if let Some(i) = repeated {
+        return bad(format!("the label `{}` stands there twice", given[i]));
+    }
+    let same = |(a, b): (&String, &String)| a.to_lowercase() == b.to_lowercase();
+    if !given.is_empty() && !known.is_empty() && !given.iter().zip(known).all(same) {
+        let message = format!(
+            "`labels` are `{}`, but the model's classes are `{}`; without `labels` they are called \
+             as the model says",
+            given.join("`, `"),
+            known.join("`, `")
+        );
+        return Err(Error::new("labels-differ", message));
+    }
+    Ok(names)
 }
 
 impl Stage for Aggregator {
     fn columns(&self) -> Columns {
-        let columns = Columns::new()
-            .reads("review", "u64")
-            .reads("logits", fixed_f32(self.labels.len().max(1)))
-            .writes("label", "utf8")
-            .writes("score", "f32")
-            .drops("logits")
-            .rows(Rows::Mapped);
-        if self.keep_text {
-            columns
-        } else {
-            columns.drops("text")
-        }
+        self.columns_for(&[]).unwrap_or_default()
     }
 
     fn columns_for(&self, input: &[Column]) -> Result<Columns> {
-        let logits = input.iter().find(|column| column.name == "logits");
-        match logits.map(|column| column.column_type) {
-            Some(Type::Fixed(_, width)) if width != self.labels.len() => {
-                let message = format!("there are {width} logits, but {} labels", self.labels.len());
-                Err(Error::new("bad-option", message).option("labels"))
-            }
-            _ => Ok(self.columns()),
-        }
+        Ok(self.columns_of(&self.names(input)?))
+    }
+
+    fn start(&mut self, context: &Context) -> Result<()> {
+        self.names = self.names(&context.input)?;
+        Ok(())
     }
 
     fn process(&mut self, batch: Batch) -> Result<Batch> {
         let reviews = batch.u64("review")?.values();
         let (width, logits) = batch.fixed_f32("logits")?;
+        if width != self.names.len() {
+            let count = self.names.len();
+            let message = format!("there are {width} logits, but {count} labels");
+            return Err(Error::new("bad-option", message).option("labels"));
+        }
         let (mut rows, mut labels, mut scores) = (Vec::new(), Vec::new(), Vec::new());
         let mut start = 0;
         for windows in reviews.chunk_by(|a, b| a == b) {
             let end = start + windows.len();
-            let pooled = pool(&logits[start * width..end * width], width, self.pool);
+            let logits = &logits[start * width..end * width];
+            let pooled = pool(logits, width, self.pool);
+            check_finite(reviews[start], logits.iter().chain(&pooled))?;
             let (best, score) = verdict(&pooled);
             // A batch has far fewer than 2^32 rows.
             rows.push(start as u32);
-            labels.push(self.labels.get(best).map(String::as_str));
+            labels.push(self.names.get(best).map(String::as_str));
             scores.push(score);
             start = end;
         }
@@ -113,6 +173,20 @@ impl Stage for Aggregator {
                 vec![json!({"label": "bad"}), json!({"label": "good"})],
             ),
         ]
+    }
+}
+
+/// A number that is not finite is not a verdict: the largest would be any of them.
+fn check_finite<'a>(review: u64, mut logits: impl Iterator<Item = &'a f32>) -> Result<()> {
+    match logits.find(|logit| !logit.is_finite()) {
+        None => Ok(()),
+        Some(logit) => {
+            let message = format!(
+                "review {review} has a logit that is `{logit}`, so that it has no verdict; the \
+                 model's weights are damaged, or too large for their type"
+            );
+            Err(Error::new("not-finite", message))
+        }
     }
 }
 
@@ -154,6 +228,67 @@ mod tests {
         assert_eq!(best, 1);
         assert!((score - 0.993_307_2).abs() < 1e-6, "{score}");
         assert_eq!(verdict(&[-1000.0, 1000.0]), (1, 1.0));
+    }
+
+    fn list(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn labels_are_those_of_the_graph_or_of_the_model() {
+        let good = |given, known, width| names(&list(given), &list(known), width).unwrap();
+        assert_eq!(good("", "", Some(2)), SENTIMENTS);
+        assert_eq!(good("", "", None), SENTIMENTS);
+        assert_eq!(
+            good("", "positive negative", Some(2)),
+            ["positive", "negative"]
+        );
+        assert_eq!(good("", "joy fear rage", Some(3)), ["joy", "fear", "rage"]);
+        assert_eq!(good("no yes", "", Some(2)), ["no", "yes"]);
+        assert_eq!(good("No yes", "NO YES", Some(2)), ["No", "yes"]);
+        let bad = |given, known, width| {
+            let error = names(&list(given), &list(known), Some(width)).unwrap_err();
+            (error.code, error.message)
+        };
+        let (code, message) = bad("negative positive", "positive negative", 2);
+        assert_eq!(code, "labels-differ");
+        assert!(message.contains("`positive`, `negative`"), "{message}");
+        for (given, known, width, part) in [
+            ("", "", 3, "3 logits a row; name their labels"),
+            ("a b c", "", 2, "2 logits, but 3 labels"),
+            ("a", "a b", 2, "2 logits, but 1 labels"),
+            ("a a", "", 2, "`a` stands there twice"),
+        ] {
+            let (code, message) = bad(given, known, width);
+            assert_eq!(code, "bad-option");
+            assert!(message.contains(part), "{message}");
+        }
+    }
+
+    /// The verdicts on reviews of one window each.
+    fn verdicts(logits: Vec<f32>) -> Result<Batch> {
+        let mut stage: Aggregator = serde_json::from_str("{}").unwrap();
+        stage.start(&Context::default()).unwrap();
+        let reviews = (10..).take(logits.len() / 2);
+        let reviews: segue_plugin::arrow_array::UInt64Array = reviews.map(Some).collect();
+        let logits = segue_plugin::fixed_f32_array(logits, 2).unwrap();
+        let batch = Batch::from_arrays(0, vec![("review".to_owned(), Arc::new(reviews) as _)]);
+        let batch = batch.unwrap().with_column("logits", logits).unwrap();
+        stage.process(batch)
+    }
+
+    #[test]
+    fn a_number_that_is_not_finite_is_not_a_verdict() {
+        assert_eq!(verdicts(vec![1.0, 2.0, -3e38, 3e38]).unwrap().rows(), 2);
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for at in [2, 3] {
+                let mut logits = vec![1.0; 6];
+                logits[at] = bad;
+                let error = verdicts(logits).unwrap_err();
+                assert_eq!(error.code, "not-finite");
+                assert!(error.message.contains("review 11 "), "{}", error.message);
+            }
+        }
     }
 
     #[test]
