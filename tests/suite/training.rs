@@ -152,6 +152,89 @@ fn threads_and_workers_change_nothing() {
     }
 }
 
+/// A graph that trains with two files, which take turns, and that chooses by a third.
+fn merged() -> String {
+    let source = |name: &str, more: &str| {
+        format!("[stage.{name}]\nplugin = \"read\"\nwith.path = \"{name}.csv\"\n{more}\n")
+    };
+    let (start, rest) = finetune()
+        .split_once("[stage.reviews]")
+        .map(|(start, rest)| (start.to_owned(), rest.to_owned()))
+        .unwrap();
+    let rest = rest.split_once("[stage.pace]").unwrap().1;
+    let rest = rest.replace(
+        "from = \"reviews\"",
+        "from = [\"long\", \"short\", \"chosen\"]",
+    );
+    let epochs = "with.epochs = 6\nwith.shuffle = 5";
+    start
+        + &source("long", epochs)
+        + &source("short", epochs)
+        + &source("chosen", "with.role = \"validation\"")
+        + "[stage.pace]"
+        + &rest
+}
+
+/// Its project: files of 90, 30 and 40 reviews.
+fn merged_project() -> Project {
+    let project = project(&merged());
+    let all = reviews();
+    let mut lines = all.lines().skip(1);
+    for (name, count) in [("long", 90), ("short", 30), ("chosen", 40)] {
+        let some: Vec<&str> = lines.by_ref().take(count).collect();
+        project.write(
+            &format!("{name}.csv"),
+            format!("label,text\n{}\n", some.join("\n")),
+        );
+    }
+    project
+}
+
+#[test]
+fn files_that_are_merged_are_learnt_from_whole() {
+    let project = merged_project();
+    project.run_graph(&[]);
+    let log = project.lines("log.jsonl");
+    let of = |event: &str| -> Vec<Value> {
+        let rows = log.iter().filter(|row| row["event"] == event);
+        rows.cloned().collect()
+    };
+    // Batches of 8: 12 and 4 in each of six epochs.
+    let steps: Vec<u64> = of("step")
+        .iter()
+        .map(|row| row["step"].as_u64().unwrap())
+        .collect();
+    assert_eq!(steps, (1..=96).collect::<Vec<_>>());
+    assert_eq!(of("validation").len(), 6, "{log:?}");
+    assert_eq!(log.last().unwrap()["event"], "end");
+    for more in [&["--workers", "2"][..], &["--devices", "2"]] {
+        let again = merged_project();
+        again.run_graph(more);
+        assert!(made(&again) == made(&project), "with {more:?}");
+    }
+}
+
+#[test]
+fn a_killed_finetune_of_merged_files_gives_the_same_weights() {
+    let expected = merged_project();
+    expected.run_graph(&[]);
+    let project = merged_project();
+    let mut leash = Leash::new(&project);
+    let often = ["--set", "train.checkpoint-minutes=0.0002"];
+    let again = [&often[..], &["--resume"]].concat();
+    for time in 0..3 {
+        let more = if time == 0 { &often[..] } else { &again };
+        kill_after(&mut leash, "log.jsonl", 1, time, more);
+    }
+    leash.free();
+    project.run_graph(&again);
+    assert!(
+        made(&project) == made(&expected),
+        "{}",
+        project.read("log.jsonl")
+    );
+}
+
 #[test]
 fn it_learns_and_what_it_made_runs() {
     for graph in [finetune(), distill()] {

@@ -25,9 +25,9 @@ pub struct Examples {
     pub classes: Vec<Option<usize>>,
     /// What they are for: a batch has rows of one kind only.
     pub used_for: Use,
-    /// From 0.
-    pub epoch: u32,
-    /// The part of all epochs that is done with this batch.
+    /// From 0; `None` for reviews that are looked at after every epoch.
+    pub epoch: Option<u32>,
+    /// The part of all its source's epochs that is done with this batch.
     pub progress: f32,
 }
 
@@ -70,8 +70,8 @@ impl Examples {
             tokens: Tokens::new(rows.iter().copied()),
             classes,
             used_for: used_for(batch)?,
-            epoch: epoch.values().first().copied().unwrap_or(0),
-            progress: progress.values().last().copied().unwrap_or(0.0),
+            epoch: epoch.iter().next().unwrap_or(Some(0)),
+            progress: progress.iter().last().flatten().unwrap_or(0.0),
         })
     }
 

@@ -8,6 +8,7 @@ mod config;
 mod distill;
 mod dropout;
 mod finetune;
+mod held_out;
 mod labels;
 mod layer;
 mod log;

@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 /// One row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// The batch that it belongs to.
+    /// The time that it belongs to.
     pub time: u64,
+    /// Which batch of that time it belongs to, from 1.
+    pub batch: u32,
     /// `step`, `validation` or `end`.
     pub event: String,
     /// From 0.

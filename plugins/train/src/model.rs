@@ -36,6 +36,12 @@ impl Tokens {
             starts: Arc::new(starts),
         }
     }
+
+    /// The rows.
+    pub fn rows(&self) -> impl Iterator<Item = &[u32]> {
+        let bounds = self.starts.windows(2);
+        bounds.map(|bounds| &self.ids[bounds[0]..bounds[1]])
+    }
 }
 
 /// A model whose parameters can be trained.

@@ -15,8 +15,9 @@ use crate::batch::{Examples, Use};
 use crate::checkpoint;
 use crate::config::ModelShape;
 use crate::dropout::Mask;
+use crate::held_out::HeldOut;
 use crate::log::{self, Entry};
-use crate::model::{Model, Output, cross_entropy};
+use crate::model::{Model, Output, Tokens, cross_entropy};
 use crate::params::{Part, parts};
 
 /// How to train.
@@ -112,11 +113,15 @@ struct Tally {
     loss: f64,
 }
 
-/// All of the state that is no vector.
+/// A batch: its time, and which of that time it is, from 1. Sources that are merged have batches
+/// of the same time, in an order that is always the same.
+type Place = (u64, u32);
+
+/// All of the state that is not a vector.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct State {
     /// The last batch that is in it.
-    time: Option<u64>,
+    last: Option<Place>,
     step: u64,
     epoch: u32,
     tally: Tally,
@@ -150,7 +155,10 @@ pub struct Trainer {
     vectors: Vec<Vec<f32>>,
     moments: Vec<Moments>,
     best: Vec<Vec<f32>>,
+    held_out: HeldOut,
     state: State,
+    /// The last batch that came in this run.
+    came: Place,
     path: PathBuf,
     saved: Instant,
     started: (Instant, f32),
@@ -178,11 +186,16 @@ impl Trainer {
         let path = folder.join("checkpoint.safetensors");
         let parts = parts(&shape);
         let threads = schedule.threads();
-        let (state, vectors, moments, best) = match from {
+        let (state, vectors, moments, best, held_out) = match from {
             0 => {
                 let vectors = vectors()?;
+                if !finite(&vectors) {
+                    let message = "the model to begin with has numbers that are not finite";
+                    return Err(Error::new("not-finite", message));
+                }
                 let moments = vectors.iter().map(|v| Moments::zeros(v.len())).collect();
-                (State::default(), vectors, moments, Vec::new())
+                let (state, held_out) = (State::default(), HeldOut::default());
+                (state, vectors, moments, Vec::new(), held_out)
             }
             _ => resume(&path, parts.len())?,
         };
@@ -193,7 +206,9 @@ impl Trainer {
             vectors,
             moments,
             best,
+            held_out,
             state,
+            came: (0, 0),
             path,
             saved: Instant::now(),
             started: (Instant::now(), -1.0),
@@ -209,8 +224,7 @@ impl Trainer {
     /// Takes one batch.
     ///
     /// # Errors
-    /// `no-checkpoint` when an old batch comes again that the checkpoint does not know,
-    /// `diverged` when the loss is no number any more
+    /// `diverged` when the loss, the gradient or a verdict is not finite
     pub fn take(
         &mut self,
         time: u64,
@@ -218,19 +232,25 @@ impl Trainer {
         goal: &impl Goal,
         host: &mut Host<'_>,
     ) -> Result<()> {
-        if self.state.time.is_some_and(|seen| time <= seen) {
-            return self.give(time, host);
+        let place = match self.came {
+            (before, count) if before == time => (time, count + 1),
+            _ => (time, 1),
+        };
+        self.came = place;
+        if self.state.last.is_some_and(|last| place <= last) {
+            return self.give(place, host);
         }
-        match examples.used_for {
-            Use::Train => {
-                self.end_epoch(time);
-                self.state.epoch = examples.epoch;
-                self.train(time, examples, goal)?;
-            }
-            Use::Validate => self.validate(examples)?,
+        if let Some(epoch) = examples.epoch.filter(|epoch| *epoch > self.state.epoch) {
+            self.end_epoch(place)?;
+            self.state.epoch = epoch;
         }
-        self.state.time = Some(time);
-        self.give(time, host)?;
+        match (examples.used_for, examples.epoch) {
+            (Use::Train, _) => self.train(place, examples, goal)?,
+            (Use::Validate, Some(_)) => self.validate(&examples.tokens, &examples.classes)?,
+            (Use::Validate, None) => self.held_out.add(examples),
+        }
+        self.state.last = Some(place);
+        self.give(place, host)?;
         self.show(examples.progress, host);
         let minutes = self.saved.elapsed().as_secs_f32() / 60.0;
         if minutes >= self.schedule.checkpoint_minutes {
@@ -244,29 +264,29 @@ impl Trainer {
     /// last where none are held out.
     ///
     /// # Errors
-    /// `no-reviews`
+    /// `no-reviews`; `diverged` when a weight or a verdict is not finite
     pub fn finish(&mut self, host: &mut Host<'_>) -> Result<&[Vec<f32>]> {
-        let Some(time) = self.state.time else {
+        let Some((time, _)) = self.state.last else {
             return Err(Error::new("no-reviews", "no review came to train with"));
         };
         // Behind every batch: a crash from here on comes back to the last checkpoint.
-        let end = time + 1;
-        self.end_epoch(end);
+        let end = (time + 1, 1);
+        self.end_epoch(end)?;
         let accuracy = self.state.best.map(|(accuracy, _)| accuracy);
         self.note(end, "end", None, None, accuracy);
         self.give(end, host)?;
-        Ok(match self.best.is_empty() {
+        let made = match self.best.is_empty() {
             true => &self.vectors,
             false => &self.best,
-        })
+        };
+        match finite(made) {
+            true => Ok(made),
+            false => Err(self.diverged("a weight is")),
+        }
     }
 
-    fn train(&mut self, time: u64, examples: &Examples, goal: &impl Goal) -> Result<()> {
-        if self
-            .state
-            .best
-            .is_some_and(|(_, since)| since >= self.schedule.patience)
-        {
+    fn train(&mut self, place: Place, examples: &Examples, goal: &impl Goal) -> Result<()> {
+        if self.has_stopped() {
             return Ok(());
         }
         self.state.step += 1;
@@ -278,12 +298,12 @@ impl Trainer {
         let loss = goal.loss(&output)?;
         let value = loss.to_scalar::<f32>().map_err(internal)? + output.attention;
         if !value.is_finite() {
-            return Err(self.diverged(&format!("the loss is {value}")));
+            return Err(self.diverged("the loss is"));
         }
         let gradients = self.model.gradients(&loss).map_err(internal)?;
         let length = norm(&gradients) as f32;
         if !length.is_finite() {
-            return Err(self.diverged(&format!("the gradient's length is {length}")));
+            return Err(self.diverged("the gradient is"));
         }
         let scale = (self.schedule.clip / length.max(1e-12)).min(1.0);
         let rate = self.schedule.rate(examples.progress);
@@ -304,25 +324,32 @@ impl Trainer {
         self.model.set(&self.vectors).map_err(internal)?;
         let weight = if self.recent_loss == 0.0 { 1.0 } else { 0.05 };
         self.recent_loss += weight * (value - self.recent_loss);
-        self.note(time, "step", Some(value), Some(rate), None);
+        self.note(place, "step", Some(value), Some(rate), None);
         Ok(())
     }
 
+    /// Whether no more is learnt.
+    fn has_stopped(&self) -> bool {
+        let best = self.state.best;
+        best.is_some_and(|(_, since)| since >= self.schedule.patience)
+    }
+
+    /// That `what` not finite.
     fn diverged(&self, what: &str) -> Error {
         let step = self.state.step;
-        let message = format!("{what} at step {step}; lower `learning-rate`");
+        let message = format!("{what} not finite at step {step}; lower `learning-rate`");
         Error::new("diverged", message)
     }
 
-    fn validate(&mut self, examples: &Examples) -> Result<()> {
-        let output = self.model.run(&examples.tokens, None, &[]);
-        let output = output.map_err(internal)?;
+    /// Adds what the model makes of reviews to the tally.
+    fn validate(&mut self, tokens: &Tokens, classes: &[Option<usize>]) -> Result<()> {
+        let output = self.model.run(tokens, None, &[]).map_err(internal)?;
         let logits = output.logits.to_vec2::<f32>().map_err(internal)?;
-        for (row, class) in logits.iter().zip(&examples.classes) {
-            if let Some(logit) = row.iter().find(|logit| !logit.is_finite()) {
-                return Err(self.diverged(&format!("a held-out review has a logit of {logit}")));
-            }
+        for (row, class) in logits.iter().zip(classes) {
             let Some(class) = class else { continue };
+            if !row.iter().all(|logit| logit.is_finite()) {
+                return Err(self.diverged("a verdict on a held-out review is"));
+            }
             let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let sum: f32 = row.iter().map(|x| (x - top).exp()).sum();
             let tally = &mut self.state.tally;
@@ -333,11 +360,20 @@ impl Trainer {
         Ok(())
     }
 
-    /// Writes down what the held-out reviews showed, if they were looked at since.
-    fn end_epoch(&mut self, time: u64) {
+    /// Looks at the reviews that are held out of every epoch, and writes down what these and
+    /// those of this epoch showed.
+    fn end_epoch(&mut self, place: Place) -> Result<()> {
+        if !self.has_stopped() {
+            let held_out = std::mem::take(&mut self.held_out);
+            let looked = held_out
+                .batches()
+                .try_for_each(|(tokens, classes)| self.validate(&tokens, classes));
+            self.held_out = held_out;
+            looked?;
+        }
         let tally = std::mem::take(&mut self.state.tally);
         if tally.reviews == 0 {
-            return;
+            return Ok(());
         }
         let accuracy = tally.correct as f32 / tally.reviews as f32;
         let loss = (tally.loss / tally.reviews as f64) as f32;
@@ -348,12 +384,13 @@ impl Trainer {
                 self.best.clone_from(&self.vectors);
             }
         }
-        self.note(time, "validation", Some(loss), None, Some(accuracy));
+        self.note(place, "validation", Some(loss), None, Some(accuracy));
+        Ok(())
     }
 
     fn note(
         &mut self,
-        time: u64,
+        (time, batch): Place,
         event: &str,
         loss: Option<f32>,
         rate: Option<f32>,
@@ -361,6 +398,7 @@ impl Trainer {
     ) {
         self.state.log.push(Entry {
             time,
+            batch,
             event: event.to_owned(),
             epoch: self.state.epoch,
             step: self.state.step,
@@ -370,14 +408,14 @@ impl Trainer {
         });
     }
 
-    /// Gives the rows of `time`, for the first time or again.
-    fn give(&self, time: u64, host: &mut Host<'_>) -> Result<()> {
-        let from = self.state.log.partition_point(|entry| entry.time < time);
-        let rows = self.state.log[from..]
-            .iter()
-            .take_while(|entry| entry.time == time);
+    /// Gives the rows of a batch, for the first time or again.
+    fn give(&self, place: Place, host: &mut Host<'_>) -> Result<()> {
+        let of = |entry: &Entry| (entry.time, entry.batch);
+        let from = self.state.log.partition_point(|entry| of(entry) < place);
+        let rows = self.state.log[from..].iter();
+        let rows = rows.take_while(|entry| of(entry) == place);
         if rows.clone().next().is_some() {
-            host.emit(log::batch(time, rows)?);
+            host.emit(log::batch(place.0, rows)?);
         }
         Ok(())
     }
@@ -408,6 +446,10 @@ impl Trainer {
     }
 
     fn save(&mut self) -> Result<()> {
+        if !finite(&self.vectors) {
+            return Err(self.diverged("a weight is"));
+        }
+        let held_out = self.held_out.vectors();
         let mut vectors: Vec<(String, &[f32])> = Vec::new();
         for (i, vector) in self.vectors.iter().enumerate() {
             vectors.push((format!("params.{i}"), vector));
@@ -417,13 +459,21 @@ impl Trainer {
         for (i, vector) in self.best.iter().enumerate() {
             vectors.push((format!("best.{i}"), vector));
         }
+        for (i, vector) in held_out.iter().enumerate() {
+            vectors.push((format!("held-out.{i}"), vector));
+        }
         checkpoint::save(&self.path, &self.state, &vectors)?;
         self.saved = Instant::now();
         Ok(())
     }
 }
 
-type Resumed = (State, Vec<Vec<f32>>, Vec<Moments>, Vec<Vec<f32>>);
+/// Whether every number is.
+fn finite(vectors: &[Vec<f32>]) -> bool {
+    vectors.iter().flatten().all(|x| x.is_finite())
+}
+
+type Resumed = (State, Vec<Vec<f32>>, Vec<Moments>, Vec<Vec<f32>>, HeldOut);
 
 fn resume(path: &std::path::Path, count: usize) -> Result<Resumed> {
     let (state, mut vectors) = checkpoint::load::<State>(path)?;
@@ -433,21 +483,22 @@ fn resume(path: &std::path::Path, count: usize) -> Result<Resumed> {
             Error::new("no-checkpoint", message)
         })
     };
-    let mut all = |name: &str| {
+    let mut some = |name: &str, count: usize| {
         (0..count)
             .map(|i| take(name, i))
             .collect::<Result<Vec<_>>>()
     };
-    let (params, first, second) = (all("params")?, all("first")?, all("second")?);
-    let best = if state.best.is_some() {
-        all("best")?
-    } else {
-        Vec::new()
+    let params = some("params", count)?;
+    let (first, second) = (some("first", count)?, some("second", count)?);
+    let best = match state.best {
+        Some(_) => some("best", count)?,
+        None => Vec::new(),
     };
+    let held_out = HeldOut::from_vectors(&some("held-out", HeldOut::VECTORS)?);
     let moments = (first.into_iter().zip(second))
         .map(|(first, second)| Moments { first, second })
         .collect();
-    Ok((state, params, moments, best))
+    Ok((state, params, moments, best, held_out))
 }
 
 /// The cross entropy with the reviews' classes.
@@ -469,3 +520,6 @@ pub fn class_loss(output: &Output, examples: &Examples, labels: usize) -> Result
 pub fn internal(error: candle_core::Error) -> Error {
     Error::new("training-failed", error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use arrow_array::{ArrayRef, RecordBatch, StringArray, new_null_array};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use crate::io::{IoError, Source, SourceBatch};
@@ -44,7 +44,7 @@ pub fn with_fields(schema: &Schema, more: &[(&str, DataType)]) -> SchemaRef {
     let kept = (schema.fields().iter())
         .filter(|field| more.iter().all(|(name, _)| name != field.name()))
         .cloned();
-    let added = (more.iter()).map(|(name, kind)| Arc::new(Field::new(*name, kind.clone(), false)));
+    let added = (more.iter()).map(|(name, kind)| Arc::new(Field::new(*name, kind.clone(), true)));
     Arc::new(Schema::new(kept.chain(added).collect::<Vec<_>>()))
 }
 
@@ -71,7 +71,8 @@ pub fn role_column(role: Role, rows: usize) -> ArrayRef {
     )))
 }
 
-/// A source whose records are all for the same.
+/// A source whose records are all for the same. Those for validation have the columns that a
+/// file read in epochs has, so that both can be merged; they are of no epoch, but of all.
 pub struct OneRole {
     inner: Box<dyn Source>,
     role: Role,
@@ -80,7 +81,16 @@ pub struct OneRole {
 
 impl OneRole {
     pub fn new(inner: Box<dyn Source>, role: Role) -> Self {
-        let schema = with_fields(&inner.schema(), &[("role", DataType::Utf8)]);
+        let more = [
+            ("role", DataType::Utf8),
+            ("epoch", DataType::UInt32),
+            ("progress", DataType::Float32),
+        ];
+        let more = match role {
+            Role::Validation => &more[..],
+            Role::Train | Role::Test => &more[..1],
+        };
+        let schema = with_fields(&inner.schema(), more);
         OneRole {
             inner,
             role,
@@ -114,8 +124,13 @@ impl Source for OneRole {
         let Some(read) = self.inner.next_batch(rows)? else {
             return Ok(None);
         };
-        let role = role_column(self.role, read.batch.num_rows());
-        let batch = with_columns(&read.batch, &self.schema, vec![role])?;
+        let rows = read.batch.num_rows();
+        let mut added = vec![role_column(self.role, rows)];
+        if self.role == Role::Validation {
+            added.push(new_null_array(&DataType::UInt32, rows));
+            added.push(new_null_array(&DataType::Float32, rows));
+        }
+        let batch = with_columns(&read.batch, &self.schema, added)?;
         Ok(Some(SourceBatch { batch, ..read }))
     }
 }
