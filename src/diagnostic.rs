@@ -78,7 +78,7 @@ impl Diagnostic {
         self
     }
 
-    /// Says what to do.
+    /// Says what to do; of several things each on a line of its own.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
@@ -101,7 +101,9 @@ impl Diagnostic {
             out.push_str(&snippet::snippet(&self.labels, sources));
         }
         if let Some(help) = &self.help {
-            let _ = writeln!(out, "help: {}", visible(help));
+            for help in help.split('\n') {
+                let _ = writeln!(out, "help: {}", visible(help));
+            }
         }
         out
     }

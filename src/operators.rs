@@ -411,7 +411,7 @@ impl Operators {
         let broken = broken.map(|broken| format!("not usable: {}", broken.message));
         let looked = format!("looked in {}", self.plugins.looked_in());
         let help = near.into_iter().chain(broken).chain([looked]);
-        let help = Some(help.collect::<Vec<_>>().join("\nhelp: "));
+        let help = Some(help.collect::<Vec<_>>().join("\n"));
         Problem {
             help,
             ..Problem::new("unknown-plugin", format!("there is no plugin `{plugin}`"))

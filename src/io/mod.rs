@@ -30,7 +30,8 @@
 //! while let Some(read) = source.next_batch(32)? {
 //!     sink.write(&read.batch)?;
 //! }
-//! sink.finish()
+//! sink.finish()?;
+//! # Ok(())
 //! # }
 //! ```
 

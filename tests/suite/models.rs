@@ -192,7 +192,7 @@ fn what_cannot_be_trained_is_found_by_check() {
         let project = configured(TRAIN, more);
         let error = project.run(&["check", "graph.toml"]).failed(2);
         assert!(error.contains(part), "{error}");
-        assert!(error.contains("graph.toml:13:14"), "{error}");
+        assert!(error.contains("graph.toml:14:14"), "{error}");
     }
     let other = configured(
         TRAIN,

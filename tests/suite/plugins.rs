@@ -122,15 +122,15 @@ fn refused(flags: &[&str]) -> Ran {
 #[test]
 fn a_plugin_for_another_abi_is_refused() {
     for (flag, version) in [
-        ("-DMAJOR=2", "2.1"),
-        ("-DMAJOR=0", "0.1"),
+        ("-DMAJOR=2", "2.2"),
+        ("-DMAJOR=0", "0.2"),
         ("-DMINOR=9", "1.9"),
     ] {
         refused(&[flag]).failed_with(
             2,
             "plugin-abi",
             &[
-                &format!("`lib/odd.so` is built for plugin ABI {version}; this Segue has 1.1\n"),
+                &format!("`lib/odd.so` is built for plugin ABI {version}; this Segue has 1.2\n"),
                 "graph.toml:8:10",
                 "help: build it again",
             ],
@@ -146,8 +146,15 @@ fn a_plugin_for_an_older_abi_still_runs() {
     let source = Path::new(ROOT).join("tests/suite/plugins/table.c");
     compile(&source, &project.path("lib/odd.so"), &["-DMINOR=0", size]);
     project.run(&["check", "graph.toml"]).ok();
-    // The same table, said to be of 1.1, is too short.
-    refused(&[size]).failed_with(2, "bad-plugin", &["has a table of"]);
+    // The same table, said to be of 1.1, is too short; one of 1.1 ends before `snapshot`.
+    let size_of_1_1 = "-DSIZE=offsetof(segue_plugin, snapshot)";
+    compile(
+        &source,
+        &project.path("lib/odd.so"),
+        &["-DMINOR=1", size_of_1_1],
+    );
+    project.run(&["check", "graph.toml"]).ok();
+    refused(&["-DMINOR=1", size]).failed_with(2, "bad-plugin", &["has a table of"]);
 }
 
 #[test]

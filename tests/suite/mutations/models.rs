@@ -60,7 +60,6 @@ fn config() {
 }
 
 #[test]
-#[ignore = "some still panic"]
 fn tokenizer() {
     let project = project();
     let seed = seeds::tokenizer();
@@ -103,7 +102,6 @@ fn length_of(whole: &[u8]) -> usize {
 }
 
 #[test]
-#[ignore = "holes and overlaps are still read"]
 fn safetensors() {
     let project = project();
     project.run_graph(&[]);

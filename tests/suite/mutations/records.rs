@@ -127,7 +127,6 @@ fn whole(project: &Project, ran: &Ran) -> Result<(), String> {
 }
 
 #[test]
-#[ignore = "some still panic"]
 fn parquet() {
     let project = project("a.parquet");
     let seed = seeds::parquet(RECORDS, text);
