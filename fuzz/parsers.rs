@@ -117,7 +117,9 @@ fn model(config: &[u8], weights: &[u8]) -> bool {
         return false;
     }
     let loaded = Segment::load(path, layers);
-    assert!(loaded.is_ok(), "{}", loaded.err().expect("an error"));
+    if let Err(error) = loaded {
+        panic!("{error}");
+    }
     true
 }
 

@@ -57,7 +57,7 @@ pub fn connect(call: &Call, told: impl Fn(Called)) {
                 std::thread::sleep(longest);
                 continue;
             }
-            Err(failed) => failed,
+            Err(failed) => *failed,
         };
         let there = !matches!(
             error,
@@ -106,13 +106,16 @@ pub fn connect(call: &Call, told: impl Fn(Called)) {
     }
 }
 
+/// Why there is no connection, and to which address.
+type Missed = (GreetError, IpAddr);
+
 /// One attempt at each of the addresses; the last one's error, and whose it is.
-fn attempt(call: &Call) -> Result<(TcpStream, Box<Connection>), (GreetError, IpAddr)> {
+fn attempt(call: &Call) -> Result<(TcpStream, Box<Connection>), Box<Missed>> {
     let nowhere = IpAddr::from(Ipv4Addr::UNSPECIFIED);
     let addresses = call
         .address
         .to_socket_addrs()
-        .map_err(|error| (error.into(), nowhere))?;
+        .map_err(|error| Box::new((error.into(), nowhere)))?;
     let none = std::io::Error::other("the name of its host has no address");
     let mut last = (GreetError::Io(none), nowhere);
     let wish = if call.asks {
@@ -134,5 +137,5 @@ fn attempt(call: &Call) -> Result<(TcpStream, Box<Connection>), (GreetError, IpA
             Err(error) => last = (error, address.ip()),
         }
     }
-    Err(last)
+    Err(Box::new(last))
 }

@@ -159,7 +159,7 @@ pub(super) fn missing(function: &str) -> Error {
 
 impl Library {
     fn label(&self, name: &str) -> Label {
-        Label::new(name, &self.path)
+        Label::new(name, self.path)
     }
 
     /// Every operator of the library.

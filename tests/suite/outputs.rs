@@ -136,7 +136,8 @@ fn hard_links_are_one_file() {
 
 #[test]
 fn an_output_that_goes_during_the_run_is_noticed() {
-    let damage: [(&str, fn(&Path)); 3] = [
+    type Damage = fn(&Path);
+    let damage: [(&str, Damage); 3] = [
         ("removed", |path| fs::remove_file(path).unwrap()),
         ("replaced", |path| {
             fs::rename(path, path.with_extension("old")).unwrap();

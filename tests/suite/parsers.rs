@@ -2,7 +2,7 @@
 //! here over a few hundred files that are the same each time.
 
 #[path = "../../fuzz/parsers.rs"]
-mod parsers;
+mod targets;
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ const MUTANTS: usize = 300;
 
 #[test]
 fn damaged_files_are_refused_or_read() {
-    for (name, parse) in parsers::PARSERS {
+    for (name, parse) in targets::PARSERS {
         let folder = Path::new(ROOT).join("fuzz/seeds").join(name);
         let mut seeds: Vec<_> = (std::fs::read_dir(folder).unwrap())
             .map(|seed| seed.unwrap().path())

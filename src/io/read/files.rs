@@ -229,7 +229,7 @@ fn arranged(mut row: Row, places: &[Option<usize>], columns: &[(String, Kind)]) 
     let cell = |(place, (_, kind)): (&Option<usize>, &(String, Kind))| {
         let cell = place.and_then(|place| row.others.get_mut(place));
         cell.map_or(Cell::Null, |cell| {
-            std::mem::replace(cell, Cell::Null).as_kind(*kind)
+            std::mem::replace(cell, Cell::Null).into_kind(*kind)
         })
     };
     let others = places.iter().zip(columns).map(cell).collect();

@@ -251,7 +251,10 @@ impl JsonRecords {
     }
 }
 
-fn parse(line: &[u8]) -> Result<Vec<(Cow<'_, str>, Value<'_>, &str)>, Fault> {
+/// A field: its name, its value, and how that is written.
+type Entry<'a> = (Cow<'a, str>, Value<'a>, &'a str);
+
+fn parse(line: &[u8]) -> Result<Vec<Entry<'_>>, Fault> {
     let line = utf8("the line", line.trim_ascii_end())?;
     let mut entries = Vec::new();
     match object(line, |name, value, raw| entries.push((name, value, raw))) {

@@ -45,6 +45,7 @@ pub fn open(file: File, options: &ReadOptions) -> Result<Opened, IoError> {
         return Err(error);
     }
     let (metadata, strings) = decode(path, || load(&file))?;
+    check_places(path, &file, &metadata)?;
     let total = metadata.metadata().file_metadata().num_rows();
     let total = u64::try_from(total).map_err(|_| bad_file(path, "its row count is negative"))?;
     if total == 0 {
@@ -419,6 +420,28 @@ fn decode<T>(path: &Path, run: impl FnOnce() -> Result<T, ParquetError>) -> Resu
         Ok(Err(error)) => Err(bad_file(path, error)),
         Err(_) => Err(bad_file(path, "the decoder gave up on it")),
     }
+}
+
+/// That every column of every row group lies in the file, as its footer says: the decoder
+/// takes that for granted.
+fn check_places(path: &Path, file: &File, metadata: &ArrowReaderMetadata) -> Result<(), IoError> {
+    let length = file.metadata().map_or(0, |found| found.len());
+    for group in metadata.metadata().row_groups() {
+        for column in group.columns() {
+            let start = column.dictionary_page_offset();
+            let start = start.unwrap_or(column.data_page_offset());
+            let end = u64::try_from(start)
+                .ok()
+                .zip(u64::try_from(column.compressed_size()).ok());
+            let end = end.and_then(|(start, bytes)| start.checked_add(bytes));
+            if column.data_page_offset() < 0 || end.is_none_or(|end| end > length) {
+                let name = column.column_path().string();
+                let what = format!("the column `{name}` lies outside of it");
+                return Err(bad_file(path, what));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn bad_file(path: &Path, why: impl std::fmt::Display) -> IoError {

@@ -48,7 +48,7 @@ impl Cell {
 
     /// The same in a column of `kind`, which the type of the cell's own column led to: see
     /// [`Kind::with`].
-    pub fn as_kind(self, kind: Kind) -> Cell {
+    pub fn into_kind(self, kind: Kind) -> Cell {
         match (kind, self) {
             (Kind::Number | Kind::Text, Cell::Bool(value)) => Cell::Text(value.to_string()),
             (Kind::Number | Kind::Text, Cell::Int(value)) => Cell::Text(value.to_string()),

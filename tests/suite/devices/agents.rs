@@ -192,26 +192,24 @@ fn an_agent_gives_up_on_what_crashes_each_time() {
     let graph = SLOW
         .replace("pass", "ends-the-process")
         .replace("with.leash = \"leash\"", "with.at = 3");
-    for how in ["abort"] {
-        let project = Project::with_graph(&graph)
-            .file("reviews.csv", reviews(80))
-            .test_plugin();
-        cluster(&project, &NAMES, SLOW_ON_HALL);
-        let set = ["--set", &format!("slow.how={how}")];
-        let mut agents = NAMES.map(|name| Device::start(&project, "agent", name, &set));
-        let [_, hall] = &mut agents;
-        eventually("the agent gives up", || !hall.runs());
-        let [kitchen, hall] = agents;
-        let hall = hall.end();
-        assert_eq!(hall.code, Some(1), "{hall}");
-        assert!(
-            hall.stderr
-                .contains("error[crashed]: the run on this device "),
-            "{hall}"
-        );
-        assert!(hall.stderr.contains(" 5 times in a row "), "{hall}");
-        drop(kitchen);
-    }
+    let project = Project::with_graph(&graph)
+        .file("reviews.csv", reviews(80))
+        .test_plugin();
+    cluster(&project, &NAMES, SLOW_ON_HALL);
+    let set = ["--set", "slow.how=abort"];
+    let mut agents = NAMES.map(|name| Device::start(&project, "agent", name, &set));
+    let [_, hall] = &mut agents;
+    eventually("the agent gives up", || !hall.runs());
+    let [kitchen, hall] = agents;
+    let hall = hall.end();
+    assert_eq!(hall.code, Some(1), "{hall}");
+    assert!(
+        hall.stderr
+            .contains("error[crashed]: the run on this device "),
+        "{hall}"
+    );
+    assert!(hall.stderr.contains(" 5 times in a row "), "{hall}");
+    drop(kitchen);
 }
 
 /// Where results are committed it is known that there is nothing left to do.

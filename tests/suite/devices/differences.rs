@@ -20,7 +20,7 @@ fn project(graph: &str, file: &str, change: impl Fn(&mut Vec<u8>)) -> Project {
     project
 }
 
-fn last_bit(bytes: &mut Vec<u8>) {
+fn last_bit(bytes: &mut [u8]) {
     *bytes.last_mut().unwrap() ^= 1;
 }
 
@@ -56,7 +56,7 @@ fn refused(project: &Project, more: &[&str], difference: &str) -> Ran {
 
 #[test]
 fn weights_of_a_split_stage() {
-    let project = project(SENTIMENT, "model.safetensors", last_bit);
+    let project = project(SENTIMENT, "model.safetensors", |bytes| last_bit(bytes));
     let line = "refuses: `encoder`: other/model.safetensors differs: device `kitchen` has ";
     let hall = refused(&project, &OTHER, line);
     // One file, one line.
@@ -66,7 +66,7 @@ fn weights_of_a_split_stage() {
 #[test]
 fn weights_of_replicas() {
     let graph = SENTIMENT.replace("split = 2", "replicas = 2");
-    let project = project(&graph, "model.safetensors", last_bit);
+    let project = project(&graph, "model.safetensors", |bytes| last_bit(bytes));
     let line = "`encoder`: other/model.safetensors differs: ";
     refused(&project, &OTHER[..2], line);
 }
@@ -119,7 +119,7 @@ fn what_no_stage_reads_may_differ() {
 #[test]
 fn weights_that_are_not_used() {
     let graph = SENTIMENT.replace("split = 2\n", "");
-    let project = project(&graph, "model.safetensors", last_bit);
+    let project = project(&graph, "model.safetensors", |bytes| last_bit(bytes));
     let expected = alone(&project, "out.jsonl", &[]);
     let place = "[place]\ntokenize = \"kitchen\"\nencoder = \"kitchen\"\nverdict = \"hall\"\n";
     cluster(&project, &NAMES, place);

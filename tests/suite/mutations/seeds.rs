@@ -108,8 +108,8 @@ pub fn tokenizer() -> String {
 pub fn json_lines(count: usize, text: impl Fn(usize) -> String) -> String {
     let line = |i: usize| {
         let row = json!({"label": i % 2, "text": text(i), "stars": i as f64 / 4.0,
-            "id": 1_234_567_890_123_456_789_u64 + i as u64, "seen": i % 3 == 0,
-            "who": if i % 5 == 0 { Value::Null } else { json!(format!("w{i}")) }});
+            "id": 1_234_567_890_123_456_789_u64 + i as u64, "seen": i.is_multiple_of(3),
+            "who": if i.is_multiple_of(5) { Value::Null } else { json!(format!("w{i}")) }});
         format!("{row}\n")
     };
     (0..count).map(line).collect()
