@@ -544,13 +544,23 @@ pub fn written_columns(options: &Value, input: &[Column]) -> Result<Vec<Column>,
 /// what the pipeline says.
 pub const JUDGED: [&str; 2] = ["truth", "label"];
 
+/// The column with a record's number.
+pub const NUMBER: &str = "review";
+
+/// Whether `write` has a row for each record that cannot be used.
+pub fn keeps_rejects(options: &Value) -> bool {
+    options["rejects"] == "keep"
+}
+
 fn write_columns(options: &Value, input: &[Column]) -> Result<Columns, Problem> {
     io::check_write_path(&write_options(options).path)?;
     let mut reads = written_columns(options, input)?;
-    let judged = input
-        .iter()
-        .filter(|column| JUDGED.contains(&column.name.as_str()));
-    let unwritten: Vec<Column> = judged
+    let number = keeps_rejects(options).then_some(NUMBER);
+    let needed = input.iter().filter(|column| {
+        let name = column.name.as_str();
+        JUDGED.contains(&name) || number == Some(name)
+    });
+    let unwritten: Vec<Column> = needed
         .filter(|column| !reads.contains(column))
         .cloned()
         .collect();

@@ -30,8 +30,8 @@ pub struct Report {
     pub load_seconds: f64,
     /// This run's reviews over `seconds`.
     pub reviews_per_second: f64,
-    /// Correct verdicts over those with a true label; `None` without labels, or where no
-    /// label of the file is one that was given.
+    /// Correct verdicts over those with a label that verdicts can have; `None` without such
+    /// labels, and where it is not sure what the file's mean.
     pub accuracy: Option<f64>,
     /// From a batch's reading to its commit.
     pub latency_ms: Latency,
@@ -81,16 +81,20 @@ pub struct Bottleneck {
     pub busy: f64,
 }
 
-/// What was committed in all, by an earlier run (`before`) and this one.
-pub fn totals(before: &Counts, committed: &Committed, rejects: Option<&str>) -> Totals {
+/// What was committed in all, by an earlier run (`before`) and this one, with its `accuracy`.
+pub fn totals(
+    before: &Counts,
+    committed: &Committed,
+    accuracy: Option<f64>,
+    rejects: Option<&str>,
+) -> Totals {
     let counts = &committed.counts;
-    let judged = counts.judged > 0 && counts.seen.comparable();
     Totals {
         reviews: counts.reviews,
         resumed: before.reviews,
         rejected: counts.rejected,
         seconds: committed.seconds,
-        accuracy: judged.then(|| counts.correct as f64 / counts.judged as f64),
+        accuracy,
         latency_ms: committed.latency,
         labels: counts.seen.labels.clone(),
         rejected_by_reason: counts.seen.rejects.clone(),

@@ -8,6 +8,7 @@ mod apply;
 mod gather;
 mod judge;
 mod ledger;
+mod losses;
 mod metrics;
 mod network;
 mod parcel;
@@ -34,6 +35,7 @@ use crate::cluster::Stream;
 use crate::graph::{Graph, Plan, Role};
 use crate::operators::Operators;
 use crate::plugins::Library;
+use judge::Judge;
 use network::{Connections, Leave};
 use shared::Shared;
 use state::{Committed, Committer, Cut, Journal, Kept, Names, QUEUE, Start, ToCommit};
@@ -155,8 +157,11 @@ fn run_connected<S: TimelyStream + 'static>(
     let before = before.unwrap_or_default();
     let rejects = rejects_path(&plan, options).map(|path| path.to_string_lossy().into_owned());
     let totals = {
-        let before = before.counts.clone();
-        move |committed: &Committed| metrics::totals(&before, committed, rejects.as_deref())
+        let (judge, before) = (Judge::new(&plan.graph), before.counts.clone());
+        move |committed: &Committed| {
+            let accuracy = judge.accuracy(&committed.counts);
+            metrics::totals(&before, committed, accuracy, rejects.as_deref())
+        }
     };
     // What there is to tell where nothing is left to do.
     let nothing = totals(&Committed {

@@ -45,19 +45,6 @@ impl Seen {
             add(&mut self.rejects, &reject.code);
         }
     }
-
-    /// Whether a verdict can be the file's label: some name was seen as both. With one name
-    /// alone that is not known.
-    pub fn comparable(&self) -> bool {
-        if self.truths.len() < 2 || self.labels.len() < 2 {
-            return true;
-        }
-        let known = |truth: &String| {
-            let mut labels = self.labels.keys();
-            labels.any(|label| label.eq_ignore_ascii_case(truth))
-        };
-        self.truths.keys().any(known)
-    }
 }
 
 fn tally(counts: &mut Tallied, batch: &RecordBatch, name: &str) {
@@ -101,12 +88,6 @@ mod tests {
         let expected = [("negative", 1), ("positive", 2)].map(|(n, c)| (n.to_owned(), c));
         assert_eq!(seen.labels, Tallied::from(expected));
         assert_eq!(seen.truths.len(), 2);
-        assert!(seen.comparable());
-        let mut seen = Seen::default();
-        seen.rows(&batch(vec![Some("x")], vec![Some("positive")]));
-        assert!(seen.comparable());
-        seen.rows(&batch(vec![Some("y")], vec![Some("negative")]));
-        assert!(!seen.comparable());
     }
 
     #[test]

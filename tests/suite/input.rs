@@ -225,13 +225,52 @@ help: without `--strict` such records are set aside and counted
 }
 
 #[test]
-fn a_file_with_no_good_record_gives_an_empty_output() {
-    let project = project("a.csv", "label,text\n1,\n0,\n");
-    let ran = project.run_graph(&["--report", "report.json"]);
-    assert!(ran.stderr.contains("2 records rejected"), "{ran}");
-    assert_eq!(project.read("out.jsonl"), "");
-    assert_eq!(project.lines("out.jsonl.rejects.jsonl").len(), 2);
-    assert_eq!(project.json("report.json")["accuracy"], Value::Null);
+fn a_file_with_no_good_record_fails_with_the_commonest_reason() {
+    let project = project("a.csv", "label,text\n1,\n0,\n1,a,b\n");
+    let said = "no record can be used: of 3 every one was rejected, 2 of them for `no-text`";
+    for more in [&[][..], &["--resume"], &["--set", "stream.batch=1"]] {
+        let ran = project.run(&[&["run", "graph.toml", "--quiet"], more].concat());
+        ran.failed_with(1, "all-rejected", &[said, "out.jsonl.rejects.jsonl"]);
+        assert_eq!(project.read("out.jsonl"), "");
+        assert_eq!(project.lines("out.jsonl.rejects.jsonl").len(), 3);
+    }
+    // One good record, and it is a run like any other.
+    project.write("a.csv", "label,text\n1,\n0,\n1,a,b\n1,fine\n");
+    project.run_graph(&["--quiet"]);
+    assert_eq!(project.lines("out.jsonl").len(), 1);
+}
+
+#[test]
+fn rejected_records_are_rows_where_they_are_kept() {
+    let project = project("a.csv", "label,text,n\n1,one,1\n0,,2\n1,three,3\n0,x\n");
+    let row = |review: u64, text: Value, truth: Value, n: Value| json!({"review": review, "text": text, "truth": truth, "n": n});
+    let none = || Value::Null;
+    let expected = [
+        row(0, "one".into(), "positive".into(), 1.into()),
+        row(1, none(), none(), none()),
+        row(2, "three".into(), "positive".into(), 3.into()),
+        row(3, none(), none(), none()),
+    ];
+    let keep = ["--set", "out.rejects=keep", "--report", "report.json"];
+    for batch in ["1", "2", "32"] {
+        let set = format!("stream.batch={batch}");
+        project.run_graph(&[&keep[..], &["--set", &set]].concat());
+        assert_eq!(project.lines("out.jsonl"), expected);
+        let report = project.json("report.json");
+        assert_eq!(
+            (&report["reviews"], &report["rejected"]),
+            (&2.into(), &2.into())
+        );
+        assert_eq!(project.lines("out.jsonl.rejects.jsonl").len(), 2);
+    }
+    project.run_graph(&[&keep[..], &["--set", "out.columns=[\"text\"]"]].concat());
+    let texts = project.lines("out.jsonl");
+    assert_eq!(
+        texts,
+        ["one".into(), none(), "three".into(), none()].map(|text| json!({ "text": text }))
+    );
+    let ran = project.run(&["run", "graph.toml", "--set", "out.rejects=drop"]);
+    ran.failed_with(2, "bad-value", &["`rejects` cannot be `drop`"]);
 }
 
 #[test]
@@ -269,6 +308,36 @@ fn columns_that_clash_with_the_graphs_own() {
         (&"positive".into(), &"negative".into())
     );
     assert!(rows[0]["label"].is_string() && rows[0]["stars"] == 5);
+}
+
+#[test]
+fn labels_that_no_verdict_can_be_give_no_accuracy() {
+    let project = with_model();
+    for labels in [["happy", "sad"], ["1", "2"], ["happy", "happy"]] {
+        let [one, two] = labels;
+        project.write(
+            "reviews.csv",
+            format!("text,label\nfine,{one}\ndull,{two}\npoor,{two}\n"),
+        );
+        let ran = project.run_graph(&["--report", "report.json"]);
+        assert!(
+            !ran.stderr.contains("accuracy 0") && ran.stderr.contains("there is no accuracy"),
+            "{ran}"
+        );
+        let report = project.json("report.json");
+        assert_eq!(report["accuracy"], Value::Null);
+        let notes = report["notes"].to_string();
+        assert!(notes.contains("with.labels"), "{notes}");
+    }
+    project.write(
+        "reviews.csv",
+        "text,label\nfine,1.0\ndull,0.0\npoor,\nodd,-1\n",
+    );
+    project.run_graph(&["--report", "report.json"]);
+    let report = project.json("report.json");
+    assert!(report["accuracy"].is_number());
+    assert_eq!(report["notes"], json!([]));
+    assert_eq!(project.lines("out.jsonl").len(), 4);
 }
 
 #[test]

@@ -18,8 +18,9 @@ use super::journal::Journal;
 use super::outputs::Outputs;
 use super::participants::{Participants, When};
 use super::store::{self, Kept, LoopRows};
-use crate::dataflow::judge::judge;
+use crate::dataflow::judge::Judge;
 use crate::dataflow::ledger::END;
+use crate::dataflow::losses::Losses;
 use crate::dataflow::metrics::Latency;
 use crate::dataflow::shared::{Failure, Shared};
 use crate::dataflow::source::Mark;
@@ -142,6 +143,8 @@ pub struct Committer {
     loops: BTreeMap<u64, BTreeMap<usize, LoopRows>>,
     /// When batches arrived that are not sealed.
     opened: Vec<(u64, Instant)>,
+    judge: Judge,
+    losses: Losses,
     latency: Histogram<u64>,
     first: Option<Instant>,
     last: Option<Instant>,
@@ -192,6 +195,8 @@ impl Committer {
             saved: BTreeMap::new(),
             loops: BTreeMap::new(),
             opened: Vec::new(),
+            judge: Judge::new(graph),
+            losses: Losses::default(),
             // Three digits: a latency is known to a thousandth of itself.
             latency: Histogram::new_with_bounds(1, LONGEST_US, 3)
                 .map_err(|e| Failure::new("internal", e.to_string()))?,
@@ -205,7 +210,7 @@ impl Committer {
     /// when the run was stopped before.
     ///
     /// # Errors
-    /// `write-failed`, `output-lost`
+    /// `write-failed`, `output-lost`, `all-rejected`
     pub fn run(mut self, messages: &Receiver<ToCommit>) -> Result<Option<Committed>, Failure> {
         while self.told() < u64::MAX {
             let Ok(message) = messages.recv() else {
@@ -220,8 +225,13 @@ impl Committer {
             self.write_complete()?;
             self.seal_what_can_be()?;
         }
+        // Before it is sealed as the last cut: who goes on with such a run is told the same.
+        self.losses.check(&self.written, &self.rejects.0)?;
         self.end()?;
         self.finish()?;
+        if let Some(note) = self.judge.note(&self.written.counts) {
+            self.shared.progress.add_note(&self.judge.stage, note);
+        }
         if self.last.is_some() {
             self.last = Some(Instant::now());
         }
@@ -316,18 +326,23 @@ impl Committer {
     }
 
     fn write(&mut self, time: u64, pending: Pending) -> Result<(), Failure> {
-        for (sink, batches) in pending.rows {
-            for batch in &batches {
-                self.outputs.write(sink, batch)?;
-                if sink == 0 {
-                    self.written.counts.reviews += batch.num_rows() as u64;
-                    judge(batch, &mut self.written.counts);
-                }
-            }
+        let Pending { mut rows, marks } = pending;
+        for sink in self.outputs.keeping_rejects() {
+            // A time may have nothing but rejects.
+            rows.entry(sink).or_default();
         }
-        for (mark, arrived) in pending.marks {
+        for (sink, batches) in rows {
+            for batch in batches.iter().filter(|_| sink == 0) {
+                self.written.counts.reviews += batch.num_rows() as u64;
+                self.judge.add(batch, &mut self.written.counts);
+            }
+            let marks = marks.iter().map(|(mark, _)| mark);
+            self.outputs.write(sink, &batches, marks)?;
+        }
+        for (mark, arrived) in marks {
             self.written.counts.rejected += mark.rejects.len() as u64;
             self.written.counts.seen.rejects(&mark.rejects);
+            self.losses.add(&mark.rejects);
             self.outputs.reject(&mark)?;
             self.written
                 .sources

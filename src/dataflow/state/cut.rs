@@ -43,10 +43,13 @@ pub struct Counts {
     pub reviews: u64,
     /// Records rejected.
     pub rejected: u64,
-    /// Rows with both a true label and a verdict.
+    /// Rows with both a verdict and a true label, one that a verdict can be.
     pub judged: u64,
     /// Those where they are the same.
     pub correct: u64,
+    /// Rows with both a verdict and a true label that no verdict can be.
+    #[serde(default)]
+    pub unmatched: u64,
     /// Rows by label, and rejected records by reason.
     #[serde(default)]
     pub seen: Seen,

@@ -1,5 +1,6 @@
 //! The files that a run writes: one a sink, and the rejects.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use arrow_array::RecordBatch;
@@ -7,16 +8,41 @@ use arrow_array::RecordBatch;
 use super::cut::Cut;
 use super::rejects::Rejects;
 use crate::dataflow::apply::{project, schema};
+use crate::dataflow::losses::with_rejected;
 use crate::dataflow::shared::Failure;
 use crate::dataflow::source::Mark;
 use crate::graph::{Graph, Role, Stage};
 use crate::io::{self, Position, Sink};
-use crate::operators::{write_options, written_columns};
+use crate::operators::{keeps_rejects, write_options, written_columns};
 
 struct Output {
     stage: Stage,
     sink: Box<dyn Sink>,
     written: Vec<segue_plugin::Column>,
+    /// The sources whose rejects have rows too; empty where none have.
+    kept: BTreeSet<String>,
+}
+
+impl Output {
+    fn project(
+        &self,
+        rows: &RecordBatch,
+        columns: &[segue_plugin::Column],
+    ) -> Result<RecordBatch, Failure> {
+        project(rows, columns).map_err(|e| Failure::of_stage(&self.stage, "to write", e))
+    }
+
+    fn with_rejected(
+        &self,
+        rows: &[RecordBatch],
+        rejected: Vec<u64>,
+    ) -> Result<RecordBatch, Failure> {
+        let reads = &self.stage.columns.reads;
+        let rows = rows.iter().map(|batch| self.project(batch, reads));
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
+        with_rejected(&rows, rejected, &schema(reads))
+            .map_err(|e| Failure::new("batch-too-large", e.to_string()))
+    }
 }
 
 /// All files of a run, open and locked.
@@ -37,6 +63,20 @@ pub fn beside(sink: &Stage, ending: &str) -> PathBuf {
 fn sinks(graph: &Graph) -> impl Iterator<Item = &Stage> {
     let stages = graph.stages.iter();
     stages.filter(|stage| stage.operator.role == Role::Sink)
+}
+
+/// The sources whose records come to `stage`.
+fn sources_of(graph: &Graph, stage: &Stage) -> BTreeSet<String> {
+    let mut reached = BTreeSet::new();
+    let mut next = stage.inputs.clone();
+    while let Some(i) = next.pop() {
+        if reached.insert(i) {
+            next.extend(&graph.stages[i].inputs);
+        }
+    }
+    let stages = reached.into_iter().map(|i| &graph.stages[i]);
+    let sources = stages.filter(|stage| stage.operator.role == Role::Source);
+    sources.map(|stage| stage.name.clone()).collect()
 }
 
 /// Where `stage`'s file ends, as `cut` says.
@@ -78,22 +118,47 @@ impl Outputs {
                 stage: stage.clone(),
                 sink: sink.map_err(|e| Failure::of_file(stage, e))?,
                 written,
+                kept: match keeps_rejects(&stage.options) {
+                    true => sources_of(graph, stage),
+                    false => BTreeSet::new(),
+                },
             })
         };
         let sinks = sinks(graph).map(open).collect::<Result<_, Failure>>()?;
         Ok(Outputs { sinks, rejects })
     }
 
-    /// Adds rows to the file of sink number `sink`.
+    /// The numbers of the sinks that have rows for rejects too.
+    pub fn keeping_rejects(&self) -> impl Iterator<Item = usize> {
+        (0..self.sinks.len()).filter(|sink| !self.sinks[*sink].kept.is_empty())
+    }
+
+    /// Adds the rows of a time to the file of sink number `sink`, and those for the rejects in
+    /// `marks` where it has such rows.
     ///
     /// # Errors
-    /// `write-failed`
-    pub fn write(&mut self, sink: usize, rows: &RecordBatch) -> Result<(), Failure> {
+    /// `write-failed`, `batch-too-large`
+    pub fn write<'a>(
+        &mut self,
+        sink: usize,
+        rows: &[RecordBatch],
+        marks: impl Iterator<Item = &'a Mark>,
+    ) -> Result<(), Failure> {
         let output = &mut self.sinks[sink];
-        let written = project(rows, &output.written)
-            .map_err(|e| Failure::of_stage(&output.stage, "to write", e))?;
-        let done = output.sink.write(&written);
-        done.map_err(|e| Failure::of_file(&output.stage, e))
+        let rejected = marks.filter(|mark| output.kept.contains(&mark.stage));
+        let rejected = rejected.flat_map(|mark| &mark.rejects);
+        let rejected: Vec<u64> = rejected.map(|reject| reject.record).collect();
+        let with = if rejected.is_empty() {
+            None
+        } else {
+            Some(output.with_rejected(rows, rejected)?)
+        };
+        for batch in with.as_ref().map_or(rows, std::slice::from_ref) {
+            let written = output.project(batch, &output.written)?;
+            let done = output.sink.write(&written);
+            done.map_err(|e| Failure::of_file(&output.stage, e))?;
+        }
+        Ok(())
     }
 
     /// Adds the rejects of `mark`.
