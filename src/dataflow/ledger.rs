@@ -60,12 +60,12 @@ pub struct Inputs<'scope> {
 }
 
 /// Adds the ledger. `committer` is there only on worker number `worker`, which commits,
-/// with the number of this teller. Gives the times of cuts, for the stages that keep state.
+/// with the number of this teller; `from` is the first time that is not committed. Gives the times of cuts, for the stages that keep state.
 pub fn build<'scope>(
     scope: Scope<'scope, u64>,
     inputs: Inputs<'scope>,
     participants: &Participants,
-    worker: usize,
+    (worker, from): (usize, u64),
     committer: Option<(usize, Sender<ToCommit>)>,
     probes: [&Probe<u64>; 2],
     shared: &Arc<Shared>,
@@ -90,6 +90,8 @@ pub fn build<'scope>(
     builder.build(move |mut capabilities| {
         let mut committer = committer;
         let mut open = capabilities.pop().filter(|_| committer.is_some());
+        // What is in the journal already is not asked for again.
+        open.iter_mut().for_each(|open| open.downgrade(&from));
         let (mut told, mut asked, mut asked_at) = (0, None, Instant::now());
         move |frontiers| {
             let Some((teller, sender)) = &committer else {

@@ -26,7 +26,7 @@ mod wire;
 mod worker;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
@@ -201,7 +201,6 @@ fn run_connected<S: TimelyStream + 'static>(
         strict: options.strict,
         shared: Arc::clone(&shared),
         committer: to_committer,
-        loaded: Arc::new(Barrier::new(threads)),
         started,
         done,
     };

@@ -1,6 +1,6 @@
 //! What one worker thread does: builds the dataflow, creates its stages, steps.
 
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
@@ -8,7 +8,7 @@ use segue_plugin::Context;
 use serde::{Deserialize, Serialize};
 use timely::dataflow::Scope;
 use timely::dataflow::operators::probe::Handle as Probe;
-use timely::dataflow::operators::{Concat, ConnectLoop, Feedback};
+use timely::dataflow::operators::{Concat, ConnectLoop, Feedback, Probe as _};
 use timely::worker::Worker;
 
 use super::gather::gather;
@@ -48,8 +48,6 @@ pub struct Job {
     pub strict: bool,
     pub shared: Arc<Shared>,
     pub committer: Sender<ToCommit>,
-    /// All workers of the device start when all have loaded.
-    pub loaded: Arc<Barrier>,
     pub started: Instant,
     /// Told at the end.
     pub done: Sender<()>,
@@ -160,10 +158,8 @@ impl Job {
             let tally = tally.as_ref();
             tally.inspect(|tally| self.shared.progress.add_stage(&stage.name, tally));
         }
-        match self.alone {
-            true => drop(self.loaded.wait()),
-            false => drop(gather(worker, None, &self.shared)?),
-        }
+        // All start when all have loaded.
+        gather(worker, None, &self.shared)?;
         let load_seconds = self.started.elapsed().as_secs_f64();
         if self.shared.stopped() {
             return None;
@@ -359,7 +355,7 @@ impl Job {
                 loops: loops.clone(),
             },
             &participants,
-            commits,
+            (commits, start.next_time()),
             committer().map(|sender| (participants.sinks, sender)),
             both,
             shared,
@@ -382,6 +378,8 @@ impl Job {
                 Role::Transform if stage.columns.keeps => {
                     let one = stateful::build(scope, plan, i, edges, cuts.clone(), made, shared);
                     tells.push(one.tells);
+                    // Its end counts even where nobody reads what it gives there.
+                    one.at_end.clone().probe_with(&probes.done);
                     (built[i].rows, built[i].at_end) = (Some(one.rows), Some(one.at_end));
                 }
                 Role::Transform => {

@@ -1,6 +1,6 @@
 //! The one interface of all models.
 
-use segue_plugin::Result;
+use segue_plugin::{Error, Result};
 
 use crate::rows::{Examples, Rows};
 
@@ -72,11 +72,18 @@ const AT_ONCE: usize = 256;
 /// The class of each of `rows`, and its score.
 ///
 /// # Errors
-/// `failed-tensor`
+/// `failed-tensor`; `not-finite` when a score is not a finite number, which names the text
 pub fn predict(model: &dyn Model, rows: &Rows) -> Result<Vec<(usize, f32)>> {
     let mut verdicts = Vec::with_capacity(rows.len());
     for start in (0..rows.len()).step_by(AT_ONCE) {
         let scores = model.scores(rows, start..rows.len().min(start + AT_ONCE))?;
+        if let Some(at) = scores.iter().position(|score| !score.is_finite()) {
+            let text = start + at / model.classes();
+            let message = format!(
+                "text {text} of those to judge has a score that is not finite; lower `learning-rate`"
+            );
+            return Err(Error::new("not-finite", message));
+        }
         verdicts.extend(scores.chunks_exact(model.classes()).map(verdict));
     }
     Ok(verdicts)

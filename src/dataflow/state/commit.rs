@@ -29,6 +29,9 @@ use crate::graph::Graph;
 /// Messages that may wait for the committer before a worker waits too.
 pub const QUEUE: usize = 8;
 
+/// Cuts that may wait for stages to save.
+const POINTS_MAX: usize = 1024;
+
 /// The longest latency that is told apart: an hour, in microseconds.
 const LONGEST_US: u64 = 3_600_000_000;
 
@@ -319,14 +322,32 @@ impl Committer {
                 self.outputs.positions(&mut self.written)?;
                 match wanted {
                     true => self.awaited = Some(self.written.clone()),
-                    false => self.points.push_back(self.written.clone()),
+                    false => self.add_point(),
                 }
             }
         }
     }
 
+    /// What was written could be sealed once stages have saved so far. Where they save late
+    /// or never, every second of the older ones goes: a resumed run then starts earlier.
+    fn add_point(&mut self) {
+        if self.points.len() >= POINTS_MAX {
+            let mut keep = false;
+            self.points.retain(|_| {
+                keep = !keep;
+                !keep
+            });
+        }
+        self.points.push_back(self.written.clone());
+    }
+
     fn write(&mut self, time: u64, pending: Pending) -> Result<(), Failure> {
-        let Pending { mut rows, marks } = pending;
+        let Pending {
+            mut rows,
+            mut marks,
+        } = pending;
+        // They came in the order of threads.
+        marks.sort_by(|(a, _), (b, _)| a.stage.cmp(&b.stage));
         for sink in self.outputs.keeping_rejects() {
             // A time may have nothing but rejects.
             rows.entry(sink).or_default();
@@ -414,7 +435,8 @@ impl Committer {
         cut.state = store::write(self.journal.path(), cut.time, kept)?;
         self.journal.append(&cut)?;
         let before = self.sealed.take().and_then(|cut| cut.state);
-        if let Some(old) = before.filter(|old| Some(old) != cut.state.as_ref()) {
+        let new = cut.state.as_ref().map(|new| &new.file);
+        if let Some(old) = before.filter(|old| Some(&old.file) != new) {
             store::remove(self.journal.path(), &old);
         }
         let now = Instant::now();

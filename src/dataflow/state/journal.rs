@@ -121,7 +121,11 @@ impl Journal {
     /// `write-failed`
     pub fn append(&mut self, cut: &Cut) -> Result<(), Failure> {
         if self.length > LARGE {
-            return self.replace(Some(cut));
+            // Another run may have its own there by now.
+            return match is_at(&self.file, &self.path) {
+                true => self.replace(Some(cut)),
+                false => Err(removed(&self.path)),
+            };
         }
         let line = line(cut);
         let written = self.file.write_all(&line);

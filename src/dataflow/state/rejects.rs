@@ -1,6 +1,6 @@
 //! The rejects file: made when there is a first reject, or when it was asked for.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -59,7 +59,7 @@ impl Rejects {
     /// `not-rejects` when a file of something else is in the way, `bad-resume` when it
     /// is shorter than `position`, `write-failed`
     pub fn open((path, asked): (PathBuf, bool), position: u64) -> Result<Self, Failure> {
-        if position == 0 && !asked && !is_ours(&path) {
+        if (position > 0 || !asked) && !is_ours(&path) {
             return Err(in_the_way(&path));
         }
         let mut rejects = Rejects { path, file: None };
@@ -79,22 +79,28 @@ impl Rejects {
                 ..Failure::new("bad-resume", message)
             });
         }
-        let file = rejects
-            .create(position)
-            .map_err(|e| failed(&rejects.path, &e))?;
-        rejects.file = Some(file);
+        rejects.file = Some(rejects.create(position)?);
         Ok(rejects)
     }
 
-    fn create(&self, position: u64) -> std::io::Result<File> {
+    /// Opens the file, keeps other runs off it, and cuts it off at `position`.
+    fn create(&self, position: u64) -> Result<File, Failure> {
+        let failed = |e| failed(&self.path, &e);
         let mut options = OpenOptions::new();
-        let mut file = options
-            .create(true)
-            .write(true)
-            .truncate(position == 0)
-            .open(&self.path)?;
-        file.set_len(position)?;
-        file.seek(SeekFrom::End(0))?;
+        options.create(true).write(true).truncate(false);
+        let mut file = options.open(&self.path).map_err(failed)?;
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            let message = format!("`{}` is being written by another run", self.path.display());
+            let help = "wait until that has ended, or name another file with `--rejects`";
+            return Err(Failure {
+                help: Some(help.to_owned()),
+                ..Failure::new("in-use", message)
+            });
+        }
+        let cut = file.set_len(position);
+        cut.and_then(|()| file.seek(SeekFrom::End(0)).map(drop))
+            .map_err(failed)?;
+        crate::io::sync_folder(&self.path);
         Ok(file)
     }
 
@@ -115,7 +121,7 @@ impl Rejects {
             return Ok(());
         }
         if self.file.is_none() {
-            self.file = Some(self.create(0).map_err(|e| failed(&self.path, &e))?);
+            self.file = Some(self.create(0)?);
         }
         let Some(file) = &mut self.file else {
             return Ok(());

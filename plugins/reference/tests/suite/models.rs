@@ -45,6 +45,20 @@ fn the_same_seed_gives_the_same_parameters_to_the_last_bit() {
 }
 
 #[test]
+fn a_score_that_is_not_finite_is_no_verdict() {
+    for recipe in recipes() {
+        let (_, _, train) = examples(&recipe);
+        let mut model = learned(&recipe, &train);
+        let mut parameters = model.parameters().unwrap();
+        parameters.fill(f32::NAN);
+        model.set_parameters(&parameters).unwrap();
+        let error = predict(model.as_ref(), &train.rows).unwrap_err();
+        assert_eq!(error.code, "not-finite", "{:?}", recipe.model);
+        assert!(error.message.contains("text 0 "), "{error}");
+    }
+}
+
+#[test]
 fn parameters_carry_all_that_was_learned() {
     for recipe in recipes() {
         let (_, _, train) = examples(&recipe);
