@@ -143,7 +143,10 @@ fn check_read_options(options: &Value) -> Result<(), Problem> {
     };
     let whole = |option: &str| options[option].as_i64();
     if whole("epochs").is_some_and(|n| !(1..=i64::from(u32::MAX)).contains(&n)) {
-        return Err(bad("epochs", "`epochs` must be at least 1"));
+        return Err(bad("epochs", "`epochs` must be from 1 to 4294967295"));
+    }
+    if whole("max-bytes").is_some_and(|n| n < 1) {
+        return Err(bad("max-bytes", "`max-bytes` must be at least 1"));
     }
     if whole("shuffle").is_some_and(|seed| seed < 0) {
         return Err(bad("shuffle", "`shuffle` is a seed, 0 or more"));
@@ -525,6 +528,14 @@ pub fn written_columns(options: &Value, input: &[Column]) -> Result<Vec<Column>,
             .collect());
     };
     let known = || input.iter().map(|column| column.name.as_str());
+    let twice = |(i, name): &(usize, &Value)| names[..*i].contains(name);
+    if let Some((_, name)) = names.iter().enumerate().find(twice) {
+        let message = format!("`columns` names {name} twice");
+        return Err(Problem {
+            option: Some("columns".to_owned()),
+            ..Problem::new("duplicate", message)
+        });
+    }
     (names.iter().filter_map(Value::as_str))
         .map(|name| {
             let found = input.iter().find(|column| column.name == name).cloned();

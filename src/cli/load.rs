@@ -1,5 +1,6 @@
 //! From a graph file to a plan, or to its errors as text.
 
+use std::io::Read;
 use std::path::Path;
 
 use super::cluster::{Target, target};
@@ -9,6 +10,9 @@ use crate::dataflow::Failure;
 use crate::diagnostic::{Diagnostic, Sources, visible};
 use crate::graph::{self, Graph, Plan};
 use crate::operators::Operators;
+
+/// The longest graph or cluster file: some are not files at all, and never end.
+const TEXT_MAX: u64 = 16 << 20;
 
 /// A plan, and what its messages point into.
 pub struct Loaded {
@@ -70,7 +74,14 @@ pub fn checked(arguments: &GraphArgs, operators: &Operators) -> Result<(Graph, S
 /// `missing-file`, `is-directory`, `unreadable`, `invalid-utf8`
 pub fn read_text(path: &Path) -> Result<String, Diagnostic> {
     let shown = path.display();
-    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+    let read = || {
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)?
+            .take(TEXT_MAX + 1)
+            .read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().map_err(|error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             Diagnostic::new("missing-file", format!("there is no file `{shown}`"))
         }
@@ -80,6 +91,10 @@ pub fn read_text(path: &Path) -> Result<String, Diagnostic> {
         }
         _ => Diagnostic::new("unreadable", format!("cannot read `{shown}`: {error}")),
     })?;
+    if bytes.len() as u64 > TEXT_MAX {
+        let message = format!("`{shown}` is longer than {} MiB", TEXT_MAX >> 20);
+        return Err(Diagnostic::new("too-large", message).help("is it the right file?"));
+    }
     String::from_utf8(bytes).map_err(|error| {
         let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
             .split(|b| *b == b'\n')

@@ -257,8 +257,13 @@ fn own_files(arguments: &RunArgs, loaded: &Loaded) -> Outcome {
         ("--report", &arguments.report),
     ];
     for (flag, path) in flags {
-        let Some(path) = path else { continue };
-        let path = loaded.operators.resolved(path);
+        let Some(given) = path else { continue };
+        can_be_written(flag, given)?;
+        let path = loaded.operators.resolved(given);
+        if let Some(what) = read_by_the_run(&path, arguments, loaded) {
+            let message = format!("`{flag}` names {what}, which would be lost");
+            return Err(Failed::Wrong(Diagnostic::new("duplicate", message).text()));
+        }
         let is_it = |stage: &&Stage| {
             let mut files: Vec<PathBuf> = stage
                 .own_files()
@@ -284,6 +289,53 @@ fn own_files(arguments: &RunArgs, loaded: &Loaded) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// That a file can be made at `path`, before a long run finds that it cannot.
+fn can_be_written(flag: &str, path: &Path) -> Outcome {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let folder = folder.unwrap_or(Path::new("."));
+    let (code, what) = match (path.is_dir(), folder.is_dir()) {
+        (true, _) => (
+            "is-directory",
+            format!("`{flag}` names a folder, `{}`", path.display()),
+        ),
+        (_, false) => {
+            let folder = folder.display();
+            (
+                "missing-directory",
+                format!("the folder `{folder}` of `{flag}` does not exist"),
+            )
+        }
+        _ => return Ok(()),
+    };
+    Err(Failed::Wrong(Diagnostic::new(code, what).text()))
+}
+
+/// What of the things that the run reads has the resolved name `path`.
+fn read_by_the_run(path: &Path, arguments: &RunArgs, loaded: &Loaded) -> Option<String> {
+    let resolved = |file: &Path| loaded.operators.resolved(file);
+    if resolved(&arguments.graph.graph) == path {
+        return Some("the graph file".to_owned());
+    }
+    if let Some(cluster) = &arguments.graph.cluster {
+        let secret = path
+            .extension()
+            .is_some_and(|end| end == "key" || end == "crt");
+        if resolved(cluster) == path || secret {
+            return Some("the cluster file or an identity".to_owned());
+        }
+    }
+    loaded.plan.graph.stages.iter().find_map(|stage| {
+        let library = stage.operator.library.as_deref();
+        let mut files = stage.reads().map(|(_, file)| file).chain(library);
+        files
+            .any(|file| {
+                let file = resolved(file);
+                path == file || file.is_dir() && path.starts_with(&file) && path.exists()
+            })
+            .then(|| format!("a file that `{}` reads", stage.name))
+    })
 }
 
 /// The arguments but for the options `names` and their values.

@@ -294,6 +294,10 @@ fn start(plan: &Plan, options: &RunOptions, shared: &Arc<Shared>) -> Result<Star
                     .progress
                     .add_note("journal", "its last line was torn, and does not count");
             }
+            if found.standing == Standing::Fresh {
+                let message = "nothing is committed: the run starts at the beginning";
+                shared.progress.add_note("journal", message);
+            }
             found.standing
         }
         false => Standing::Fresh,

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::harness::{Project, compile, reviews};
+use crate::harness::{Project, compile, compile_word_count, reviews};
 use crate::pace::{Leash, commits, eventually, is_done, kill_after, start};
 
 const GRAPH: &str = "format = 1
@@ -303,4 +303,31 @@ with.path = \"out.jsonl\"
         assert_eq!(project.lines("out.jsonl").len(), 6, "save = {save}");
         assert!(is_done(&project, "out.jsonl"));
     }
+}
+
+/// What a run reads is not where its report or its rejects may go.
+#[test]
+fn a_report_does_not_replace_what_is_read() {
+    let second = "[stage.words]\nplugin = \"lib/libsegue_word_count.so\"\nfrom = \"pass\"\n[stage.more]\nplugin = \"write\"\nfrom = \"words\"\nwith.path = \"more.csv\"\n";
+    let project = project().file("graph.toml", format!("{GRAPH}{second}"));
+    compile_word_count(&project.path("lib"));
+    fs::hard_link(project.path("graph.toml"), project.path("linked.json")).unwrap();
+    for name in [
+        "graph.toml",
+        "linked.json",
+        "reviews.csv",
+        "lib/libsegue_word_count.so",
+    ] {
+        let before = project.bytes(name);
+        for flag in ["--report", "--rejects"] {
+            let ran = project.run(&[&RUN[..], &[flag, name]].concat());
+            ran.failed_with(2, "duplicate", &[flag]);
+        }
+        assert!(project.bytes(name) == before, "{name}");
+    }
+    let ran = project.run(&[&RUN[..], &["--report", "nowhere/report.json"]].concat());
+    ran.failed_with(2, "missing-directory", &["nowhere"]);
+    let ran = project.run(&[&RUN[..], &["--report", "lib"]].concat());
+    ran.failed_with(2, "is-directory", &["lib"]);
+    assert!(!project.has("out.jsonl"));
 }
