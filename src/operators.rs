@@ -143,7 +143,10 @@ fn check_read_options(options: &Value) -> Result<(), Problem> {
     };
     let whole = |option: &str| options[option].as_i64();
     if whole("epochs").is_some_and(|n| !(1..=i64::from(u32::MAX)).contains(&n)) {
-        return Err(bad("epochs", "`epochs` must be from 1 to 4294967295"));
+        return Err(bad(
+            "epochs",
+            "`epochs` must be at least 1, and at most 4294967295",
+        ));
     }
     if whole("max-bytes").is_some_and(|n| n < 1) {
         return Err(bad("max-bytes", "`max-bytes` must be at least 1"));

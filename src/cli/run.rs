@@ -258,12 +258,10 @@ fn own_files(arguments: &RunArgs, loaded: &Loaded) -> Outcome {
     ];
     for (flag, path) in flags {
         let Some(given) = path else { continue };
-        can_be_written(flag, given)?;
-        let path = loaded.operators.resolved(given);
-        if let Some(what) = read_by_the_run(&path, arguments, loaded) {
-            let message = format!("`{flag}` names {what}, which would be lost");
-            return Err(Failed::Wrong(Diagnostic::new("duplicate", message).text()));
+        if flag == "--report" {
+            can_be_reported(given)?;
         }
+        let path = loaded.operators.resolved(given);
         let is_it = |stage: &&Stage| {
             let mut files: Vec<PathBuf> = stage
                 .own_files()
@@ -287,29 +285,27 @@ fn own_files(arguments: &RunArgs, loaded: &Loaded) -> Outcome {
             let error = Diagnostic::new("duplicate", message).at(stage.spans.name);
             return Err(Failed::Wrong(error.render(&loaded.sources)));
         }
+        if let Some(what) = read_by_the_run(&path, arguments, loaded) {
+            let message = format!("`{flag}` names {what}, which would be lost");
+            return Err(Failed::Wrong(Diagnostic::new("duplicate", message).text()));
+        }
     }
     Ok(())
 }
 
-/// That a file can be made at `path`, before a long run finds that it cannot.
-fn can_be_written(flag: &str, path: &Path) -> Outcome {
+/// That a report can be made at `path`, before a long run finds that it cannot.
+fn can_be_reported(path: &Path) -> Outcome {
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
     let folder = folder.unwrap_or(Path::new("."));
-    let (code, what) = match (path.is_dir(), folder.is_dir()) {
-        (true, _) => (
-            "is-directory",
-            format!("`{flag}` names a folder, `{}`", path.display()),
-        ),
-        (_, false) => {
-            let folder = folder.display();
-            (
-                "missing-directory",
-                format!("the folder `{folder}` of `{flag}` does not exist"),
-            )
-        }
+    let what = match (path.is_dir(), folder.is_dir()) {
+        (true, _) => "it is a folder",
+        (_, false) => "its folder does not exist",
         _ => return Ok(()),
     };
-    Err(Failed::Wrong(Diagnostic::new(code, what).text()))
+    let message = format!("cannot write the report `{}`: {what}", path.display());
+    Err(Failed::Running(
+        Diagnostic::new("write-failed", message).text(),
+    ))
 }
 
 /// What of the things that the run reads has the resolved name `path`.

@@ -326,8 +326,8 @@ fn a_report_does_not_replace_what_is_read() {
         assert!(project.bytes(name) == before, "{name}");
     }
     let ran = project.run(&[&RUN[..], &["--report", "nowhere/report.json"]].concat());
-    ran.failed_with(2, "missing-directory", &["nowhere"]);
+    ran.failed_with(1, "write-failed", &["nowhere", "its folder does not exist"]);
     let ran = project.run(&[&RUN[..], &["--report", "lib"]].concat());
-    ran.failed_with(2, "is-directory", &["lib"]);
+    ran.failed_with(1, "write-failed", &["lib", "it is a folder"]);
     assert!(!project.has("out.jsonl"));
 }
