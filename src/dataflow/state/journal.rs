@@ -8,7 +8,6 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -16,6 +15,7 @@ use serde_json::Value;
 
 use super::cut::{Cut, Names, Standing};
 use crate::dataflow::shared::Failure;
+use crate::io::is_at;
 
 /// How a journal begins.
 const MAGIC: &str = "{\"segue-journal\":";
@@ -277,13 +277,6 @@ fn is_journal(found: &[u8]) -> bool {
         first.get("segue-journal").is_some()
     };
     found.starts_with(magic) || magic.starts_with(found) || old(found)
-}
-
-fn is_at(file: &File, path: &Path) -> bool {
-    match (file.metadata(), std::fs::metadata(path)) {
-        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
-        _ => false,
-    }
 }
 
 fn failed(path: &Path, error: &dyn std::error::Error) -> Failure {
