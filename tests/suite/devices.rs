@@ -12,13 +12,8 @@ mod refusals;
 mod same_bytes;
 mod survivors;
 
-use std::fs::File;
-use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
-
-use crate::harness::{Project, Ran};
+use crate::fleet::{Device, cluster, signal};
+use crate::harness::Project;
 use crate::pace::{self, Leash, eventually};
 
 /// A model in two segments.
@@ -67,34 +62,6 @@ with.path = \"out.jsonl\"
 /// The first device reads, the second does the rest.
 const SLOW_ON_HALL: &str = "[place]\nslow = \"hall\"\n";
 
-/// Makes an identity for each device, and `cluster.toml`, which ends with `more`.
-/// Gives the devices' addresses.
-fn cluster(project: &Project, devices: &[&str], more: &str) -> Vec<String> {
-    let addresses: Vec<String> = devices.iter().map(|_| free_address()).collect();
-    let mut text = "format = 1\n".to_owned();
-    for (device, address) in devices.iter().zip(&addresses) {
-        text += &project.run(&["identity", "new", device]).ok().stdout;
-        text += &format!("address = \"{address}\"\n");
-    }
-    project.write("cluster.toml", text + more);
-    addresses
-}
-
-/// An address that nothing listens on. The system gives no port this low to a caller, so
-/// that it stays free until a device listens on it, and again between two of its runs.
-fn free_address() -> String {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = std::process::id() * 97;
-    loop {
-        let next = u32::from(NEXT.fetch_add(1, Ordering::SeqCst));
-        let port = 10_000 + (first + next) % 20_000;
-        let address = format!("127.0.0.1:{port}");
-        if TcpListener::bind(&address).is_ok() {
-            return address;
-        }
-    }
-}
-
 /// A cluster whose devices go on without one that is gone for two seconds.
 fn cluster_of_survivors(project: &Project, devices: &[&str], more: &str) {
     cluster(project, devices, more);
@@ -104,78 +71,6 @@ fn cluster_of_survivors(project: &Project, devices: &[&str], more: &str) {
     let mesh = "survivors-seconds = 2\n[mesh]\nconnect-seconds = 5\n";
     let text = text.replace(first, &format!("{first}{mesh}"));
     project.write("cluster.toml", text);
-}
-
-/// The process of a device, or its agent; killed when this goes.
-struct Device {
-    child: Child,
-    stderr: PathBuf,
-}
-
-impl Device {
-    /// Starts `segue COMMAND graph.toml --cluster cluster.toml --device NAME`.
-    fn start(project: &Project, command: &str, name: &str, more: &[&str]) -> Self {
-        let arguments = [command, "graph.toml", "--cluster", "cluster.toml"];
-        let own = ["--device", name];
-        Device::spawn(project, &[&arguments[..], &own, more].concat())
-    }
-
-    fn spawn(project: &Project, arguments: &[&str]) -> Self {
-        Device::run(project, project.command(arguments))
-    }
-
-    fn run(project: &Project, mut command: Command) -> Self {
-        static NEXT: AtomicU16 = AtomicU16::new(0);
-        let number = NEXT.fetch_add(1, Ordering::SeqCst);
-        let stderr = project.path(&format!("{number}.stderr"));
-        command
-            .stdout(Stdio::null())
-            .stderr(File::create(&stderr).unwrap());
-        let child = command.spawn().unwrap();
-        Device { child, stderr }
-    }
-
-    /// What it has said so far.
-    fn stderr(&self) -> String {
-        std::fs::read_to_string(&self.stderr).unwrap()
-    }
-
-    fn signal(&self, name: &str) {
-        signal(self.child.id(), name);
-    }
-
-    fn runs(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
-    }
-
-    /// Waits for its end.
-    fn end(mut self) -> Ran {
-        let mut status = None;
-        eventually("a device ends", || {
-            status = self.child.try_wait().unwrap();
-            status.is_some()
-        });
-        Ran {
-            code: status.unwrap().code(),
-            stdout: String::new(),
-            stderr: self.stderr(),
-        }
-    }
-}
-
-impl Drop for Device {
-    fn drop(&mut self) {
-        // It may have ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn signal(process: u32, name: &str) {
-    let mut command = Command::new("kill");
-    command.args([format!("-{name}"), process.to_string()]);
-    // It may have ended.
-    let _ = command.stderr(Stdio::null()).status();
 }
 
 /// How many commits the journal has.

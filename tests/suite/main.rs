@@ -9,11 +9,14 @@ mod epochs;
 mod errors;
 mod examples;
 mod files;
+mod fleet;
 mod graphs;
 mod harness;
 mod hub;
 mod input;
 mod keep;
+#[allow(dead_code, reason = "the bench uses the rest")]
+mod kills;
 mod memory;
 mod models;
 mod mutations;

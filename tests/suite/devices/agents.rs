@@ -5,6 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 use super::{Device, SLOW, SLOW_ON_HALL, alone, cluster, commits, eventually, signal};
+use crate::fleet::{child_of, runs};
 use crate::harness::{Project, Ran, Random, reviews};
 use crate::pace::{Leash, is_done};
 
@@ -14,37 +15,6 @@ const KILLS: usize = 20;
 const AGENT_KILLS: [usize; 2] = [6, 13];
 /// Batches of 4: far more than are let pass between the kills.
 const REVIEWS: usize = 4 * 700;
-
-/// The parent of a process that has not ended.
-fn parent(process: &str) -> Option<u32> {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name, in brackets, may hold anything.
-    let mut fields = stat[stat.rfind(')')? + 2..].split(' ');
-    let ended = matches!(fields.next()?, "Z" | "X");
-    fields.next()?.parse().ok().filter(|_| !ended)
-}
-
-pub fn runs(process: u32) -> bool {
-    parent(&process.to_string()).is_some()
-}
-
-/// The processes that a process has started.
-pub fn children_of(process: u32) -> Vec<u32> {
-    let processes = std::fs::read_dir("/proc").unwrap();
-    let names = processes.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let children = names.filter(|name| parent(name) == Some(process));
-    children.map(|name| name.parse().unwrap()).collect()
-}
-
-/// The run that an agent has started, when it has.
-fn child_of(agent: u32) -> u32 {
-    let mut child = None;
-    eventually("an agent starts a run", || {
-        child = children_of(agent).first().copied();
-        child.is_some()
-    });
-    child.unwrap()
-}
 
 #[test]
 fn twenty_kills_change_nothing() {

@@ -1,7 +1,7 @@
 //! A device that is gone, hangs or fails ends the run of all, each with one message.
 
-use super::agents::{children_of, runs};
 use super::{Device, SLOW, SLOW_ON_HALL, alone, cluster, commit_some, eventually, signal};
+use crate::fleet::{children_of, runs};
 use crate::harness::{Project, Ran, reviews};
 use crate::pace::free;
 use crate::tiny::Tiny;

@@ -1,0 +1,76 @@
+//! A handful of kills of each kind, at events, whatever the time is.
+
+use super::trial::trial;
+use super::{Expected, Moment, SCENARIOS, Tally};
+use crate::harness::Random;
+
+/// After its first commits, in the middle, and when all is committed.
+const MOMENTS: [Moment; 4] = [
+    Moment::Commits(1),
+    Moment::Commits(4),
+    Moment::Ended(std::time::Duration::ZERO),
+    Moment::Ended(std::time::Duration::from_millis(1)),
+];
+/// A run that has ended before it could be killed is tried again so often.
+const TRIES: usize = 20;
+
+fn check(name: &str, moments: &[Moment]) {
+    let scenario = SCENARIOS.iter().find(|one| one.name == name).unwrap();
+    let expected = Expected::measure(scenario);
+    let (mut tally, mut random) = (Tally::default(), Random(17));
+    for (i, moment) in moments.iter().enumerate() {
+        for _ in 0..TRIES {
+            if tally.kills <= i {
+                trial(scenario, &expected, *moment, &mut random, &mut tally);
+            }
+        }
+    }
+    println!("{tally:?}");
+    assert!(tally.is_clean(), "{}", tally.complaints.join("\n"));
+    assert!(tally.kills >= moments.len(), "{tally:?}");
+}
+
+#[test]
+fn one_sink() {
+    check("one sink", &MOMENTS);
+}
+
+#[test]
+fn two_sinks_around_a_stage_that_keeps_state() {
+    check("two sinks around a stage that keeps state", &MOMENTS);
+}
+
+#[test]
+fn parquet() {
+    check("Parquet", &MOMENTS);
+}
+
+#[test]
+fn rejects() {
+    check("rejects", &MOMENTS);
+}
+
+#[test]
+fn finetune() {
+    check("finetune", &MOMENTS);
+}
+
+#[test]
+fn svm() {
+    check("svm", &MOMENTS[2..]);
+}
+
+#[test]
+fn a_loop() {
+    check("a loop", &MOMENTS);
+}
+
+#[test]
+fn two_devices() {
+    check("2 devices under agents", &MOMENTS[1..3]);
+}
+
+#[test]
+fn three_devices() {
+    check("3 devices under agents", &MOMENTS[1..3]);
+}
