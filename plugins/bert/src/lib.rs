@@ -4,7 +4,6 @@
 //! that part, one review at a time. [`layer_cost`] tells what a layer costs, for choosing cuts.
 
 mod cost;
-mod kernels;
 mod layers;
 mod native;
 mod onnx;

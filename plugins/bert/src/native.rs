@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex};
 
+use segue_kernels::{Isa, Linear, Norm};
 use segue_model::{Found, ModelConfig, ModelError, Stored, TensorSpec, Weights};
 use tract_core::internal::*;
 
-use crate::kernels::{Isa, Linear, Norm};
 use crate::layers::Layers;
 use crate::ops::{
     EmbeddingTables, Embeddings, EncoderLayer, Head, HeadWeights, LayerWeights, Workspace,
@@ -199,7 +199,7 @@ impl<'a> Source<'a> {
     ) -> Result<Linear, ModelError> {
         let depth = weights[0].shape[1];
         let (weights, biases) = (self.joined(weights)?, self.joined(biases)?);
-        wired(Linear::pack(self.isa, depth, &weights, &biases))
+        wired(Linear::pack(self.isa, depth, &weights, &biases).map_err(Into::into))
     }
 
     fn joined(&self, specs: &[&TensorSpec]) -> Result<Vec<f32>, ModelError> {

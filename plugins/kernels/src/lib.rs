@@ -1,97 +1,38 @@
-//! Loops in a version for each instruction set.
+//! Every inner loop of inference and training, in a version for each instruction set.
 //!
 //! A crate is compiled for any x86-64 (or another architecture), and the machine is asked once
 //! what it can do. A loop is written once, over [`Simd`], and compiled for each set: [`Isa::run`]
 //! inlines it into a function that may use the set's instructions.
+//!
+//! | module | what it has |
+//! | --- | --- |
+//! | `simd` | the trait of a register, and one file an instruction set |
+//! | `isa` | which sets this machine has, and how a loop is compiled for each |
+//! | `math`, [`activation`], `norm`, `softmax` | loops over rows |
+//! | `product` | matrix products: how weights are packed, the tile, and the layer around it |
+//! | `attention` | all heads of one text |
+//! | [`training`] | what gradients need: products of any strides, and the way back of each loop |
+//!
+//! An instruction set is a file in `simd` and a line in `isa`. Features: `tract` for dense layers
+//! of inference, which tract's kernels compute on other processors than x86-64, and `training`.
 
-pub mod gelu;
-pub mod math;
+pub mod activation;
+mod attention;
+mod isa;
+mod math;
+mod norm;
+mod product;
 mod simd;
+mod softmax;
+#[cfg(feature = "training")]
+pub mod training;
 
-pub use gelu::Activation;
+pub use activation::Activation;
+pub use attention::{Attention, attention};
+pub use isa::{Isa, Kernel};
+pub use math::sum_of;
+pub use norm::{Norm, add_norm};
+pub use product::After;
+#[cfg(feature = "tract")]
+pub use product::{Linear, LinearError};
 pub use simd::Simd;
-
-/// An instruction set that this machine has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Isa(Level);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Level {
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    Portable,
-}
-
-/// A loop that can be compiled for any instruction set.
-pub trait Kernel {
-    /// Runs it; implementations are `#[inline(always)]`, or they stay portable.
-    fn run<S: Simd>(self);
-}
-
-impl Isa {
-    /// The best this machine has.
-    pub fn detect() -> Self {
-        Self::all()[0]
-    }
-
-    /// All that this machine has, best first.
-    pub fn all() -> Vec<Self> {
-        let mut found = Vec::new();
-        #[cfg(target_arch = "x86_64")]
-        {
-            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-            if avx2 && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl") {
-                found.push(Self(Level::Avx512));
-            }
-            if avx2 {
-                found.push(Self(Level::Avx2));
-            }
-        }
-        found.push(Self(Level::Portable));
-        found
-    }
-
-    /// Whether this is none of the sets that loops are written for here: then tract's own matrix
-    /// kernels, which know more processors, are the better ones.
-    pub fn is_portable(self) -> bool {
-        self.0 == Level::Portable
-    }
-
-    /// Runs `kernel`, compiled for this set.
-    pub fn run<K: Kernel>(self, kernel: K) {
-        match self.0 {
-            // SAFETY: `all` makes this value only where the processor has these features.
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => unsafe { run_avx512(kernel) },
-            // SAFETY: as above.
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => unsafe { run_avx2(kernel) },
-            Level::Portable => kernel.run::<simd::Portable>(),
-        }
-    }
-
-    /// Columns in a panel of packed weights: two registers.
-    pub fn panel_width(self) -> usize {
-        match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => 2 * simd::Avx512::LANES,
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => 2 * simd::Avx2::LANES,
-            Level::Portable => 2 * simd::Portable::LANES,
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
-fn run_avx512<K: Kernel>(kernel: K) {
-    kernel.run::<simd::Avx512>();
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn run_avx2<K: Kernel>(kernel: K) {
-    kernel.run::<simd::Avx2>();
-}

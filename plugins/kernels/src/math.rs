@@ -1,6 +1,6 @@
 //! Functions of one number, written so that a loop over them becomes vector code.
 
-use super::simd::Simd;
+use crate::Simd;
 
 /// `e^x` for x <= 88, to 2 units in the last place; 0 below -87.
 ///

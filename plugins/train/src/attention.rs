@@ -7,11 +7,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use segue_kernels::math::sum_of;
-
-use crate::dropout::Mask;
-use crate::matmul::{Onto, View, matmul};
-use crate::rows::{add_scaled, masked, softmax, softmax_backward};
+use segue_kernels::sum_of;
+use segue_kernels::training::{
+    Mask, Onto, View, add_scaled, masked, matmul, softmax, softmax_backward,
+};
 
 /// The scores that a layer's attention is to have: a teacher's.
 ///

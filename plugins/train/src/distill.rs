@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use schemars::JsonSchema;
+use segue_kernels::training::{Onto, View, fill, matmul, softmax};
 use segue_plugin::{
     Batch, Column, Columns, Context, Error, Host, ModelPath, Next, OutputPath, Result, Stage,
     fixed_f32, ragged_f32,
@@ -17,12 +18,10 @@ use crate::config::Config;
 use crate::labels::labels;
 use crate::layer::LayerShape;
 use crate::log::writes;
-use crate::matmul::{Onto, View, matmul};
 use crate::model::{Output, cross_entropy};
 use crate::output::{Tokenizer, read_tokenizer, write_model};
 use crate::params::{self, LAYERS};
 use crate::prune::{Kept, Target, shrink};
-use crate::rows::{fill, softmax};
 use crate::trainer::{Goal, Schedule, Trainer, class_loss, internal};
 
 /// Trains a smaller model to do as a larger one does, which runs upstream as `bert` stages.

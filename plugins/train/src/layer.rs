@@ -7,14 +7,13 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use segue_kernels::training::{
+    Mask, Onto, Stats, View, column_sums, fill, gelu, gelu_backward, mask_and_add, matmul, norm,
+    norm_backward,
+};
 
 use crate::attention::{Attention, Scores};
-use crate::dropout::Mask;
-use crate::matmul::{Onto, View, matmul};
 use crate::pool::Pool;
-use crate::rows::{
-    Stats, column_sums, fill, gelu, gelu_backward, mask_and_add, norm, norm_backward,
-};
 use crate::values::{slice, tensor_slice};
 
 /// The sizes of an encoder layer.

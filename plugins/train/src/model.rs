@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use candle_core::{D, Device, Result, Tensor, Var};
+use segue_kernels::training::{Mask, mask_and_add};
 
 use crate::attention::Scores;
 use crate::config::ModelShape;
-use crate::dropout::Mask;
 use crate::layer::{EncoderLayer, locked};
 use crate::norm::MaskedNorm;
 use crate::params::{LAYERS, NORM, POSITIONS, TYPES, WORDS};
@@ -186,7 +186,7 @@ impl Model {
         let pooler = LAYERS + self.shape.layers;
         let pooled = self.dense(&first, pooler, (h, h), training)?.tanh()?;
         let mut factors = vec![1.0; pooled.elem_count()];
-        crate::rows::mask_and_add(&mut factors, mask, None);
+        mask_and_add(&mut factors, mask, None);
         let pooled = (pooled.clone() * Tensor::from_vec(factors, pooled.shape(), &Device::Cpu)?)?;
         self.dense(&pooled, pooler + 1, (labels, h), training)
     }

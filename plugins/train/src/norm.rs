@@ -3,9 +3,8 @@
 use std::sync::Mutex;
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use segue_kernels::training::{Mask, Stats, mask_and_add, norm, norm_backward};
 
-use crate::dropout::Mask;
-use crate::rows::{Stats, mask_and_add, norm, norm_backward};
 use crate::values::{slice, tensor_slice};
 
 /// (n, H) and weight and bias (2 H) to (n, H).

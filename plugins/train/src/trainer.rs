@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use candle_core::{Device, Tensor};
 use schemars::JsonSchema;
+use segue_kernels::training::Mask;
 use segue_plugin::{Error, Host, Result};
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +15,6 @@ use crate::attention::Scores;
 use crate::batch::{Examples, Use};
 use crate::checkpoint;
 use crate::config::ModelShape;
-use crate::dropout::Mask;
 use crate::held_out::HeldOut;
 use crate::log::{self, Entry};
 use crate::model::{Model, Output, Tokens, cross_entropy};

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use tract_core::internal::*;
-
-use crate::kernels::{Isa, Norm, add_norm};
+use segue_kernels::{Isa, Norm, add_norm};
 use segue_model::Stored;
+use tract_core::internal::*;
 
 /// The three tables, each as the file stores it: a word table in f16 stays half as large.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tract_core::internal::*;
 
-use crate::kernels::{After, Attention, Isa, Linear, Norm, add_norm, attention};
+use segue_kernels::{After, Attention, Isa, Linear, Norm, add_norm, attention};
 use segue_model::Activation;
 
 /// A layer's parameters, packed.

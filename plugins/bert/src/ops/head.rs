@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
+use segue_kernels::{After, Linear};
 use segue_model::PoolerActivation;
 use tract_core::internal::*;
-
-use crate::kernels::{After, Linear};
 
 /// Both dense layers, packed.
 #[derive(Debug)]

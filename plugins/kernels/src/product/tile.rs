@@ -1,13 +1,13 @@
 //! The one inner loop of every matrix product: a tile of a few rows by one panel.
 
-use super::Simd;
+use crate::Simd;
 
 /// Values of the widest panel: two registers of 16.
-pub(super) const PANEL_MAX: usize = 32;
+pub(crate) const PANEL_MAX: usize = 32;
 
 /// Rows of length `depth` that lie `stride` apart in `data`.
 #[derive(Clone, Copy)]
-pub(super) struct Rows<'a> {
+pub(crate) struct Rows<'a> {
     pub data: &'a [f32],
     pub stride: usize,
     pub depth: usize,
@@ -15,7 +15,7 @@ pub(super) struct Rows<'a> {
 
 /// Where result rows go. A trait and not a closure, because only a method can be made to inline
 /// everywhere, and what is not inlined is compiled without the instruction set.
-pub(super) trait Sink {
+pub(crate) trait Sink {
     /// Takes the W values of result row `row`; implementations are `#[inline(always)]`.
     fn put(&mut self, row: usize, values: &mut [f32]);
 }
@@ -25,7 +25,7 @@ pub(super) trait Sink {
 /// `panel` is (depth, W) and `start` is (W), with W = 2 x `LANES`: result row r is
 /// `start + sum over k of rows[r][k] * panel[k]`, summed in the order of k whatever `count` is.
 #[inline(always)]
-pub(super) fn panel_product<S: Simd>(
+pub(crate) fn panel_product<S: Simd>(
     rows: Rows<'_>,
     first: usize,
     count: usize,

@@ -9,7 +9,7 @@ const LINE: usize = 64;
 /// register straddles two cache lines. Where memory comes from decides that otherwise,
 /// and with it a few percent of the speed.
 #[derive(Debug, Default)]
-pub(super) struct Aligned {
+pub(crate) struct Aligned {
     /// Never resized, so that `start` stays right.
     values: Vec<f32>,
     start: usize,
@@ -21,7 +21,7 @@ impl Aligned {
     pub fn zeros(length: usize) -> Self {
         let values = vec![0.0; length + LINE / size_of::<f32>()];
         let start = values.as_ptr().align_offset(LINE);
-        // Alignment is only speed: where it cannot be had, any place will do.
+        // Alignment is only speed: without it any place will do.
         let start = if start + length <= values.len() {
             start
         } else {

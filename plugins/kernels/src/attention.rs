@@ -1,15 +1,14 @@
-//! Scaled dot-product attention over all heads of one review.
+//! Scaled dot-product attention over all heads of one text.
 
 mod head;
 
-use super::Simd;
-use super::aligned::Aligned;
-use super::{Isa, Kernel};
+use crate::product::Aligned;
+use crate::{Isa, Kernel, Simd};
 use head::Head;
 
-/// What attention needs beside its input and output; kept from review to review.
+/// What attention needs beside its input and output; kept from text to text.
 #[derive(Debug, Default)]
-pub(crate) struct Attention {
+pub struct Attention {
     /// One head's keys in panels: (panel, D, W).
     keys: Aligned,
     /// One head's values in panels: (panel, n, W).
@@ -25,7 +24,7 @@ pub(crate) struct Attention {
 ///
 /// # Source
 /// Vaswani et al., arXiv:1706.03762, section 3.2
-pub(crate) fn attention(
+pub fn attention(
     isa: Isa,
     heads: usize,
     hidden: usize,
@@ -109,7 +108,7 @@ mod tests {
         };
         for isa in Isa::all() {
             let mut out = vec![f32::NAN; n * hidden];
-            // Left-overs of a longer review must not show.
+            // Left-overs of a longer text must not show.
             let mut scratch = Attention {
                 keys: Aligned::zeros(9000),
                 values: Aligned::zeros(9000),

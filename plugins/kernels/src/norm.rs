@@ -1,14 +1,16 @@
 //! Residual sum and layer norm.
 
-use super::Simd;
-use super::math::sum_of;
-use super::{Isa, Kernel};
+use crate::math::sum_of;
+use crate::{Isa, Kernel, Simd};
 
 /// Weight and bias of a layer norm, (H) each.
 #[derive(Debug)]
-pub(crate) struct Norm {
+pub struct Norm {
+    /// (H)
     pub weight: Vec<f32>,
+    /// (H)
     pub bias: Vec<f32>,
+    /// Added to the variance.
     pub eps: f32,
 }
 
@@ -16,12 +18,21 @@ pub(crate) struct Norm {
 ///
 /// # Source
 /// Ba, Kiros and Hinton, arXiv:1607.06450; the variance is taken over H, not H - 1.
-pub(crate) fn add_norm(isa: Isa, norm: &Norm, rows: &mut [f32], residual: Option<&[f32]>) {
+pub fn add_norm(isa: Isa, norm: &Norm, rows: &mut [f32], residual: Option<&[f32]>) {
     isa.run(AddNorm {
         norm,
         rows,
         residual,
     });
+}
+
+/// The mean of a row, and one over its standard deviation.
+#[inline(always)]
+pub(crate) fn stats(row: &[f32], eps: f32) -> [f32; 2] {
+    let count = row.len() as f32;
+    let mean = sum_of(row, |x| x) / count;
+    let variance = sum_of(row, |x| (x - mean) * (x - mean)) / count;
+    [mean, 1.0 / (variance + eps).sqrt()]
 }
 
 struct AddNorm<'a> {
@@ -47,10 +58,7 @@ impl Kernel for AddNorm<'_> {
 
 #[inline(always)]
 fn norm_row<S: Simd>(norm: &Norm, row: &mut [f32]) {
-    let count = row.len() as f32;
-    let mean = sum_of(row, |x| x) / count;
-    let variance = sum_of(row, |x| (x - mean) * (x - mean)) / count;
-    let scale = 1.0 / (variance + norm.eps).sqrt();
+    let [mean, scale] = stats(row, norm.eps);
     for ((x, weight), bias) in row.iter_mut().zip(&norm.weight).zip(&norm.bias) {
         *x = S::fma1((*x - mean) * scale, *weight, *bias);
     }

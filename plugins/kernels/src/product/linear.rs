@@ -1,15 +1,19 @@
 //! A dense layer: on x86-64 by the panels here, elsewhere by tract's matrix kernels.
 
-use tract_core::internal::{Datum, Tensor, TractResult, format_err};
+use std::fmt;
+
+use tract_core::internal::{Datum, Tensor, TractError, TractResult, format_err};
 use tract_linalg::BinOp;
 use tract_linalg::mmm::{AsInputValue, FusedSpec, MMMInputValue, MatMatMul, MmmDispatch, Query};
 
+use super::After;
 use super::panels::Panels;
-use super::{After, Isa, Kernel, Simd, gelu};
+use crate::activation::activate;
+use crate::{Activation, Isa, Kernel, Simd};
 
 /// `y = after(x Wᵀ + b)` with constant, packed W (outputs, depth) and b (outputs).
 #[derive(Debug)]
-pub(crate) struct Linear(Inner);
+pub struct Linear(Inner);
 
 #[derive(Debug)]
 enum Inner {
@@ -25,7 +29,12 @@ impl Linear {
     ///
     /// # Errors
     /// When tract has no kernel for this machine.
-    pub fn pack(isa: Isa, depth: usize, weights: &[f32], bias: &[f32]) -> TractResult<Self> {
+    pub fn pack(
+        isa: Isa,
+        depth: usize,
+        weights: &[f32],
+        bias: &[f32],
+    ) -> Result<Self, LinearError> {
         Ok(Self(if isa.is_portable() {
             Inner::Tract(TractLinear::pack(isa, depth, weights, bias)?)
         } else {
@@ -37,12 +46,30 @@ impl Linear {
     ///
     /// # Errors
     /// When tract's kernel refuses.
-    pub fn run(&self, x: &[f32], out: &mut [f32], after: After) -> TractResult<()> {
+    pub fn run(&self, x: &[f32], out: &mut [f32], after: After) -> Result<(), LinearError> {
         match &self.0 {
             Inner::Panels(panels) => panels.product(x, out, after),
             Inner::Tract(linear) => linear.run(x, out, after)?,
         }
         Ok(())
+    }
+}
+
+/// What tract's kernels say no to: none that this crate asks for, on the processors they know.
+#[derive(Debug)]
+pub struct LinearError(String);
+
+impl fmt::Display for LinearError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for LinearError {}
+
+impl From<TractError> for LinearError {
+    fn from(error: TractError) -> Self {
+        LinearError(format!("{error:#}"))
     }
 }
 
@@ -107,12 +134,12 @@ impl TractLinear {
     }
 }
 
-struct Activate<'a>(segue_model::Activation, &'a mut [f32]);
+struct Activate<'a>(Activation, &'a mut [f32]);
 
 impl Kernel for Activate<'_> {
     #[inline(always)]
     fn run<S: Simd>(self) {
-        gelu::activate::<S>(self.0, self.1);
+        activate::<S>(self.0, self.1);
     }
 }
 

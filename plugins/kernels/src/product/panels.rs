@@ -2,16 +2,15 @@
 
 use std::marker::PhantomData;
 
-use super::Simd;
-use super::aligned::Aligned;
-use super::tile::{PANEL_MAX, Rows, Sink, panel_product};
-use super::{After, Isa, Kernel, gelu};
+use super::{After, Aligned, PANEL_MAX, Rows, Sink, panel_product};
+use crate::activation::activate;
+use crate::{Isa, Kernel, Simd};
 
 /// A weight matrix of `outputs` x `depth` and its bias, packed for one instruction set.
 ///
 /// Panel p holds the weights of outputs p W .. p W + W, as (depth, W); missing ones are zero.
 #[derive(Debug)]
-pub(super) struct Panels {
+pub(crate) struct Panels {
     isa: Isa,
     depth: usize,
     outputs: usize,
@@ -101,7 +100,7 @@ impl<S: Simd> Sink for Columns<'_, S> {
     #[inline(always)]
     fn put(&mut self, row: usize, values: &mut [f32]) {
         if let After::Apply(activation) = self.after {
-            gelu::activate::<S>(activation, values);
+            activate::<S>(activation, values);
         }
         let at = row * self.outputs;
         self.out[at..at + self.wide].copy_from_slice(&values[..self.wide]);

@@ -1,10 +1,10 @@
-//! One head of one review, in the steps that attention takes.
+//! One head of one text, in the steps that attention takes.
 
-use crate::kernels::Simd;
-use crate::kernels::math::{exp, max_of, sum_of};
-use crate::kernels::tile::{PANEL_MAX, Rows, Sink, panel_product};
+use crate::Simd;
+use crate::product::{PANEL_MAX, Rows, Sink, panel_product};
+use crate::softmax::weigh;
 
-/// One head of one review.
+/// One head of one text.
 pub(super) struct Head<'a> {
     /// (n, 3 H)
     pub qkv: &'a [f32],
@@ -87,12 +87,7 @@ impl Head<'_> {
     /// Turns scores into weights, all but for the factor it returns: one over their sum.
     #[inline(always)]
     pub fn softmax<S: Simd>(&self, scores: &mut [f32]) -> f32 {
-        let scale = 1.0 / (self.size as f32).sqrt();
-        let top = max_of(scores);
-        for score in scores.iter_mut() {
-            *score = exp::<S>((*score - top) * scale);
-        }
-        1.0 / sum_of(scores, |x| x)
+        weigh::<S>(scores, 1.0 / (self.size as f32).sqrt())
     }
 
     /// Sums of values by weight, into this head's columns of `out`.

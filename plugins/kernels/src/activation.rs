@@ -1,7 +1,7 @@
 //! The feed-forward activations.
 
-use super::math::exp;
-use super::simd::Simd;
+use crate::Simd;
+use crate::math::exp;
 
 /// The function between the two matrices of a feed-forward block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,21 +34,27 @@ fn each(values: &mut [f32], f: impl Fn(f32) -> f32) {
 /// `x/2 (1 + erf(x/√2))`, to 2e-7 |x|.
 ///
 /// Written as `max(x, 0) - |x|/2 erfc(|x|/√2)`, which cancels nowhere.
-///
-/// # Source
-/// erfc: Hastings, as formula 7.1.26 of Abramowitz and Stegun.
 #[inline(always)]
 fn gelu<S: Simd>(x: f32) -> f32 {
+    let [sum, t, power] = erfc::<S>(x);
+    let erfc = sum * t * power;
+    let positive = if x > 0.0 { x } else { 0.0 };
+    S::fma1(-0.5 * x.abs(), erfc, positive)
+}
+
+/// `erfc(|x|/√2)` as three factors: a polynomial in the second, that, and `e^(-x²/2)`.
+///
+/// # Source
+/// Hastings, as formula 7.1.26 of Abramowitz and Stegun.
+#[inline(always)]
+pub(crate) fn erfc<S: Simd>(x: f32) -> [f32; 3] {
     const P: f32 = 0.327_591_1 * std::f32::consts::FRAC_1_SQRT_2;
-    let size = x.abs();
-    let t = 1.0 / S::fma1(size, P, 1.0);
+    let t = 1.0 / S::fma1(x.abs(), P, 1.0);
     let mut sum = 1.061_405_4_f32;
     for term in [-1.453_152, 1.421_413_7, -0.284_496_72, 0.254_829_6] {
         sum = S::fma1(sum, t, term);
     }
-    let erfc = sum * t * exp::<S>(-0.5 * x * x);
-    let positive = if x > 0.0 { x } else { 0.0 };
-    S::fma1(-0.5 * size, erfc, positive)
+    [sum, t, exp::<S>(-0.5 * x * x)]
 }
 
 /// `x/2 (1 + tanh(√(2/π) (x + 0.044715 x³)))`, as x times a logistic function.
