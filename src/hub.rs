@@ -2,13 +2,13 @@
 //! programs which speak the hub's protocol share.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, Sender, unbounded};
 use hf_hub::api::Progress;
 use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, CacheRepo, Repo, RepoType};
-use indicatif::ProgressBar;
 use thiserror::Error;
 
 /// What addresses on a hub begin with.
@@ -29,7 +29,26 @@ const FILES: [(&[&str], bool); 4] = [
     (&["config.json"], false),
 ];
 
-/// Why a model cannot be had from a hub.
+/// How far the fetching of one file of a model is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fetch<'a> {
+    /// It is about to come.
+    Begins {
+        /// Its name.
+        file: &'a str,
+        /// Its length.
+        bytes: u64,
+    },
+    /// So many bytes more are here.
+    Came(u64),
+    /// It is here, or has failed.
+    Ended,
+}
+
+/// Is told how far a file is, on the thread that fetches it.
+pub type OnFetch = Arc<dyn Fn(Fetch<'_>) + Send + Sync>;
+
+/// Why a model is not there after it was asked of a hub.
 #[derive(Debug, Error)]
 pub enum HubError {
     /// The address names no model.
@@ -100,7 +119,7 @@ pub fn is_address(text: &str) -> bool {
 ///
 /// # Errors
 /// See [`HubError`]
-pub fn folder(address: &str) -> Result<PathBuf, HubError> {
+pub fn folder(address: &str, on_fetch: Option<OnFetch>) -> Result<PathBuf, HubError> {
     let repo = repo(address).ok_or_else(|| HubError::Address(address.to_owned()))?;
     if std::env::var_os("HF_HOME").is_none() && std::env::home_dir().is_none() {
         return Err(HubError::Failed {
@@ -116,6 +135,7 @@ pub fn folder(address: &str) -> Result<PathBuf, HubError> {
         address: address.to_owned(),
         cache: cache(),
         repo: repo.clone(),
+        on_fetch,
     });
     fetched
         .and_then(|()| {
@@ -192,6 +212,7 @@ struct Model {
     address: String,
     repo: Repo,
     cache: CacheRepo,
+    on_fetch: Option<OnFetch>,
 }
 
 impl Model {
@@ -232,11 +253,11 @@ impl Model {
         events: &Sender<Event>,
     ) -> Result<(), HubError> {
         while self.cache.get(name).is_none() {
-            let progress = Shown {
+            let watched = Watched {
                 events: events.clone(),
-                bar: ProgressBar::new(0),
+                on_fetch: self.on_fetch.clone(),
             };
-            match api.download_with_progress(name, progress) {
+            match api.download_with_progress(name, watched) {
                 Ok(_) => break,
                 // Another process fetches it; it may be faster.
                 Err(ApiError::LockAcquisition(_)) => {
@@ -259,25 +280,37 @@ impl Model {
     }
 }
 
-/// A progress bar on a terminal, and word that something came.
-struct Shown {
+/// One file on its way, and word that something came.
+struct Watched {
     events: Sender<Event>,
-    bar: ProgressBar,
+    on_fetch: Option<OnFetch>,
 }
 
-impl Progress for Shown {
-    fn init(&mut self, size: usize, filename: &str) {
-        Progress::init(&mut self.bar, size, filename);
+impl Watched {
+    fn tell(&self, fetch: Fetch<'_>) {
+        self.on_fetch.iter().for_each(|tell| tell(fetch));
+    }
+}
+
+impl Progress for Watched {
+    fn init(&mut self, size: usize, file: &str) {
+        let bytes = size as u64;
+        self.tell(Fetch::Begins { file, bytes });
     }
 
     fn update(&mut self, size: usize) {
         // Nobody listens when the hub was silent for too long.
         let _ = self.events.send(Event::Moves);
-        Progress::update(&mut self.bar, size);
+        self.tell(Fetch::Came(size as u64));
     }
 
-    fn finish(&mut self) {
-        self.bar.finish_and_clear();
+    /// What is left over is done when this is dropped, which a failure does too.
+    fn finish(&mut self) {}
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.tell(Fetch::Ended);
     }
 }
 

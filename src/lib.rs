@@ -1,7 +1,6 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod account;
-pub mod cli;
 pub mod cluster;
 pub mod dataflow;
 pub mod diagnostic;

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::diagnostic::Note;
 use crate::graph::{ASKED, Catalog, Graph, Operator, Problem, Role, Stage, TAKEN, did_you_mean};
-use crate::hub::{self, HubError};
+use crate::hub::{self, HubError, OnFetch};
 use crate::io::{self, EpochOptions, IoError, ReadOptions, Role as RecordRole, WriteOptions};
 use crate::plugins::Plugins;
 
@@ -21,6 +21,8 @@ use crate::plugins::Plugins;
 pub struct Operators {
     /// The libraries.
     pub plugins: Plugins,
+    /// Is told how far a model on a hub is that has to be fetched.
+    pub on_fetch: Option<OnFetch>,
     sources: RefCell<Sources>,
     /// What came of each address on a hub: one that failed is not tried at every stage.
     fetched: RefCell<HashMap<String, Result<PathBuf, Problem>>>,
@@ -301,7 +303,7 @@ impl Catalog for Operators {
             return None;
         }
         let mut fetched = self.fetched.borrow_mut();
-        let new = || Ok(hub::folder(address)?);
+        let new = || Ok(hub::folder(address, self.on_fetch.clone())?);
         Some(
             fetched
                 .entry(address.to_owned())

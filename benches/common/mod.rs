@@ -11,7 +11,11 @@ use segue::operators::Operators;
 
 /// The root of the repository.
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package
+        .ancestors()
+        .nth(2)
+        .expect("the package is `src/cli`")
 }
 
 /// The graph that is measured.

@@ -19,7 +19,7 @@ use super::run::RunArgs;
 use super::say::say;
 use super::words::Word;
 use super::{AGAIN, Failed, NOBODY, Outcome};
-use crate::diagnostic::{Diagnostic, Sources};
+use segue::diagnostic::{Diagnostic, Sources};
 
 /// `segue agent`
 #[derive(Args)]

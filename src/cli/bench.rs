@@ -6,9 +6,9 @@ use clap::Args;
 
 use super::load::{Loaded, load, render_failure};
 use super::{Failed, GraphArgs, Outcome, answer};
-use crate::dataflow::{self, RunOptions};
-use crate::diagnostic::Diagnostic;
-use crate::graph::Role;
+use segue::dataflow::{self, RunOptions};
+use segue::diagnostic::Diagnostic;
+use segue::graph::Role;
 
 /// `segue bench`
 #[derive(Args)]

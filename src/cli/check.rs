@@ -4,8 +4,8 @@ use super::load::{Loaded, load, render_all};
 use super::say::say;
 use super::test::examples_of;
 use super::{Failed, GraphArgs, Outcome, answer};
-use crate::diagnostic::{Note, visible};
-use crate::operators;
+use segue::diagnostic::{Note, visible};
+use segue::operators;
 
 /// Says that the graph is right, or every error it has.
 pub fn check(arguments: &GraphArgs) -> Outcome {

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use super::load::{read_text, render_all};
 use super::{Failed, GraphArgs};
-use crate::cluster::{self, Cluster, Place};
-use crate::diagnostic::{Diagnostic, Sources};
-use crate::graph::{Graph, Layout, Role, asked_workers, did_you_mean};
+use segue::cluster::{self, Cluster, Place};
+use segue::diagnostic::{Diagnostic, Sources};
+use segue::graph::{Graph, Layout, Role, asked_workers, did_you_mean};
 
 /// Where a graph is to run.
 pub struct Target {

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use segue_plugin::Column;
 
+use super::fetch::shown;
 use super::load::{Loaded, checked, load, load_with, read_text};
 use super::{Failed, GraphArgs};
-use crate::cluster::{self, Cluster, Identity};
-use crate::diagnostic::{Diagnostic, Sources};
-use crate::graph::{Plan, Role};
-use crate::operators::Operators;
+use segue::cluster::{self, Cluster, Identity};
+use segue::diagnostic::{Diagnostic, Sources};
+use segue::graph::{Plan, Role};
+use segue::operators::Operators;
 
 type Known = Vec<Option<Vec<Column>>>;
 
@@ -25,7 +26,7 @@ pub fn load_here(arguments: &GraphArgs) -> Result<Loaded, Failed> {
     };
     let (text, file, name) = failed;
     let wrong = || Failed::Wrong(text.clone());
-    let probe = Operators::elsewhere(Vec::new());
+    let probe = shown(Operators::elsewhere(Vec::new()));
     // What is wrong is told already, or will be when the columns are known.
     let _ = checked(arguments, &probe);
     let known = probe.sources();
@@ -35,7 +36,7 @@ pub fn load_here(arguments: &GraphArgs) -> Result<Loaded, Failed> {
     let cluster = read(file).ok_or_else(wrong)?;
     let me = cluster.device(name).ok_or_else(wrong)?;
     let known = ask(&cluster, me, file, known)?;
-    let loaded = load_with(arguments, Operators::elsewhere(known))?;
+    let loaded = load_with(arguments, shown(Operators::elsewhere(known)))?;
     match lacks_own(&loaded.plan, me) {
         true => Err(wrong()),
         false => Ok(loaded),
@@ -84,7 +85,7 @@ fn lacks_own(plan: &Plan, me: usize) -> bool {
         let mine = plan.layout.device(plan.worker(i, 0)) == me;
         let lacks = stage
             .reads()
-            .any(|(_, path)| !crate::io::files(path).iter().any(|path| path.exists()));
+            .any(|(_, path)| !segue::io::files(path).iter().any(|path| path.exists()));
         stage.operator.role == Role::Source && mine && lacks
     })
 }

@@ -10,7 +10,7 @@ use super::load::load;
 use super::memory::{mib, queues, weights};
 use super::svg::svg;
 use super::{GraphArgs, Outcome, answer};
-use crate::graph::{Plan, Stage};
+use segue::graph::{Plan, Stage};
 
 /// `segue explain`
 #[derive(Args)]

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{Failed, Outcome, answer};
-use crate::cluster::Identity;
-use crate::diagnostic::{Diagnostic, Sources};
+use segue::cluster::Identity;
+use segue::diagnostic::{Diagnostic, Sources};
 
 /// `segue identity`
 #[derive(Args)]

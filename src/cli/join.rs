@@ -14,13 +14,13 @@ use super::load::Loaded;
 use super::say::say;
 use super::survivors;
 use super::words::Word;
-use crate::account::{Account, Digests, differences};
-use crate::cluster::{
+use segue::account::{Account, Digests, differences};
+use segue::cluster::{
     self, Cluster, Formation, Identity, Log, Members, Mesh, MeshError, Porter, Survivors,
 };
-use crate::dataflow::{self, Here, Network, Standing};
-use crate::diagnostic::{Diagnostic, visible};
-use crate::graph::Plan;
+use segue::dataflow::{self, Here, Network, Standing};
+use segue::diagnostic::{Diagnostic, visible};
+use segue::graph::Plan;
 
 /// What became of joining.
 pub enum Joined {

@@ -4,12 +4,13 @@ use std::io::Read;
 use std::path::Path;
 
 use super::cluster::{Target, target};
+use super::fetch::shown;
 use super::memory::check_memory;
 use super::{Failed, GraphArgs};
-use crate::dataflow::Failure;
-use crate::diagnostic::{Diagnostic, Sources, visible};
-use crate::graph::{self, Graph, Plan};
-use crate::operators::Operators;
+use segue::dataflow::Failure;
+use segue::diagnostic::{Diagnostic, Sources, visible};
+use segue::graph::{self, Graph, Plan};
+use segue::operators::Operators;
 
 /// The longest graph or cluster file: some are not files at all, and never end.
 const TEXT_MAX: u64 = 16 << 20;
@@ -27,7 +28,7 @@ pub struct Loaded {
 /// # Errors
 /// [`Failed::Wrong`] with every error of the graph, or of the cluster
 pub fn load(arguments: &GraphArgs) -> Result<Loaded, Failed> {
-    load_with(arguments, Operators::default())
+    load_with(arguments, shown(Operators::default()))
 }
 
 /// The same with these operators.

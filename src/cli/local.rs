@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use super::Failed;
 use super::interrupt::{Interrupt, pass_on};
 use super::said::Said;
-use crate::cluster::Identity;
-use crate::diagnostic::Diagnostic;
-use crate::graph::Plan;
+use segue::cluster::Identity;
+use segue::diagnostic::Diagnostic;
+use segue::graph::Plan;
 
 /// How long local devices have to notice that one of them failed.
 const GRACE: Duration = Duration::from_secs(8);

@@ -3,9 +3,9 @@
 
 use segue_plugin::{Column, Type};
 
-use crate::cluster::Cluster;
-use crate::diagnostic::Diagnostic;
-use crate::graph::{Plan, Wire};
+use segue::cluster::Cluster;
+use segue::diagnostic::Diagnostic;
+use segue::graph::{Plan, Wire};
 
 /// The option that says how long the lists are which a stage makes of texts.
 const LONGEST: &str = "max-tokens";

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::{Failed, Lang, Outcome, answer};
-use crate::diagnostic::{Diagnostic, Sources};
-use crate::plugins::library_file;
+use segue::diagnostic::{Diagnostic, Sources};
+use segue::plugins::library_file;
 
 /// `segue new-stage`
 #[derive(Args)]
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn the_whole_sdk_goes_along() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins/api/src");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/api/src");
         let files = std::fs::read_dir(folder).unwrap();
         let mut names: Vec<String> = files
             .map(|file| format!("src/{}", file.unwrap().file_name().to_str().unwrap()))

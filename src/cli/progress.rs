@@ -8,8 +8,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::numbers::{clock, grouped};
 use super::say::{can_redraw, keep_below, say};
-use crate::dataflow::Progress;
-use crate::diagnostic::visible;
+use segue::dataflow::Progress;
+use segue::diagnostic::visible;
 
 /// Between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(10);

@@ -16,9 +16,9 @@ use super::say::{self, say};
 use super::summary::{summary, written_to};
 use super::words::Word;
 use super::{Failed, GraphArgs, Outcome};
-use crate::dataflow::{self, Here, Progress, Report, RunOptions};
-use crate::diagnostic::{Diagnostic, Note, visible};
-use crate::graph::{Catalog, Plan, Role, Stage};
+use segue::dataflow::{self, Here, Progress, Report, RunOptions};
+use segue::diagnostic::{Diagnostic, Note, visible};
+use segue::graph::{Catalog, Plan, Role, Stage};
 
 /// `segue run`
 #[derive(Args)]
@@ -247,7 +247,7 @@ fn apart_text(arguments: &RunArgs, apart: Apart) -> Failed {
 fn end_with_stdin() {
     // Whatever ends the reading, the agent is not there any more.
     let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-    crate::plugins::leave(1)
+    segue::plugins::leave(1)
 }
 
 /// `--rejects` and `--report` must not name a file of the graph: it would be lost.

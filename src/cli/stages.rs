@@ -9,9 +9,9 @@ use segue_plugin::OptionType;
 use serde_json::Value;
 
 use super::{Failed, Outcome, answer};
-use crate::diagnostic::{Diagnostic, Sources};
-use crate::graph::{Catalog, Operator};
-use crate::operators::{Operators, is_path, twice};
+use segue::diagnostic::{Diagnostic, Sources};
+use segue::graph::{Catalog, Operator};
+use segue::operators::{Operators, is_path, twice};
 
 /// `segue stages`
 #[derive(Args)]

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::numbers::{count, grouped, percent};
-use crate::dataflow::Report;
-use crate::diagnostic::{Note, visible};
-use crate::graph::{Plan, Role};
+use segue::dataflow::Report;
+use segue::diagnostic::{Note, visible};
+use segue::graph::{Plan, Role};
 
 /// Names of a kind that are listed.
 const LISTED: usize = 12;

@@ -2,8 +2,8 @@
 
 use super::load::Loaded;
 use super::memory::check_memory;
-use crate::cluster::{Cluster, Members};
-use crate::graph::{Layout, Plan, Role};
+use segue::cluster::{Cluster, Members};
+use segue::graph::{Layout, Plan, Role};
 
 /// The cluster of the `members`, and the plan over them, as each of them finds it by
 /// itself: what is committed stays where it is, and a source whose device is gone is read
@@ -38,7 +38,7 @@ pub fn plan(
     let cluster = cluster.only(members);
     let devices = cluster.devices.iter();
     let devices = devices.map(|one| (one.name.clone(), one.workers)).collect();
-    let plan = crate::graph::plan(whole.graph.clone(), Layout::of_devices(devices, place));
+    let plan = segue::graph::plan(whole.graph.clone(), Layout::of_devices(devices, place));
     match check_memory(&plan, &cluster).into_iter().next() {
         Some(error) => Err(error.message),
         None => Ok((cluster, plan)),
@@ -57,7 +57,7 @@ pub fn possible(loaded: &Loaded, cluster: &Cluster, members: Members) -> Result<
         let moves = stage.operator.role == Role::Source && !members.has(device);
         let lacks = stage
             .reads()
-            .find(|(_, path)| moves && !crate::io::files(path).iter().any(|path| path.exists()));
+            .find(|(_, path)| moves && !segue::io::files(path).iter().any(|path| path.exists()));
         if let Some((_, path)) = lacks {
             let (stage, device) = (&stage.name, &cluster.devices[device].name);
             let path = path.display();

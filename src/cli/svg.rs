@@ -6,7 +6,7 @@ use std::fmt::Write;
 use segue_plugin::Column;
 
 use super::explain::{place, units};
-use crate::graph::Plan;
+use segue::graph::Plan;
 
 const BOX: (usize, usize) = (190, 64);
 const GAP: (usize, usize) = (170, 24);

@@ -6,10 +6,10 @@ use clap::Args;
 
 use super::stages::named;
 use super::{Failed, Outcome, answer};
-use crate::diagnostic::{Diagnostic, Sources};
-use crate::graph::Operator;
-use crate::operators::Operators;
-use crate::plugins::{Broken, broken_examples};
+use segue::diagnostic::{Diagnostic, Sources};
+use segue::graph::Operator;
+use segue::operators::Operators;
+use segue::plugins::{Broken, broken_examples};
 
 /// `segue test`
 #[derive(Args)]

@@ -14,7 +14,10 @@ use crate::tiny::Tiny;
 pub const PATIENCE: Duration = Duration::from_secs(900);
 
 /// The project's root.
-pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+pub const ROOT: &str = {
+    let package = env!("CARGO_MANIFEST_DIR");
+    package.split_at(package.len() - "/src/cli".len()).0
+};
 
 /// Words that reviews are made of; they are the tiny model's vocabulary too.
 pub const WORDS: [&str; 32] = [

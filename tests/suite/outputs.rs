@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::harness::{Project, compile, compile_word_count, reviews};
+use crate::harness::{Project, ROOT, compile, compile_word_count, reviews};
 use crate::pace::{Leash, commits, eventually, is_done, kill_after, start};
 
 const GRAPH: &str = "format = 1
@@ -294,7 +294,7 @@ with.path = \"out.jsonl\"
     for (save, workers) in [("0", "1"), ("1", "1"), ("1", "2")] {
         let project = Project::with_graph(graph).file("reviews.csv", reviews(2));
         let project = project.look_in("");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/outputs/keeper.c");
+        let source = Path::new(ROOT).join("tests/suite/outputs/keeper.c");
         compile(&source, &project.path("libkeeper.so"), &[]);
         let set = format!("keeper.save={save}");
         let mut child = start(&project, &["--set", &set, "--workers", workers]);

@@ -1,4 +1,5 @@
-//! The command line: one file a subcommand.
+//! The command `segue`: one file a subcommand. The only crate that prints, and that decides
+//! about exit codes.
 
 mod agent;
 mod bench;
@@ -7,6 +8,7 @@ mod cluster;
 mod done;
 mod elsewhere;
 mod explain;
+mod fetch;
 mod identity;
 mod interrupt;
 mod join;
@@ -33,8 +35,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::diagnostic::{Diagnostic, paint};
-use crate::plugins;
+use segue::diagnostic::{Diagnostic, paint};
+use segue::plugins;
 
 /// Runs machine-learning pipelines on small machines as dataflow graphs of plugins.
 #[derive(Parser)]
@@ -132,7 +134,7 @@ pub enum Lang {
 }
 
 /// Runs the command that the process was started with.
-pub fn main() -> ExitCode {
+fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     if let [_, command, path, operator @ ..] = arguments.as_slice()
         && *command == *plugins::PROBE_COMMAND
