@@ -160,9 +160,11 @@ mod unix {
                     libc::sigaction(*signal, &action, std::ptr::null_mut());
                 }
             }
-            // SAFETY: the function lives as long as the program. Without it an exit of a
+            // SAFETY: the functions live as long as the program. Without them an exit of a
             // plugin is not noticed, which is no reason not to run.
             let _ = unsafe { libc::atexit(on_exit) };
+            #[cfg(all(target_os = "linux", target_env = "gnu"))]
+            super::at_once::install();
         });
     }
 
@@ -188,18 +190,67 @@ mod unix {
     }
 
     /// Within a plugin's call the program was not to end.
-    extern "C" fn on_exit() {
+    pub extern "C" fn on_exit() {
+        if told_of_an_exit() {
+            // SAFETY: ends the process, without the handlers that were there before.
+            unsafe { libc::_exit(1) };
+        }
+    }
+
+    /// Says, if a plugin's call is under way, that it ends the program; whether it did.
+    pub fn told_of_an_exit() -> bool {
         if all().next().is_none() || silent() {
-            return;
+            return false;
         }
         say(Words::new().exit());
-        // SAFETY: ends the process, without the handlers that were there before.
-        unsafe { libc::_exit(1) };
+        true
     }
 
     fn say(words: &Words) {
         // SAFETY: the bytes are there. With stderr gone there is nobody to tell.
         unsafe { libc::write(2, words.bytes.as_ptr().cast(), words.length) };
+    }
+}
+
+/// The ways to end a process that ask no handler: `_exit`, `_Exit`, and `quick_exit`, which
+/// asks its own.
+///
+/// A library that is loaded later is bound to the program's functions before those of the C
+/// library, and the linker exports what the C library has too. The C library itself does not
+/// come by here, so `exit` ends as it always does.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod at_once {
+    use std::ffi::c_int;
+
+    use super::unix::{on_exit, told_of_an_exit};
+
+    // SAFETY: as the C library declares it.
+    unsafe extern "C" {
+        fn at_quick_exit(handler: extern "C" fn()) -> c_int;
+    }
+
+    pub fn install() {
+        // SAFETY: the function lives as long as the program.
+        let _ = unsafe { at_quick_exit(on_exit) };
+    }
+
+    // SAFETY: it does what the C library's does, but for the code that a plugin's exit gets.
+    #[unsafe(no_mangle)]
+    extern "C" fn _exit(code: c_int) -> ! {
+        end(if told_of_an_exit() { 1 } else { code })
+    }
+
+    // SAFETY: as above.
+    #[unsafe(no_mangle)]
+    extern "C" fn _Exit(code: c_int) -> ! {
+        _exit(code)
+    }
+
+    fn end(code: c_int) -> ! {
+        loop {
+            // SAFETY: the call takes a number, and ends all threads.
+            unsafe { libc::syscall(libc::SYS_exit_group, code) };
+        }
     }
 }
 

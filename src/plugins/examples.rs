@@ -7,7 +7,7 @@ use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
 use arrow_schema::{Field, Schema};
-use segue_plugin::{Column, Context, Error, Example, Next, OperatorManifest, Rows};
+use segue_plugin::{Column, Context, Error, Example, Next, OperatorManifest, Rows, Type};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -82,6 +82,7 @@ fn outputs(
     }
     let mut all = Vec::new();
     for batch in &given {
+        as_declared(&columns.writes, batch)?;
         let row = batch.column_by_name("row");
         let row = row.and_then(|row| row.as_primitive_opt::<UInt32Type>());
         let origin = |i: usize| match columns.rows {
@@ -97,6 +98,32 @@ fn outputs(
         }
     }
     Ok(all)
+}
+
+/// That `batch` has the columns that are `declared`, with these types.
+fn as_declared(declared: &[Column], batch: &RecordBatch) -> Result<(), Error> {
+    let wrong = |message| Err(Error::new("bad-columns", message));
+    for Column {
+        name, column_type, ..
+    } in declared
+    {
+        let given = batch.column_by_name(name).map(|column| column.data_type());
+        match given.map(|given| (given, Type::from_arrow(given))) {
+            None => {
+                return wrong(format!(
+                    "it does not give `{name}`, which it says it writes"
+                ));
+            }
+            Some((_, Some(given))) if given == *column_type => {}
+            Some((given, known)) => {
+                let given = known.map_or(given.to_string(), |known| known.to_string());
+                return wrong(format!(
+                    "it gives `{name}: {given}`, and says that it writes `{column_type}`"
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The example's options, with the others at their defaults, as a graph would give them.
@@ -144,6 +171,27 @@ fn same(left: &Value, right: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn columns_are_those_that_are_declared() {
+        let words: arrow_array::ArrayRef = Arc::new(arrow_array::UInt32Array::from(vec![3]));
+        let batch = RecordBatch::try_from_iter([("words", words)]).unwrap();
+        let declared = |name: &str, of: &str| [Column::new(name, Type::from(of))];
+        as_declared(&declared("words", "u32"), &batch).unwrap();
+        let wrong = |name, of| {
+            as_declared(&declared(name, of), &batch)
+                .unwrap_err()
+                .message
+        };
+        assert_eq!(
+            wrong("words", "u64"),
+            "it gives `words: u32`, and says that it writes `u64`"
+        );
+        assert_eq!(
+            wrong("letters", "u32"),
+            "it does not give `letters`, which it says it writes"
+        );
+    }
 
     #[test]
     fn floats_are_the_same_to_a_millionth() {

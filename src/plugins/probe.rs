@@ -133,8 +133,8 @@ fn ask<T: DeserializeOwned>(
     when: &str,
 ) -> Result<T, Problem> {
     let text = answer(binary, path, operator, when)?;
-    let silent = || crashed(path, "printed no manifest", when);
-    let answer: Answer<T> = serde_json::from_str(&text).map_err(|_| silent())?;
+    let unclear = || crashed(path, "gave an answer that is not one", when);
+    let answer: Answer<T> = serde_json::from_str(&text).map_err(|_| unclear())?;
     answer.into()
 }
 
@@ -170,13 +170,17 @@ fn answer(
         }
         match child.try_wait().map_err(failed)? {
             Some(status) if !status.success() => {
-                return Err(crashed(path, &format!("died ({status})"), when));
+                let how = match status.code() {
+                    Some(_) => "ended the program",
+                    None => "died",
+                };
+                return Err(crashed(path, &format!("{how} ({status})"), when));
             }
             Some(_) => {
                 // All it printed is in the pipe.
                 let last = || answer.as_ref()?.recv_timeout(Duration::from_secs(1)).ok();
                 let text = text.or_else(last);
-                return text.ok_or_else(|| crashed(path, "printed no manifest", when));
+                return text.ok_or_else(|| crashed(path, "ended the program", when));
             }
             None if Instant::now() > deadline => {
                 end(&mut child);

@@ -48,11 +48,19 @@ fn a_crash_on_a_thread_of_the_plugins_own_names_who_was_at_work() {
 
 #[test]
 fn a_plugin_that_ends_the_program_makes_the_run_fail() {
-    for code in ["0", "7"] {
-        let (ended, stderr) = run(&format!("exit({code})"));
-        assert_eq!(ended, Some(1), "{stderr}");
+    // `_exit` and its like ask no handler.
+    for statement in [
+        "exit(0)",
+        "exit(7)",
+        "_exit(0)",
+        "_Exit(0)",
+        "quick_exit(0)",
+    ] {
+        let (ended, stderr) = run(statement);
+        assert_eq!(ended, Some(1), "{statement}: {stderr}");
         let words = "error[plugin-exit]: `odd` ended the program on batch 2\n";
-        assert!(stderr.contains(words), "{stderr}");
+        assert_eq!(stderr.matches(words).count(), 1, "{statement}: {stderr}");
+        assert_eq!(stderr.matches("error[").count(), 1, "{stderr}");
     }
 }
 

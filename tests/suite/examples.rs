@@ -82,6 +82,14 @@ fn an_example_that_crashes_takes_only_its_child_down() {
 }
 
 #[test]
+fn an_example_that_ends_the_program_is_told_of() {
+    let [tested, checked] = held_to(EXAMPLE, &["-DPROCESS=leave"]);
+    let message = "`lib/odd.so` ended the program while the examples of `odd` ran";
+    tested.failed_with(1, "bad-plugin", &[message]);
+    checked.failed_with(2, "bad-plugin", &[message]);
+}
+
+#[test]
 fn the_examples_of_a_plugin_in_c_hold() {
     let project = Project::new().look_in("plugins");
     compile_word_count(&project.path("plugins"));

@@ -103,6 +103,13 @@ __attribute__((unused)) static int32_t crash(void *stage, uint64_t time, struct 
   abort();
 }
 
+__attribute__((unused)) static int32_t leave(void *stage, uint64_t time, struct ArrowArray *array,
+                                             struct ArrowSchema *schema,
+                                             const segue_reply *reply) {
+  (void)stage, (void)time, (void)array, (void)schema, (void)reply;
+  exit(0);
+}
+
 static void drop(void *stage) { (void)stage; }
 
 __attribute__((unused)) static const segue_plugin table = {
