@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* What `create` makes and `drop` frees. */
-struct word_count {
+struct word_count_stage {
   int64_t shortest;
 };
 
@@ -51,14 +51,14 @@ static int32_t create(segue_text operator_name, segue_text options, segue_text c
                       const segue_reply *reply, void **stage) {
   (void)operator_name;
   (void)context;
-  struct word_count *made = malloc(sizeof *made);
+  struct word_count_stage *made = malloc(sizeof *made);
   if (made == NULL) return fail(reply, "no-memory", "no memory for the stage", "");
   made->shortest = segue_option_integer(options, "shortest", 1);
   *stage = made;
   return 0;
 }
 
-static uint64_t count(const struct word_count *self, const char *text, int64_t length) {
+static uint64_t count(const struct word_count_stage *self, const char *text, int64_t length) {
   uint64_t words = 0;
   int64_t run = 0;
   for (int64_t i = 0; i <= length; i++) {
@@ -132,7 +132,7 @@ static int32_t give(const segue_reply *reply, uint64_t *words, int64_t rows) {
 static int32_t process(void *stage, uint64_t time, struct ArrowArray *array,
                        struct ArrowSchema *schema, const segue_reply *reply) {
   (void)time;
-  const struct word_count *self = stage;
+  const struct word_count_stage *self = stage;
   /* The host gives what `columns` says is read: one child of format "u" (utf8). */
   const struct ArrowArray *text = array->children[0];
   const uint8_t *valid = text->buffers[0];

@@ -47,6 +47,8 @@ const SDK: [(&str, &str); 12] = sdk![
     "src/stage.rs",
 ];
 const RUST_SOURCE: &str = include_str!("new_stage/lib.rs.in");
+/// What is built in, and what the SDK is called within a project.
+const TAKEN: [&str; 3] = ["read", "write", "plugin"];
 const GRAPH: &str = include_str!("new_stage/graph.toml");
 const TEXTS: &str = include_str!("new_stage/texts.csv");
 
@@ -149,7 +151,8 @@ fn wrong(error: Diagnostic) -> Failed {
     Failed::Wrong(error.render(&Sources::new()))
 }
 
-/// An operator's name as files and languages spell it.
+/// An operator's name as files and languages spell it. No template uses it alone as the name
+/// of anything in a language: an operator may be called `int` or `self`.
 struct Name {
     kebab: String,
     snake: String,
@@ -164,9 +167,12 @@ impl Name {
                     .chars()
                     .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
         };
-        if !text.split('-').all(fine) || ["read", "write"].contains(&text) {
+        if !text.split('-').all(fine) || TAKEN.contains(&text) {
             let error = Diagnostic::new("bad-name", format!("`{text}` cannot name an operator"));
-            let help = "use lower case words joined by `-`, such as `mean-pool`";
+            let help = match TAKEN.contains(&text) {
+                true => "it is the name of something else here: choose another",
+                false => "use lower case words joined by `-`, such as `mean-pool`",
+            };
             return Err(wrong(error.help(help)));
         }
         let capital = |part: &str| part[..1].to_uppercase() + &part[1..];

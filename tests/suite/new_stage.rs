@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use crate::harness::{Project, ROOT, beside_this};
 
+/// Words that C or Rust or the SDK have for themselves.
+const THEIRS: [&str; 5] = ["int", "self", "output", "batch", "stage"];
+
 /// What `my-count` gives for the texts of its project, words of one letter left out.
 fn words() -> Vec<Value> {
     [5, 3, 3].map(|words| json!(words)).to_vec()
@@ -38,6 +41,21 @@ fn a_stage_in_c() {
     assert!(page.starts_with("my-count 1.0.0\n"), "{page}");
 }
 
+#[test]
+fn stages_in_c_with_names_that_the_language_has() {
+    for name in THEIRS {
+        let project = Project::new();
+        project.run(&["new-stage", name, "--lang", "c"]).ok();
+        let mut make = Command::new("make");
+        make.args(["-C", name]);
+        let ran = project.program(make);
+        assert!(!ran.stderr.contains("warning"), "{ran}");
+        project.run(&["run", &format!("{name}/graph.toml")]).ok();
+        let rows = project.lines(&format!("{name}/out.jsonl"));
+        assert_eq!(rows.len(), words().len(), "{name}");
+    }
+}
+
 /// A target folder within this project's own, so that a second run has little to do.
 fn target() -> PathBuf {
     let release = beside_this("").parent().unwrap().to_owned();
@@ -45,11 +63,11 @@ fn target() -> PathBuf {
 }
 
 /// Cargo in the new project, without network if that is possible.
-fn cargo(project: &Project, arguments: &[&str]) {
+fn cargo(project: &Project, name: &str, arguments: &[&str]) {
     let command = |more: &[&str]| {
         let mut command = Command::new(env!("CARGO"));
         command.args(arguments).args(more);
-        command.args(["--manifest-path", "my-count/Cargo.toml"]);
+        command.args(["--manifest-path", &format!("{name}/Cargo.toml")]);
         command.env("CARGO_TARGET_DIR", target());
         // What cargo sets for this test must not change what is built.
         for (name, _) in std::env::vars_os() {
@@ -72,17 +90,29 @@ fn a_stage_in_rust() {
     let ran = project.run(&["new-stage", "my-count"]).ok();
     let expected = "cd my-count\ncargo build --release\nsegue run graph.toml\n";
     assert_eq!(ran.stdout, expected);
-    cargo(&project, &["build", "--release"]);
+    cargo(&project, "my-count", &["build", "--release"]);
     let library = "release/libsegue_my_count.so";
     let built = std::fs::read(target().join(library)).unwrap();
     project.write(&format!("my-count/target/{library}"), built);
     project.run(&["run", "my-count/graph.toml"]).ok();
     assert_eq!(counted(&project), words());
-    cargo(&project, &["test", "--release", "--quiet"]);
+    cargo(&project, "my-count", &["test", "--release", "--quiet"]);
     let tested = project
         .run(&["test", &format!("my-count/target/{library}")])
         .ok();
     assert_eq!(tested.stdout, "`my-count`: its example holds\n");
+}
+
+#[test]
+fn a_stage_in_rust_with_a_name_that_the_language_has() {
+    // The SDK has this one too, and the language the next; one build does for both.
+    for name in ["batch", "self"] {
+        let project = Project::new();
+        project.run(&["new-stage", name]).ok();
+        cargo(&project, name, &["build", "--release"]);
+        let library = target().join(format!("release/libsegue_{name}.so"));
+        assert!(library.exists(), "{name}");
+    }
 }
 
 /// Nothing in it is of the machine that it was made on.
@@ -126,11 +156,16 @@ fn a_name_that_cannot_be_one_is_refused() {
         "a/b",
         "..",
         "read",
+        "plugin",
     ] {
         let project = Project::new();
         let ran = project.run(&["new-stage", "--", name]);
         let part = format!("`{name}` cannot name an operator");
-        ran.failed_with(2, "bad-name", &[&part, "help: use lower case words"]);
+        let help = match name {
+            "read" | "plugin" => "help: it is the name of something else",
+            _ => "help: use lower case words",
+        };
+        ran.failed_with(2, "bad-name", &[&part, help]);
         let left = std::fs::read_dir(project.path("")).unwrap().count();
         assert_eq!(left, 0, "{name}");
     }
