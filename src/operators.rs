@@ -11,7 +11,9 @@ use segue_plugin::{Column, Columns, Manifest, OperatorManifest, Rows, Scalar, Ty
 use serde_json::Value;
 
 use crate::diagnostic::Note;
-use crate::graph::{ASKED, Catalog, Graph, Operator, Problem, Role, Stage, TAKEN, did_you_mean};
+use crate::graph::{
+    ASKED, Catalog, Graph, Operator, Problem, Role, Stage, TAKEN, did_you_mean, merging_notes,
+};
 use crate::hub::{self, HubError, OnFetch};
 use crate::io::{self, EpochOptions, IoError, ReadOptions, Role as RecordRole, WriteOptions};
 use crate::plugins::Plugins;
@@ -125,7 +127,7 @@ fn epoch_options(options: &Value) -> Option<EpochOptions> {
 }
 
 /// What a user should know of the files that the sources of `graph` read, as far as
-/// they are here.
+/// they are here, and of what is lost where stages merge.
 pub fn notes(graph: &Graph) -> Vec<Note> {
     let sources = graph.stages.iter();
     let sources = sources.filter(|stage| stage.operator.role == Role::Source);
@@ -134,7 +136,8 @@ pub fn notes(graph: &Graph) -> Vec<Note> {
         let note = |message| Note::new(&stage.file_name, message);
         Some(source.notes().into_iter().map(note).collect::<Vec<_>>())
     };
-    sources.filter_map(notes).flatten().collect()
+    let of_files = sources.filter_map(notes).flatten();
+    of_files.chain(merging_notes(graph)).collect()
 }
 
 /// What is wrong with the options of `read` that the manifest cannot say.
@@ -167,6 +170,12 @@ fn check_read_options(options: &Value) -> Result<(), Problem> {
             "`quote` is one ASCII character, or empty for none",
         ));
     }
+    if let Some(both) = quoted_as_delimited(options) {
+        let message = format!("`quote` and `delimiter` are both `{both}`");
+        let at = ["quote", "delimiter"].into_iter();
+        let at = at.filter(|option| options[option].is_string());
+        return Err(bad(at.into_iter().next().unwrap_or("quote"), &message));
+    }
     if let Some(name) = given("encoding").filter(|name| encoding(name).is_none()) {
         let message = format!("there is no encoding `{name}`");
         let help = "such as `utf-8`, `windows-1252`, `latin-1`, `utf-16le`, `shift_jis`";
@@ -174,6 +183,25 @@ fn check_read_options(options: &Value) -> Result<(), Problem> {
             help: Some(help.to_owned()),
             ..bad("encoding", &message)
         });
+    }
+    if let Some((names, _)) = labels(&options["labels"]) {
+        let same = |(i, name): &(usize, &String)| {
+            let before = names[..*i].iter();
+            before
+                .map(|one| one.to_lowercase())
+                .any(|one| one == name.to_lowercase())
+        };
+        if names.is_empty() {
+            let help = "leave it out for `negative` and `positive`";
+            return Err(Problem {
+                help: Some(help.to_owned()),
+                ..bad("labels", "`labels` names no label")
+            });
+        }
+        if let Some((_, name)) = names.iter().enumerate().find(same) {
+            let message = format!("`labels` names `{name}` twice, in whatever letter case");
+            return Err(bad("labels", &message));
+        }
     }
     if let Some((one, other, value)) = ambiguous(&options["labels"]) {
         let message = format!("`labels` says that `{value}` is `{one}`, and that it is `{other}`");
@@ -193,6 +221,15 @@ fn check_read_options(options: &Value) -> Result<(), Problem> {
         return Err(bad("role", message));
     }
     Ok(())
+}
+
+/// What stands both between fields of a CSV file and around them, where one of these is said.
+fn quoted_as_delimited(options: &Value) -> Option<char> {
+    let read = read_options(options);
+    let tabs = read.path.extension().is_some_and(|ending| ending == "tsv");
+    let usual = if tabs { b'\t' } else { b',' };
+    let quote = read.quote.unwrap_or(Some(b'"'))?;
+    (quote == read.delimiter.unwrap_or(usual)).then_some(char::from(quote))
 }
 
 /// Two labels that a table gives the same value.
