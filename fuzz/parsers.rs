@@ -2,21 +2,26 @@
 //! the tests with files of their own.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use segue::dataflow;
 use segue::diagnostic::Sources;
 use segue::graph::{Catalog, Layout, Operator, Problem, Role};
 use segue::io::{self, ReadOptions};
 use segue::operators::Operators;
 use segue_bert::{Layers, ModelConfig, Segment};
-use segue_plugin::{Column, Columns, Unit, Units};
-use serde_json::Value;
+use segue_plugin::arrow_array::cast::AsArray;
+use segue_plugin::arrow_array::{Array, ArrayRef, StringArray};
+use segue_plugin::{Batch, Column, Columns, Context, Stage, Unit, Units};
+use segue_tokenizer::Tokenizer;
+use serde_json::{Value, json};
 
 /// A parser, by the name of its target and of the folder of its seeds.
 pub type Parser = (&'static str, fn(&[u8]) -> bool);
 
 /// All there are. Each may refuse what it is given, and must not panic, nor take what it
 /// accepts for something else; it gives whether it accepted it.
-pub const PARSERS: [Parser; 7] = [
+pub const PARSERS: [Parser; 9] = [
     ("graph", graph),
     ("cluster", cluster),
     ("csv", csv),
@@ -24,6 +29,8 @@ pub const PARSERS: [Parser; 7] = [
     ("parquet", parquet),
     ("config", config),
     ("safetensors", safetensors),
+    ("journal", journal),
+    ("tokenizer", tokenizer),
 ];
 
 /// Every error must be one that can be shown.
@@ -120,6 +127,49 @@ fn model(config: &[u8], weights: &[u8]) -> bool {
     if let Err(error) = loaded {
         panic!("{error}");
     }
+    true
+}
+
+/// The journal of a run from the source `reviews` to the sink `out`.
+pub fn journal(bytes: &[u8]) -> bool {
+    let stands = |bytes: &[u8]| match dataflow::read_journal(bytes, &["reviews"], &["out"]) {
+        Ok(_) => true,
+        Err(failure) => {
+            assert!(!failure.message.is_empty(), "refused without a reason");
+            false
+        }
+    };
+    // Few damaged lines come past the checksum.
+    stands(&dataflow::sum_journal(bytes));
+    stands(bytes)
+}
+
+/// A model's tokenizer.json, and tokens as it says.
+pub fn tokenizer(bytes: &[u8]) -> bool {
+    const TOKENS_MAX: usize = 8;
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("tokenizer.json"), bytes).expect("a file");
+    let options = json!({"model": folder.path(), "max-tokens": TOKENS_MAX});
+    let stage: Result<Tokenizer, _> = serde_json::from_value(options);
+    let mut stage = stage.expect("its options");
+    if stage.start(&Context::default()).is_err() {
+        return false;
+    }
+    let texts = [
+        "a film",
+        "",
+        "The films was fine, the film was a film!",
+        "\u{e9}\u{301}\0",
+    ];
+    let texts: ArrayRef = Arc::new(StringArray::from(texts.to_vec()));
+    let batch = Batch::from_arrays(0, vec![("text".to_owned(), texts)]).expect("a batch");
+    let Ok(given) = stage.process(batch) else {
+        return false;
+    };
+    let tokens = given.column("tokens").expect("its column");
+    let lists = tokens.as_list::<i32>();
+    let short = |list: ArrayRef| list.len() <= TOKENS_MAX;
+    assert!(lists.iter().flatten().all(short), "{tokens:?}");
     true
 }
 

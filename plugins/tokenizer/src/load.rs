@@ -45,6 +45,7 @@ pub fn from_json(files: &Files, settings: &Settings) -> Result<Tokenizer> {
     let normalizer: Option<NormalizerWrapper> = section(path, &file, "normalizer")?;
     section::<Option<PreTokenizerWrapper>>(path, &file, "pre_tokenizer")?;
     section::<Option<PostProcessorWrapper>>(path, &file, "post_processor")?;
+    check_templates(path, &file["post_processor"])?;
     check_added(path, &file["added_tokens"], normalizer.as_ref())?;
     let added = file["added_tokens"].clone();
     let tokenizer: Tokenizer = serde_json::from_value(file)
@@ -54,6 +55,23 @@ pub fn from_json(files: &Files, settings: &Settings) -> Result<Tokenizer> {
     check_unknown(path, &tokenizer)?;
     check_ids(path, &tokenizer, added)?;
     Ok(tokenizer)
+}
+
+/// That each special token of a template is one that it explains: the reader does not look,
+/// and the first text would panic.
+fn check_templates(path: &Path, processor: &Value) -> Result<()> {
+    let parts = processor["processors"].as_array().into_iter().flatten();
+    for part in parts.chain([processor]) {
+        let pieces = ["single", "pair"].map(|name| part[name].as_array());
+        let ids = pieces.into_iter().flatten().flatten();
+        let ids = ids.filter_map(|piece| piece["SpecialToken"]["id"].as_str());
+        let known = &part["special_tokens"];
+        if let Some(id) = ids.into_iter().find(|id| known.get(id).is_none()) {
+            let reason = format!("its `post_processor` adds `{id}`, and does not say what that is");
+            return Err(bad(path, reason));
+        }
+    }
+    Ok(())
 }
 
 /// From a `vocab.txt`: BERT's WordPiece, with one token a line.

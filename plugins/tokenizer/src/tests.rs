@@ -283,6 +283,15 @@ fn a_damaged_file_is_named_with_its_part() {
             "post_processor",
             json!({"type": "BertProcessing", "sep": 3}),
         ),
+        // One token is used, and none explained.
+        (
+            "post_processor",
+            json!({
+                "type": "TemplateProcessing", "pair": [], "special_tokens": {},
+                "single": [{"SpecialToken": {"id": "[CLS]", "type_id": 0}},
+                           {"Sequence": {"id": "A", "type_id": 0}}],
+            }),
+        ),
         ("model", json!({"type": "WordPiece", "vocab": 7})),
         ("model", json!(null)),
     ] {

@@ -196,6 +196,30 @@ pub fn peek(path: &Path, header: &Value, names: &Names) -> Result<Standing, Fail
     }
 }
 
+/// How the run stands whose journal holds `found`, be its first line whose it may.
+///
+/// # Errors
+/// `damaged-journal`, and `other-journal` when its first line is no line of a journal
+pub fn parse(found: &[u8], names: &Names) -> Result<Standing, Failure> {
+    let first = found.split_inclusive(|byte| *byte == b'\n').next();
+    let header = first.and_then(checked);
+    let header = header.and_then(|text| serde_json::from_slice(&text).ok());
+    let path = Path::new("journal");
+    Ok(read(path, found, &header.unwrap_or_default(), names)?.standing)
+}
+
+/// `found` with the checksum of each line put right.
+pub fn summed(found: &[u8]) -> Vec<u8> {
+    let line = |line: &[u8]| {
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        let end = text.len().saturating_sub(SUM.len() + SUM_END);
+        let sum = crc32fast::hash(&text[..end]);
+        [&text[..end], format!("{SUM}{sum:08x}\"}}\n").as_bytes()].concat()
+    };
+    let lines = found.split_inclusive(|byte| *byte == b'\n');
+    lines.flat_map(line).collect()
+}
+
 fn read(path: &Path, found: &[u8], header: &Value, names: &Names) -> Result<Found, Failure> {
     let fresh = |torn| Found {
         standing: Standing::Fresh,
