@@ -11,7 +11,7 @@ use super::super::hello::Wish;
 use super::super::link::{Got, Link};
 use super::super::loss::LossReason;
 use super::super::members::Members;
-use super::{Devices, devices};
+use super::{Devices, devices, wait_for};
 
 /// The two ends of one link, and what they were made from.
 pub fn links(patience: Duration) -> (Arc<Link>, Arc<Link>) {
@@ -69,6 +69,9 @@ fn sum(blocks: usize) -> u64 {
 fn both_send_much_at_once() {
     let (a, b) = links(Duration::from_secs(60));
     let blocks = 100;
+    // Each has begun, and neither can be done.
+    let begun = |link: &Link| link.traffic().0 > 1 << 16;
+    let both = || begun(&a) && begun(&b);
     std::thread::scope(|scope| {
         for link in [&a, &b] {
             scope.spawn(move || {
@@ -78,7 +81,7 @@ fn both_send_much_at_once() {
                 link.send_last(Kind::End, &[]);
             });
             scope.spawn(move || {
-                std::thread::sleep(Duration::from_millis(300));
+                assert!(wait_for(both));
                 assert_eq!(receive(link, blocks * DATA_BYTES_MAX), sum(blocks));
                 assert_eq!(link.next(&mut [0; 9]), Ok(Got::End));
             });

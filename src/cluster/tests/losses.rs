@@ -14,6 +14,11 @@ use super::super::*;
 use super::dataflow::start;
 use super::{Devices, devices, panics, wait_for};
 
+/// Numbers of each message.
+const NUMBERS: u64 = 20_000;
+/// Bytes of one, at least.
+const LIST: u64 = 8 * NUMBERS;
+
 /// Sends to all workers until told to stop, and drops everything then.
 fn churn(worker: &mut Worker, stop: &AtomicBool) {
     let probe = Probe::new();
@@ -29,7 +34,7 @@ fn churn(worker: &mut Worker, stop: &AtomicBool) {
         if !probe.less_than(&round) {
             round += 1;
             for to in 0..worker.peers() as u64 {
-                input.send([to].into_iter().chain(0..20_000).collect::<Vec<u64>>());
+                input.send([to].into_iter().chain(0..NUMBERS).collect::<Vec<u64>>());
             }
             input.advance_to(round);
         }
@@ -66,6 +71,18 @@ fn run(count: usize, running: std::ops::Range<usize>) -> Running {
 }
 
 impl Running {
+    /// Waits until device `i` has got so many bytes more of the others.
+    fn got(&self, i: usize, bytes: u64) {
+        let received = || self.meshes[i].traffic().bytes_received;
+        let before = received();
+        assert!(wait_for(|| received() >= before + bytes));
+    }
+
+    /// Waits until devices 0 and 1 are in the midst of timely's messages.
+    fn talk(&self) {
+        (0..2).for_each(|i| assert!(wait_for(|| self.meshes[i].traffic().bytes_received > LIST)));
+    }
+
     fn first_loss(&self, i: usize) -> Option<Loss> {
         lock(&self.devices.losses[i]).first().cloned()
     }
@@ -93,7 +110,7 @@ impl Drop for Running {
 fn one_that_dies_is_named_by_all() {
     let before = panics();
     let mut running = run(3, 0..3);
-    std::thread::sleep(Duration::from_millis(300));
+    running.talk();
     running.meshes[1].cut();
     assert!(wait_for(
         || running.first_loss(0).is_some() && running.first_loss(2).is_some()
@@ -122,7 +139,7 @@ fn one_that_dies_is_named_by_all() {
 fn one_that_is_silent_is_lost_in_time() {
     let before = panics();
     let mut running = run(3, 0..2);
-    std::thread::sleep(Duration::from_millis(300));
+    running.talk();
     let hanging = running.meshes[2].clone();
     let since = Instant::now();
     let hang = hanging.hang();
@@ -145,7 +162,7 @@ fn one_that_is_silent_is_lost_in_time() {
 fn one_that_leaves_says_why() {
     let before = panics();
     let mut running = run(3, 0..3);
-    std::thread::sleep(Duration::from_millis(200));
+    running.talk();
     running.meshes[0].leave("stage `encoder` failed");
     running.stop(0);
     assert!(wait_for(
@@ -198,7 +215,7 @@ fn timely_ends_properly_wherever_its_stream_breaks() {
     let before = panics();
     for i in 0..25 {
         let mut running = run(2, 0..2);
-        std::thread::sleep(Duration::from_micros(1700 * i));
+        running.got(0, i * LIST / 3);
         running.meshes[1].cut();
         assert!(wait_for(|| running.first_loss(0).is_some()));
         (0..2).for_each(|i| running.stop(i));

@@ -1,8 +1,8 @@
 //! However many devices there are, the same bytes come out.
 
-use std::time::Duration;
+use std::net::TcpStream;
 
-use super::{Device, SENTIMENT, alone, cluster};
+use super::{Device, SENTIMENT, alone, cluster, eventually};
 use crate::harness::{Project, reviews};
 use crate::tiny::Tiny;
 
@@ -119,11 +119,15 @@ fn the_report_has_every_device() {
 fn a_cluster_file_in_either_order() {
     let project = project();
     let expected = alone(&project, "out.jsonl", &[]);
-    cluster(&project, &["kitchen", "hall"], "");
-    for order in [["kitchen", "hall"], ["hall", "kitchen"]] {
+    let names = ["kitchen", "hall"];
+    let addresses = cluster(&project, &names, "");
+    for firsts in [0, 1] {
+        let order = [names[firsts], names[1 - firsts]];
         let start = |name| Device::start(&project, "run", name, &[]);
         let first = start(order[0]);
-        std::thread::sleep(Duration::from_millis(300));
+        eventually("it listens", || {
+            TcpStream::connect(&addresses[firsts]).is_ok()
+        });
         let second = start(order[1]);
         for (device, name) in [first, second].into_iter().zip(order) {
             let ran = device.end().ok();
