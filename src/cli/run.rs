@@ -16,7 +16,7 @@ use super::say::{self, say};
 use super::summary::{summary, written_to};
 use super::words::Word;
 use super::{Failed, GraphArgs, Outcome};
-use segue::dataflow::{self, Here, Progress, Report, RunOptions};
+use segue::dataflow::{self, Failure, Here, Progress, Report, RunOptions};
 use segue::diagnostic::{Diagnostic, Note, visible};
 use segue::graph::{Catalog, Plan, Role, Stage};
 
@@ -180,10 +180,33 @@ fn watched(
                     // Nothing is wrong yet: the run goes on when the device is back.
                     return Failed::Again(format!("{}\n", visible(&failure.message)));
                 }
+                let failure = match arguments.generation {
+                    Some(_) => of_an_agent(failure, plan),
+                    None => failure,
+                };
                 Failed::Running(render_failure(failure, plan, &loaded.sources))
             }
         },
     )
+}
+
+/// An agent always goes on with what there is: whoever wants to start afresh has to take that
+/// away, and cannot leave out an option.
+fn of_an_agent(failure: Failure, plan: &Plan) -> Failure {
+    let leaves_out = |help: &String| help.contains("`--resume`");
+    let journal = dataflow::journal_path(plan);
+    match (failure.help.as_ref().is_some_and(leaves_out), journal) {
+        (true, Ok(journal)) => {
+            let journal = journal.display();
+            let help =
+                format!("an agent goes on where it was: move `{journal}` away to start afresh");
+            Failure {
+                help: Some(help),
+                ..failure
+            }
+        }
+        _ => failure,
+    }
 }
 
 /// What is safe after `signal`, and how to go on: `committed` rows, where they are

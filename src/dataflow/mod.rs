@@ -227,6 +227,9 @@ fn run_connected<S: TimelyStream + 'static>(
     let committed = committing.map(|thread| thread.join().unwrap_or_default());
     watch(&shared.progress);
     measured.notes.extend(shared.progress.notes());
+    measured
+        .notes
+        .extend(crate::graph::merging_notes(&plan.graph));
     match (shared.take_failure(), committed) {
         (Some(failure), _) => Err(failure),
         (None, Some(None)) => Err(Failure::new("internal", "the committer ended early")),
@@ -263,12 +266,33 @@ pub fn standing(plan: &Plan) -> Result<Standing, Failure> {
     state::peek(&path, &state::header(&plan.graph), &Names::of(&plan.graph))
 }
 
+/// How the run stands whose journal holds `bytes`, of a graph with these sources and sinks. No
+/// command leads here: it is for tests of what reads journals.
+///
+/// # Errors
+/// `damaged-journal`, `other-journal`
+#[doc(hidden)]
+pub fn read_journal(bytes: &[u8], sources: &[&str], sinks: &[&str]) -> Result<Standing, Failure> {
+    let names = |all: &[&str]| all.iter().map(|name| (*name).to_owned()).collect();
+    let (sources, sinks) = (names(sources), names(sinks));
+    state::parse(bytes, &Names { sources, sinks })
+}
+
+/// `bytes` as a journal whose lines all have the right checksum, for such tests.
+#[doc(hidden)]
+pub fn sum_journal(bytes: &[u8]) -> Vec<u8> {
+    state::summed(bytes)
+}
+
 fn no_sink() -> Failure {
     Failure::new("incomplete-graph", "the graph has no sink")
 }
 
-/// The journal lies beside the file of the first sink.
-fn journal_path(plan: &Plan) -> Result<PathBuf, Failure> {
+/// Where the journal of `plan` lies: beside the file of the first sink.
+///
+/// # Errors
+/// `incomplete-graph` when there is none
+pub fn journal_path(plan: &Plan) -> Result<PathBuf, Failure> {
     let mut stages = plan.graph.stages.iter();
     let sink = stages.find(|stage| stage.operator.role == Role::Sink);
     Ok(state::beside(sink.ok_or_else(no_sink)?, "journal"))
@@ -317,6 +341,7 @@ fn start(plan: &Plan, options: &RunOptions, shared: &Arc<Shared>) -> Result<Star
         Standing::Done(cut) => {
             check_inputs(plan, &cut)?;
             state::verify(&plan.graph, &cut)?;
+            state::sweep(&plan.graph);
             Ok(start)
         }
     }

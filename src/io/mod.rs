@@ -31,6 +31,7 @@
 //!     sink.write(&read.batch)?;
 //! }
 //! sink.finish()?;
+//! sink.sweep();
 //! # Ok(())
 //! # }
 //! ```
@@ -210,7 +211,7 @@ pub trait Source: Send {
 /// A file being written.
 ///
 /// CSV and JSON Lines grow in place. Parquet, which cannot be appended to,
-/// collects in `<path>.spool` until `finish`.
+/// collects in `<path>.spool` until `finish`, and keeps that until `sweep`.
 pub trait Sink: Send {
     /// Appends the rows of `batch`.
     ///
@@ -235,6 +236,10 @@ pub trait Sink: Send {
     /// Those of [`Sink::sync`]; `bad-resume` when the spool of a Parquet file is not one
     /// of this sink.
     fn finish(&mut self) -> Result<Position, IoError>;
+
+    /// Removes what it needs to complete the file: to be called behind `finish`, when it is
+    /// noted that the file is complete. Nothing else is to be called then.
+    fn sweep(&mut self) {}
 }
 
 /// A place in a file that is written.
@@ -294,6 +299,18 @@ pub fn create(
 /// `output-lost` when it is gone, cut off or changed
 pub fn verify(path: &Path, end: Position) -> Result<(), IoError> {
     write::verify(path, end)
+}
+
+/// Removes what a crash left beside the file at `path`, of which it is noted that it is
+/// complete.
+pub fn sweep(path: &Path) {
+    write::sweep(path);
+}
+
+/// The columns of `batch` with numbers that a file at `path` cannot hold, since they are not
+/// finite, and how many: they become empty fields of CSV and `null` in JSON Lines.
+pub fn not_finite(path: &Path, batch: &RecordBatch) -> Vec<(String, u64)> {
+    write::not_finite(path, batch)
 }
 
 /// The files that a sink keeps beside that at `path` until it is complete.

@@ -3,6 +3,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray};
+use parquet::arrow::ArrowWriter;
 
 use crate::harness::{Project, ROOT, compile, compile_word_count, reviews};
 use crate::pace::{Leash, commits, eventually, is_done, kill_after, start};
@@ -185,10 +189,32 @@ fn a_complete_output_is_looked_at_again() {
     }
 }
 
+/// What an earlier run completed is not taken for what this one had.
+#[test]
+fn a_complete_file_of_an_earlier_run_is_not_taken_for_this_ones() {
+    let project = project();
+    let set = ["--set", "out.path=out.parquet"];
+    project.run(&[&RUN[..], &set].concat()).ok();
+    let earlier = project.bytes("out.parquet");
+    project.write("reviews.csv", reviews(60));
+    fs::remove_file(project.path("out.parquet.journal")).unwrap();
+    let mut leash = Leash::new(&project);
+    kill_after(&mut leash, "out.parquet", 2, 0, &set);
+    leash.free();
+    fs::remove_file(project.path("out.parquet.spool")).unwrap();
+    let ran = project.run(&[&RUN[..], &set, &["--resume"]].concat());
+    let parts = [
+        "out.parquet.spool` is gone, and cannot be resumed",
+        "run again from the start",
+    ];
+    ran.failed_with(1, "bad-resume", &parts);
+    assert!(project.bytes("out.parquet") == earlier);
+}
+
 /// All is committed, and the run is killed before it has said so.
 #[test]
 fn what_is_committed_is_only_completed() {
-    for path in ["out.jsonl", "out.parquet"] {
+    for path in ["out.jsonl", "out.csv"] {
         let graph = GRAPH.replace("[stage.out]\nplugin = \"write\"\nfrom = \"pass\"", "[stage.ledger]\nplugin = \"ledger\"\nfrom = \"pass\"\nwith.state = \"state.txt\"\n[stage.out]\nplugin = \"write\"\nfrom = \"ledger\"");
         let project = project().file("graph.toml", graph);
         let set = format!("out.path={path}");
@@ -303,6 +329,67 @@ with.path = \"out.jsonl\"
         assert_eq!(project.lines("out.jsonl").len(), 6, "save = {save}");
         assert!(is_done(&project, "out.jsonl"));
     }
+}
+
+/// Text has no word for them, and Parquet has.
+#[test]
+fn numbers_that_are_not_finite_are_told_of() {
+    let rows: [(&str, ArrayRef); 2] = [
+        (
+            "text",
+            Arc::new(StringArray::from(vec!["a", "b", "c", "d"])),
+        ),
+        (
+            "score",
+            Arc::new(Float64Array::from(vec![
+                Some(1.5),
+                Some(f64::NAN),
+                None,
+                Some(f64::NEG_INFINITY),
+            ])),
+        ),
+    ];
+    let rows = RecordBatch::try_from_iter(rows).unwrap();
+    let mut file = ArrowWriter::try_new(Vec::new(), rows.schema(), None).unwrap();
+    file.write(&rows).unwrap();
+    let file = file.into_inner().unwrap();
+    let graph = "format = 1\nstream.batch = 1\n[stage.rows]\nplugin = \"read\"\nwith.path = \"rows.parquet\"\n[stage.out]\nplugin = \"write\"\nfrom = \"rows\"\nwith.path = \"out.jsonl\"\n";
+    let note = "2 numbers of `score` are not finite: they are not written";
+    for (path, told) in [
+        ("out.jsonl", true),
+        ("out.csv", true),
+        ("out.parquet", false),
+    ] {
+        let project = Project::with_graph(graph).file("rows.parquet", &file);
+        let set = format!("out.path={path}");
+        let ran = project.run_graph(&["--set", &set, "--report", "report.json"]);
+        assert_eq!(ran.stderr.contains(note), told, "{path}: {ran}");
+        let report = project.read("report.json");
+        assert_eq!(report.contains(note), told, "{path}: {report}");
+    }
+}
+
+/// A column that two sources have, as a number and as a text, reaches nobody.
+#[test]
+fn a_column_that_merging_loses_is_told_of() {
+    let source =
+        |name: &str| format!("[stage.{name}]\nplugin = \"read\"\nwith.path = \"{name}.jsonl\"\n");
+    let graph = format!(
+        "format = 1\n{}{}[stage.out]\nplugin = \"write\"\nfrom = [\"first\", \"second\"]\nwith.path = \"out.jsonl\"\n",
+        source("first"),
+        source("second")
+    );
+    let project = Project::with_graph(&graph)
+        .file("first.jsonl", "{\"text\": \"fine\", \"stars\": true}\n")
+        .file("second.jsonl", "{\"text\": \"dull\", \"stars\": \"two\"}\n");
+    let note =
+        "note: `out`: `stars` does not reach it: `first` gives `bool`, `second` gives `utf8`";
+    let checked = project.run(&["check", "graph.toml"]).ok();
+    assert!(checked.stdout.contains(note), "{checked}");
+    let ran = project.run_graph(&[]);
+    assert_eq!(ran.stderr.matches(note).count(), 1, "{ran}");
+    let columns = project.lines("out.jsonl")[0].as_object().unwrap().len();
+    assert_eq!(columns, 2);
 }
 
 /// What a run reads is not where its report or its rejects may go.

@@ -235,6 +235,9 @@ impl Committer {
         if let Some(note) = self.judge.note(&self.written.counts) {
             self.shared.progress.add_note(&self.judge.stage, note);
         }
+        for (stage, note) in self.written.counts.lost_numbers() {
+            self.shared.progress.add_note(stage, note);
+        }
         if self.last.is_some() {
             self.last = Some(Instant::now());
         }
@@ -260,6 +263,7 @@ impl Committer {
         done.done = true;
         self.outputs.finish(&mut done)?;
         self.journal.append(&done)?;
+        self.outputs.sweep();
         self.written = done;
         Ok(())
     }
@@ -358,7 +362,8 @@ impl Committer {
                 self.judge.add(batch, &mut self.written.counts);
             }
             let marks = marks.iter().map(|(mark, _)| mark);
-            self.outputs.write(sink, &batches, marks)?;
+            let lost = self.outputs.write(sink, &batches, marks)?;
+            self.written.counts.lose(lost);
         }
         for (mark, arrived) in marks {
             self.written.counts.rejected += mark.rejects.len() as u64;

@@ -53,6 +53,42 @@ pub struct Counts {
     /// Rows by label, and rejected records by reason.
     #[serde(default)]
     pub seen: Seen,
+    /// By sink and column, the numbers that were not written because they are not finite.
+    #[serde(default)]
+    pub not_finite: BTreeMap<String, BTreeMap<String, u64>>,
+}
+
+impl Counts {
+    /// Adds what `lost` says of one sink: the columns of which numbers were not written.
+    pub fn lose(&mut self, (sink, columns): (&str, Vec<(String, u64)>)) {
+        for (column, count) in columns {
+            let of = self.not_finite.entry(sink.to_owned()).or_default();
+            *of.entry(column).or_default() += count;
+        }
+    }
+
+    /// The sinks that could not write some numbers, each with what to say about it.
+    pub fn lost_numbers(&self) -> impl Iterator<Item = (&str, String)> {
+        let columns = |(sink, columns)| {
+            let columns: &BTreeMap<String, u64> = columns;
+            columns
+                .iter()
+                .map(move |(column, count)| (sink, column, count))
+        };
+        self.not_finite
+            .iter()
+            .flat_map(columns)
+            .map(|(sink, column, count)| {
+                let sink: &String = sink;
+                let what = match count {
+                    1 => format!("1 number of `{column}` is not finite: it is not written"),
+                    _ => format!(
+                        "{count} numbers of `{column}` are not finite: they are not written"
+                    ),
+                };
+                (sink.as_str(), what)
+            })
+    }
 }
 
 /// How a run stands, as its journal says.

@@ -16,9 +16,9 @@ mod store;
 
 pub use commit::{Committed, Committer, QUEUE, Start, ToCommit};
 pub use cut::{Counts, Cut, Names, Standing};
-pub use journal::{Journal, peek};
+pub use journal::{Journal, parse, peek, summed};
 pub use origin::{header, inputs_of, same_inputs};
-pub use outputs::{beside, verify};
+pub use outputs::{beside, sweep, verify};
 pub use participants::{Participants, When};
 pub use rejects::default_rejects;
 pub use store::{Kept, read};

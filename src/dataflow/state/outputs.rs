@@ -134,7 +134,8 @@ impl Outputs {
     }
 
     /// Adds the rows of a time to the file of sink number `sink`, and those for the rejects in
-    /// `marks` where it has such rows.
+    /// `marks` where it has such rows. Gives the sink's name and the columns of which numbers
+    /// could not be written.
     ///
     /// # Errors
     /// `write-failed`, `batch-too-large`
@@ -143,7 +144,7 @@ impl Outputs {
         sink: usize,
         rows: &[RecordBatch],
         marks: impl Iterator<Item = &'a Mark>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(&str, Vec<(String, u64)>), Failure> {
         let output = &mut self.sinks[sink];
         let rejected = marks.filter(|mark| output.kept.contains(&mark.stage));
         let rejected = rejected.flat_map(|mark| &mark.rejects);
@@ -153,12 +154,15 @@ impl Outputs {
         } else {
             Some(output.with_rejected(rows, rejected)?)
         };
+        let mut lost = Vec::new();
+        let path = write_options(&output.stage.options).path;
         for batch in with.as_ref().map_or(rows, std::slice::from_ref) {
             let written = output.project(batch, &output.written)?;
+            lost.extend(io::not_finite(&path, &written));
             let done = output.sink.write(&written);
             done.map_err(|e| Failure::of_file(&output.stage, e))?;
         }
-        Ok(())
+        Ok((&output.stage.name, lost))
     }
 
     /// Adds the rejects of `mark`.
@@ -205,6 +209,16 @@ impl Outputs {
         }
         Ok(())
     }
+
+    /// Removes what is not needed any more when the journal says that all files are complete.
+    pub fn sweep(&mut self) {
+        self.sinks.iter_mut().for_each(|output| output.sink.sweep());
+    }
+}
+
+/// Removes what a crash left beside the outputs of `graph`, which are complete.
+pub fn sweep(graph: &Graph) {
+    sinks(graph).for_each(|stage| io::sweep(&write_options(&stage.options).path));
 }
 
 fn set(cut: &mut Cut, stage: &Stage, position: Position) {

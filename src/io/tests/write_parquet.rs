@@ -39,8 +39,10 @@ fn written(rows: &RecordBatch, step: usize) -> TempFile {
     let file = TempFile::missing("o.parquet");
     let mut sink = sink(&file, None).unwrap();
     write(sink.as_mut(), rows, step);
-    sink.finish().unwrap();
-    sink.finish().unwrap();
+    let end = sink.finish().unwrap();
+    assert_eq!(sink.finish().unwrap(), end);
+    assert_eq!(file.names(), ["o.parquet", "o.parquet.spool"]);
+    sink.sweep();
     assert_eq!(file.names(), ["o.parquet"]);
     file
 }
@@ -93,28 +95,26 @@ fn resumes_at_a_synced_position() {
     assert_eq!(second.position(), position);
     write(second.as_mut(), &all.slice(320, 680), 32);
     second.finish().unwrap();
+    second.sweep();
     assert!(file.bytes() == whole);
     assert_eq!(file.names(), ["o.parquet"]);
 }
 
-/// The process died behind `finish`, before anyone noted that it was done.
+/// It may be of an earlier run.
 #[test]
-fn resuming_a_complete_file_does_nothing() {
+fn a_complete_file_without_a_spool_cannot_be_resumed() {
     let file = written(&rows(10), 10);
     let whole = file.bytes();
     let at = Position {
         bytes: 1234,
         crc32: 5,
     };
-    let mut sink = sink(&file, Some(at)).unwrap();
-    assert_eq!(sink.position(), at);
-    assert_eq!(sink.write(&rows(1)).unwrap_err().code, "bad-resume");
-    sink.finish().unwrap();
+    assert_eq!(sink(&file, Some(at)).err().unwrap().code, "bad-resume");
     assert_eq!(file.names(), ["o.parquet"]);
     assert!(file.bytes() == whole);
 }
 
-/// A crash between the rename and the removal of the spool.
+/// The process died behind `finish`, before anyone noted that it was done, or afterwards.
 #[test]
 fn finishing_twice_gives_the_same() {
     let file = TempFile::missing("o.parquet");
@@ -123,10 +123,8 @@ fn finishing_twice_gives_the_same() {
     write(first.as_mut(), &rows(50), 8);
     first.sync().unwrap();
     let position = first.position();
-    let spooled = std::fs::read(&spool).unwrap();
     first.finish().unwrap();
     let whole = file.bytes();
-    std::fs::write(&spool, spooled).unwrap();
     drop(first);
     let unfinished = file.dir.path().join("o.parquet.tmp");
     std::fs::write(&unfinished, "a file of someone else").unwrap();
@@ -135,7 +133,12 @@ fn finishing_twice_gives_the_same() {
     std::fs::write(unfinished, "PAR1 and half of a file").unwrap();
     sink(&file, Some(position)).unwrap().finish().unwrap();
     assert!(file.bytes() == whole);
+    assert_eq!(file.names(), ["o.parquet", "o.parquet.spool"]);
+    crate::io::sweep(&file.path);
     assert_eq!(file.names(), ["o.parquet"]);
+    std::fs::write(&spool, "dear diary").unwrap();
+    crate::io::sweep(&file.path);
+    assert_eq!(file.names(), ["o.parquet", "o.parquet.spool"]);
 }
 
 #[test]

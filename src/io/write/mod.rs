@@ -253,6 +253,21 @@ pub fn verify(path: &Path, end: Position) -> Result<(), IoError> {
     }
 }
 
+/// See [`crate::io::sweep`].
+pub fn sweep(path: &Path) {
+    if let Ok(Format::Parquet) = Format::of(path) {
+        parquet::sweep(path);
+    }
+}
+
+/// See [`crate::io::not_finite`].
+pub fn not_finite(path: &Path, batch: &RecordBatch) -> Vec<(String, u64)> {
+    match Format::of(path) {
+        Ok(Format::Csv { .. } | Format::JsonLines) => number::not_finite(batch),
+        Ok(Format::Parquet) | Err(_) => Vec::new(),
+    }
+}
+
 /// See [`crate::io::side_files`].
 pub fn side_files(path: &Path) -> Vec<PathBuf> {
     match Format::of(path) {

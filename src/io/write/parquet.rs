@@ -1,22 +1,20 @@
-//! Parquet, made from a spool when all rows are there.
+//! Parquet, made from a spool when all rows are there. The spool stays until it is noted that
+//! the file is complete: a file without one is not taken for what a run has made of it.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
-use arrow_schema::{ArrowError, Schema, SchemaRef};
+use arrow_schema::{ArrowError, SchemaRef};
 use arrow_select::concat::concat_batches;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
-use super::spool::{Batches, Spool};
-use super::{
-    bad_resume, beside, check_batch, has_columns, in_the_way, sum, sync_folder, write_failed,
-};
+use super::spool::{Batches, Spool, is_spool};
+use super::{beside, check_batch, in_the_way, sum, sync_folder, write_failed};
 use crate::io::{IoError, Position, Sink};
 
 const GROUP_ROWS: usize = 8192;
@@ -35,18 +33,13 @@ pub fn create(
     if !is_unfinished(&beside(path, "tmp")) {
         return Err(in_the_way(&beside(path, "tmp")));
     }
-    let spool = if resume_at.is_some() && !spool_path.exists() && is_complete(path, &schema) {
-        None
-    } else {
-        Some(Spool::open(&spool_path, &schema, resume_at)?)
-    };
+    let spool = Spool::open(&spool_path, &schema, resume_at)?;
     sync_folder(path);
     Ok(Box::new(ParquetSink {
         path: path.to_owned(),
         spool_path,
         schema,
         spool,
-        position: resume_at.unwrap_or_default(),
     }))
 }
 
@@ -54,52 +47,48 @@ struct ParquetSink {
     path: PathBuf,
     spool_path: PathBuf,
     schema: SchemaRef,
-    /// `None` once the file is complete.
-    spool: Option<Spool>,
-    /// Where the spool ended.
-    position: Position,
+    spool: Spool,
 }
 
 impl Sink for ParquetSink {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), IoError> {
         check_batch(&self.path, &self.schema, batch)?;
-        match &mut self.spool {
-            Some(spool) => spool.append(batch),
-            None if batch.num_rows() == 0 => Ok(()),
-            None => Err(bad_resume(
-                &self.path,
-                "is complete, and takes no more rows",
-            )),
-        }
+        self.spool.append(batch)
     }
 
     fn position(&self) -> Position {
-        self.spool.as_ref().map_or(self.position, Spool::position)
+        self.spool.position()
     }
 
     fn sync(&mut self) -> Result<(), IoError> {
-        match &mut self.spool {
-            Some(spool) => spool.sync(),
-            None => Ok(()),
-        }
+        self.spool.sync()
     }
 
     fn finish(&mut self) -> Result<Position, IoError> {
         self.sync()?;
         let failed = |error| write_failed(&self.path, error);
-        if let Some(spool) = &self.spool {
-            let unfinished = beside(&self.path, "tmp");
-            encode(&unfinished, &self.schema, spool.batches()?)?;
-            fs::rename(&unfinished, &self.path).map_err(failed)?;
-            sync_folder(&self.path);
-            self.position = spool.position();
-            self.spool = None;
-            fs::remove_file(&self.spool_path).map_err(failed)?;
-        }
+        let unfinished = beside(&self.path, "tmp");
+        encode(&unfinished, &self.schema, self.spool.batches()?)?;
+        fs::rename(&unfinished, &self.path).map_err(failed)?;
+        sync_folder(&self.path);
         let file = File::open(&self.path).map_err(failed)?;
         let bytes = file.metadata().map_err(failed)?.len();
         let crc32 = sum(&file, bytes).map_err(failed)?.finalize();
         Ok(Position { bytes, crc32 })
+    }
+
+    fn sweep(&mut self) {
+        // One that stays behind is replaced by the next run.
+        let _ = fs::remove_file(&self.spool_path);
+    }
+}
+
+/// Removes what a crash left of the spool of the file at `path`, which is complete.
+pub fn sweep(path: &Path) {
+    let spool = beside(path, "spool");
+    if is_spool(&spool) {
+        // There is none, as a rule.
+        let _ = fs::remove_file(spool);
     }
 }
 
@@ -114,15 +103,6 @@ fn is_unfinished(path: &Path) -> bool {
             file.take(4).read_to_end(&mut magic).is_ok() && b"PAR1".starts_with(magic.as_slice())
         }
     }
-}
-
-/// Whether an earlier run came to its end: the spool is removed when the file
-/// stands. A crash right then leaves a journal that still asks to resume.
-fn is_complete(path: &Path, schema: &Schema) -> bool {
-    File::open(path)
-        .ok()
-        .and_then(|file| ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).ok())
-        .is_some_and(|found| has_columns(found.schema(), schema))
 }
 
 fn encode(path: &Path, schema: &SchemaRef, batches: Batches) -> Result<(), IoError> {

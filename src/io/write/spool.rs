@@ -111,7 +111,7 @@ fn checksum(frame: &[u8]) -> u64 {
 }
 
 /// Whether the file at `path` may be replaced: there is none, or it begins as a spool.
-fn is_spool(path: &Path) -> bool {
+pub fn is_spool(path: &Path) -> bool {
     let mut start = Vec::new();
     match File::open(path) {
         Err(error) => error.kind() == ErrorKind::NotFound,

@@ -205,3 +205,19 @@ fn agents_that_are_started_again_have_nothing_to_do() {
     );
     assert!(project.bytes("out.jsonl") == bytes);
 }
+
+/// It was given no `--resume` that could be left out.
+#[test]
+fn an_agent_on_the_journal_of_another_graph_says_what_to_do() {
+    let project = Project::with_graph(SLOW)
+        .file("reviews.csv", reviews(8))
+        .test_plugin();
+    cluster(&project, &["kitchen"], "");
+    let start = |more| Device::start(&project, "agent", "kitchen", more).end();
+    start(&[]).ok();
+    let other = start(&["--set", "slow.sleep-ms=1"]);
+    let help = "help: an agent goes on where it was: move `out.jsonl.journal` away";
+    other.failed_with(1, "other-journal", &["stage `slow`", help]);
+    std::fs::remove_file(project.path("out.jsonl.journal")).unwrap();
+    start(&["--set", "slow.sleep-ms=1"]).ok();
+}
