@@ -1,7 +1,6 @@
 //! What a trainer reads from a batch of the dataflow.
 
-use segue_plugin::arrow_array::cast::AsArray;
-use segue_plugin::arrow_array::types::{Float32Type, UInt32Type};
+use segue_learn::columns::{self, Pass, Role};
 use segue_plugin::{Batch, Columns, Error, Result, list_u32};
 
 use crate::config::ModelShape;
@@ -54,24 +53,13 @@ impl Examples {
         let classes = (batch.text("truth")?.iter())
             .map(|name| name.map(|name| class(name, labels)).transpose())
             .collect::<Result<_>>()?;
-        let missing = |name: &str| Error::new("missing-column", format!("no column `{name}`"));
-        let column = |name: &str| {
-            batch
-                .columns()
-                .column_by_name(name)
-                .ok_or_else(|| missing(name))
-        };
-        let epoch = column("epoch")?.as_primitive_opt::<UInt32Type>();
-        let progress = column("progress")?.as_primitive_opt::<Float32Type>();
-        let (Some(epoch), Some(progress)) = (epoch, progress) else {
-            return Err(missing("epoch"));
-        };
+        let Pass { epoch, progress } = columns::pass(batch)?;
         Ok(Examples {
             tokens: Tokens::new(rows.iter().copied()),
             classes,
             used_for: used_for(batch)?,
-            epoch: epoch.iter().next().unwrap_or(Some(0)),
-            progress: progress.iter().last().flatten().unwrap_or(0.0),
+            epoch,
+            progress,
         })
     }
 
@@ -96,34 +84,19 @@ fn check_tokens(row: &[u32], shape: &ModelShape) -> Result<()> {
 }
 
 fn class(name: &str, labels: &[String]) -> Result<usize> {
-    labels
-        .iter()
-        .position(|label| label == name)
-        .or_else(|| {
-            labels
-                .iter()
-                .position(|label| label.eq_ignore_ascii_case(name))
-        })
-        .ok_or_else(|| {
-            let known = labels.join("`, `");
-            let message = format!("a review's label is `{name}`, not one of `{known}`");
-            Error::new("bad-label", message).option("labels")
-        })
+    segue_learn::labels::class(name, labels).ok_or_else(|| {
+        let known = labels.join("`, `");
+        let message = format!("a review's label is `{name}`, not one of `{known}`");
+        Error::new("bad-label", message).option("labels")
+    })
 }
 
 fn used_for(batch: &Batch) -> Result<Use> {
-    let roles = batch.text("role")?;
-    let mut roles = roles.iter().flatten();
-    let first = roles.next().unwrap_or("train");
-    if roles.any(|role| role != first) {
-        let message = "a batch has reviews to train with and others; each `read` must have its own";
-        return Err(Error::new("mixed-roles", message));
-    }
-    match first {
-        "train" => Ok(Use::Train),
-        "validation" => Ok(Use::Validate),
-        other => {
-            let message = format!("reviews with the role `{other}` must not reach a trainer");
+    match columns::one_role(batch)? {
+        Role::Train => Ok(Use::Train),
+        Role::Validation => Ok(Use::Validate),
+        Role::Test => {
+            let message = "reviews with the role `test` must not reach a trainer";
             Err(Error::new("mixed-roles", message))
         }
     }

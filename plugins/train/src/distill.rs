@@ -6,6 +6,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 use schemars::JsonSchema;
 use segue_kernels::training::{Onto, View, fill, matmul, softmax};
+use segue_learn::loss::soft_cross_entropy;
 use segue_plugin::{
     Batch, Column, Columns, Context, Error, Host, ModelPath, Next, OutputPath, Result, Stage,
     fixed_f32, ragged_f32,
@@ -18,7 +19,7 @@ use crate::config::Config;
 use crate::labels::labels;
 use crate::layer::LayerShape;
 use crate::log::writes;
-use crate::model::{Output, cross_entropy};
+use crate::model::Output;
 use crate::output::{Tokenizer, read_tokenizer, write_model};
 use crate::params::{self, LAYERS};
 use crate::prune::{Kept, Target, shrink};
@@ -59,24 +60,9 @@ pub struct Distill {
     /// The classes, in the order of the teacher's logits; left out, as the teacher calls them, or else negative and positive.
     #[serde(default)]
     pub labels: Vec<String>,
-    /// How much the difference of hidden states counts.
-    #[serde(default = "one")]
-    pub state_weight: f32,
-    /// How much the difference of attention scores counts, which is larger by itself.
-    #[serde(default = "twentieth")]
-    pub attention_weight: f32,
-    /// The part of the run before which verdicts and labels do not count.
-    #[serde(default)]
-    pub predict_from: f32,
-    /// How much the teacher's verdicts count.
-    #[serde(default = "one")]
-    pub verdict_weight: f32,
-    /// How much the true labels count.
-    #[serde(default = "half")]
-    pub label_weight: f32,
-    /// The teacher's logits are divided by it, and the student's.
-    #[serde(default = "one")]
-    pub temperature: f32,
+    /// What counts how much.
+    #[serde(flatten)]
+    pub counts: Counts,
     /// Store the weights in 16 bits.
     #[serde(default)]
     pub half_precision: bool,
@@ -85,6 +71,37 @@ pub struct Distill {
     pub schedule: Schedule,
     #[serde(skip)]
     running: Option<Running>,
+}
+
+/// How much each part of the loss counts.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Counts {
+    /// How much the difference of hidden states counts.
+    pub state_weight: f32,
+    /// How much the difference of attention scores counts, which is larger by itself.
+    pub attention_weight: f32,
+    /// The part of the run before which verdicts and labels do not count.
+    pub predict_from: f32,
+    /// How much the teacher's verdicts count.
+    pub verdict_weight: f32,
+    /// How much the true labels count.
+    pub label_weight: f32,
+    /// The teacher's logits are divided by it, and the student's.
+    pub temperature: f32,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Counts {
+            state_weight: 1.0,
+            attention_weight: 0.05,
+            predict_from: 0.0,
+            verdict_weight: 1.0,
+            label_weight: 0.5,
+            temperature: 1.0,
+        }
+    }
 }
 
 struct Running {
@@ -109,18 +126,6 @@ struct Lesson<'a> {
     batch: &'a Batch,
     examples: &'a Examples,
     options: &'a Distill,
-}
-
-fn one() -> f32 {
-    1.0
-}
-
-fn twentieth() -> f32 {
-    0.05
-}
-
-fn half() -> f32 {
-    0.5
 }
 
 /// Blames the teacher for what nobody else is blamed for.
@@ -154,27 +159,27 @@ impl Distill {
         let entered = layers
             .iter()
             .copied()
-            .filter(|_| self.attention_weight > 0.0);
+            .filter(|_| self.counts.attention_weight > 0.0);
         Ok(learnt.chain(entered).collect())
     }
 
     fn check(&self) -> Result<()> {
         for (value, option) in [
-            (self.state_weight, "state-weight"),
-            (self.attention_weight, "attention-weight"),
-            (self.verdict_weight, "verdict-weight"),
-            (self.label_weight, "label-weight"),
+            (self.counts.state_weight, "state-weight"),
+            (self.counts.attention_weight, "attention-weight"),
+            (self.counts.verdict_weight, "verdict-weight"),
+            (self.counts.label_weight, "label-weight"),
         ] {
             if !(value >= 0.0 && value.is_finite()) {
                 let message = format!("`{option}` must be 0 or more");
                 return Err(Error::new("bad-option", message).option(option));
             }
         }
-        if !(self.temperature > 0.0 && self.temperature.is_finite()) {
+        if !(self.counts.temperature > 0.0 && self.counts.temperature.is_finite()) {
             let message = "`temperature` must be above 0";
             return Err(Error::new("bad-option", message).option("temperature"));
         }
-        if !(0.0..=1.0).contains(&self.predict_from) {
+        if !(0.0..=1.0).contains(&self.counts.predict_from) {
             let message = "`predict-from` must be from 0 to 1";
             return Err(Error::new("bad-option", message).option("predict-from"));
         }
@@ -335,7 +340,7 @@ impl Lesson<'_> {
         let labels = self.options.labels.len();
         let mut verdicts: Vec<f32> = self.batch.fixed_f32("logits")?.1.to_vec();
         for logit in &mut verdicts {
-            *logit /= self.options.temperature;
+            *logit /= self.options.counts.temperature;
         }
         softmax(&mut verdicts, labels);
         let shape = (verdicts.len() / labels, labels);
@@ -345,15 +350,15 @@ impl Lesson<'_> {
     /// The cross entropies with the labels and with the teacher's verdicts, weighted.
     fn classes(&self, output: &Output) -> Result<Tensor> {
         let options = self.options;
-        let temperature = options.temperature;
+        let temperature = options.counts.temperature;
         let known = class_loss(output, self.examples, options.labels.len())?;
         let verdicts = self.verdicts()?;
         let sum = || {
             let logits = output.logits.affine(1.0 / f64::from(temperature), 0.0)?;
             // Its gradient shrinks with the square of the temperature.
-            let factor = f64::from(options.verdict_weight * temperature * temperature);
-            known.affine(f64::from(options.label_weight), 0.0)?
-                + cross_entropy(&logits, &verdicts)?.affine(factor, 0.0)?
+            let factor = f64::from(options.counts.verdict_weight * temperature * temperature);
+            known.affine(f64::from(options.counts.label_weight), 0.0)?
+                + soft_cross_entropy(&logits, &verdicts)?.affine(factor, 0.0)?
         };
         sum().map_err(internal)
     }
@@ -362,7 +367,7 @@ impl Lesson<'_> {
     fn states(&self, output: &Output) -> Result<Tensor> {
         let kept = &self.teacher.kept.layers;
         let numbers = std::iter::once(0).chain(kept.iter().map(|layer| layer + 1));
-        let factor = f64::from(self.options.state_weight) / (kept.len() + 1) as f64;
+        let factor = f64::from(self.options.counts.state_weight) / (kept.len() + 1) as f64;
         let mut sum = Tensor::zeros((), DType::F32, &Device::Cpu).map_err(internal)?;
         for (mine, number) in output.states.iter().zip(numbers) {
             let theirs = self.teacher.kept_state(self.batch, number)?;
@@ -375,7 +380,7 @@ impl Lesson<'_> {
 
 impl Goal for Lesson<'_> {
     fn scores(&self) -> Result<Vec<Scores>> {
-        let (teacher, weight) = (self.teacher, self.options.attention_weight);
+        let (teacher, weight) = (self.teacher, self.options.counts.attention_weight);
         if weight == 0.0 {
             return Ok(Vec::new());
         }
@@ -393,7 +398,7 @@ impl Goal for Lesson<'_> {
 
     fn loss(&self, output: &Output) -> Result<Tensor> {
         let states = self.states(output)?;
-        match self.examples.progress < self.options.predict_from {
+        match self.examples.progress < self.options.counts.predict_from {
             true => Ok(states),
             false => (states + self.classes(output)?).map_err(internal),
         }

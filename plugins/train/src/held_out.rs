@@ -1,5 +1,7 @@
 //! Reviews of a file of their own, that are looked at after every epoch.
 
+use segue_learn::lists::Lists;
+
 use crate::batch::Examples;
 use crate::model::Tokens;
 
@@ -9,9 +11,7 @@ const BATCH: usize = 32;
 /// What was held out, row after row; only what has a class, since nothing else can be right.
 #[derive(Debug, Default, PartialEq)]
 pub struct HeldOut {
-    tokens: Vec<u32>,
-    /// Where each row ends in `tokens`.
-    ends: Vec<usize>,
+    tokens: Lists,
     classes: Vec<Option<usize>>,
 }
 
@@ -23,16 +23,10 @@ impl HeldOut {
     pub fn add(&mut self, examples: &Examples) {
         for (row, class) in examples.tokens.rows().zip(&examples.classes) {
             if class.is_some() {
-                self.tokens.extend_from_slice(row);
-                self.ends.push(self.tokens.len());
+                self.tokens.push(row.iter().copied());
                 self.classes.push(*class);
             }
         }
-    }
-
-    fn row(&self, at: usize) -> &[u32] {
-        let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.tokens[start..self.ends[at]]
     }
 
     /// All of it, a few rows at a time.
@@ -40,7 +34,7 @@ impl HeldOut {
         let starts = (0..self.classes.len()).step_by(BATCH);
         starts.map(|start| {
             let end = self.classes.len().min(start + BATCH);
-            let rows = (start..end).map(|at| self.row(at));
+            let rows = (start..end).map(|at| self.tokens.list(at));
             (Tokens::new(rows), &self.classes[start..end])
         })
     }
@@ -48,10 +42,12 @@ impl HeldOut {
     /// As what a checkpoint holds. Tokens, lengths and classes are far below 2^24, up to which
     /// every whole number is an f32.
     pub fn vectors(&self) -> [Vec<f32>; HeldOut::VECTORS] {
-        let lengths = (0..self.ends.len()).map(|at| self.row(at).len() as f32);
+        let lengths = self.tokens.iter().map(|row| row.len() as f32);
         let classes = self.classes.iter().flatten();
         [
-            self.tokens.iter().map(|token| *token as f32).collect(),
+            (self.tokens.numbers().iter())
+                .map(|token| *token as f32)
+                .collect(),
             lengths.collect(),
             classes.map(|class| *class as f32).collect(),
         ]
@@ -62,15 +58,14 @@ impl HeldOut {
         let [tokens, lengths, classes] = vectors else {
             return HeldOut::default();
         };
-        let mut end = 0;
+        let (mut rows, mut rest) = (Lists::default(), tokens.as_slice());
+        for length in lengths {
+            let (row, others) = rest.split_at(rest.len().min(*length as usize));
+            rows.push(row.iter().map(|token| *token as u32));
+            rest = others;
+        }
         HeldOut {
-            tokens: tokens.iter().map(|token| *token as u32).collect(),
-            ends: (lengths.iter())
-                .map(|length| {
-                    end += *length as usize;
-                    end
-                })
-                .collect(),
+            tokens: rows,
             classes: classes.iter().map(|class| Some(*class as usize)).collect(),
         }
     }

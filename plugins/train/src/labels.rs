@@ -1,11 +1,7 @@
 //! What the classes are called: the graph says it, else the model does.
 
+use segue_learn::labels::sentiments;
 use segue_plugin::{Error, Result};
-
-/// What `read` calls the labels 0 and 1.
-pub fn sentiments() -> Vec<String> {
-    vec!["negative".into(), "positive".into()]
-}
 
 /// The classes in the order of the classifier's outputs: those `given` by the graph, else those
 /// that the model `has`, else negative and positive.

@@ -11,10 +11,10 @@ use segue_kernels::training::{
     Mask, Onto, Stats, View, column_sums, fill, gelu, gelu_backward, mask_and_add, matmul, norm,
     norm_backward,
 };
+use segue_learn::tensors::{floats, with_floats};
 
 use crate::attention::{Attention, Scores};
 use crate::pool::Pool;
-use crate::values::{slice, tensor_slice};
 
 /// The sizes of an encoder layer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -317,7 +317,7 @@ impl CustomOp2 for EncoderLayer {
         w: &CpuStorage,
         w_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (x, w) = (slice(x, x_layout)?, slice(w, w_layout)?);
+        let (x, w) = (floats(x, x_layout)?, floats(w, w_layout)?);
         let (out, saved) = self.forward(x, w);
         match self.training {
             true => *locked(&self.saved) = Some(saved),
@@ -337,9 +337,9 @@ impl CustomOp2 for EncoderLayer {
             bail!("the gradient of a layer can be asked for once, after training it");
         };
         let dout = dout.contiguous()?;
-        let gradients = tensor_slice(x, |x| {
-            tensor_slice(w, |w| {
-                tensor_slice(&dout, |dy| self.backward(x, w, &saved, dy))
+        let gradients = with_floats(x, |x| {
+            with_floats(w, |w| {
+                with_floats(&dout, |dy| self.backward(x, w, &saved, dy))
             })
         })???;
         self.recycle(saved);

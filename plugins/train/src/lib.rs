@@ -1,9 +1,7 @@
 //! Training: fine-tuning and distillation of BERT-family models, as operators.
 
-mod adamw;
 mod attention;
 mod batch;
-mod checkpoint;
 mod config;
 mod distill;
 mod finetune;
@@ -18,7 +16,6 @@ mod params;
 mod pool;
 mod prune;
 mod trainer;
-mod values;
 
 pub use distill::Distill;
 pub use finetune::Finetune;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use candle_core::{D, Device, Result, Tensor, Var};
+use candle_core::{Device, Result, Tensor, Var};
 use segue_kernels::training::{Mask, mask_and_add};
 
 use crate::attention::Scores;
@@ -207,19 +207,6 @@ impl Model {
     }
 }
 
-/// The mean over rows of the cross entropy of `logits` (n, C) with `targets` (n, C), whose rows
-/// sum to 1, or to 0 where a row does not count.
-///
-/// # Errors
-/// Shapes that differ
-pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
-    let counting = targets.sum_all()?.to_scalar::<f32>()?.max(1.0);
-    let log = candle_nn::ops::log_softmax(logits, D::Minus1)?;
-    (log * targets)?
-        .sum_all()?
-        .affine(-1.0 / f64::from(counting), 0.0)
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -227,6 +214,7 @@ pub(crate) mod tests {
     use crate::params::parts;
     use rand::rngs::Xoshiro256PlusPlus;
     use rand::{RngExt, SeedableRng};
+    use segue_learn::loss::soft_cross_entropy;
 
     /// A model's sizes that differ from each other.
     pub(crate) fn shape() -> ModelShape {
@@ -274,7 +262,7 @@ pub(crate) mod tests {
             .unwrap();
         let targets = [[1.0f32, 0.0], [0.25, 0.75], [0.0, 0.0]];
         let targets = Tensor::new(&targets, &Device::Cpu).unwrap();
-        let ends = cross_entropy(&output.logits, &targets).unwrap();
+        let ends = soft_cross_entropy(&output.logits, &targets).unwrap();
         // States in the middle have gradients of their own too.
         let middle = output.states[0].sqr().unwrap().mean_all().unwrap();
         let later = output.states[1].sin().unwrap().mean_all().unwrap();

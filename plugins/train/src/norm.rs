@@ -4,8 +4,7 @@ use std::sync::Mutex;
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use segue_kernels::training::{Mask, Stats, mask_and_add, norm, norm_backward};
-
-use crate::values::{slice, tensor_slice};
+use segue_learn::tensors::{floats, with_floats};
 
 /// (n, H) and weight and bias (2 H) to (n, H).
 pub struct MaskedNorm {
@@ -38,7 +37,7 @@ impl CustomOp2 for MaskedNorm {
         params: &CpuStorage,
         params_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (x, params) = (slice(x, x_layout)?, slice(params, params_layout)?);
+        let (x, params) = (floats(x, x_layout)?, floats(params, params_layout)?);
         let mut out = vec![0.0; x.len()];
         norm(x, params, self.eps, &mut out, &mut self.slot());
         mask_and_add(&mut out, self.mask, None);
@@ -59,8 +58,8 @@ impl CustomOp2 for MaskedNorm {
         mask_and_add(&mut dx, self.mask, None);
         let mut dparams = vec![0.0; params.elem_count()];
         let stats = self.slot();
-        tensor_slice(x, |x| {
-            tensor_slice(params, |params| {
+        with_floats(x, |x| {
+            with_floats(params, |params| {
                 let weight = &params[..params.len() / 2];
                 norm_backward(&mut dx, x, &stats, weight, &mut dparams);
             })

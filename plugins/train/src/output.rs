@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use segue_learn::store::write_whole;
 use segue_model::{ModelError, files};
 use segue_plugin::{Error, Result};
 
-use crate::checkpoint::write_whole;
 use crate::config::ModelShape;
 use crate::params;
 

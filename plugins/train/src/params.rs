@@ -1,13 +1,11 @@
 //! A model's parameters: a few flat vectors, and the names they have in a file.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
-use half::f16;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
-use safetensors::{Dtype, tensor::TensorView};
+use segue_learn::store::{Stored, pack_tensors};
 use segue_model::{TensorSpec, Weights};
 use segue_plugin::{Error, Result};
 
@@ -200,36 +198,22 @@ fn drawn(part: &Part, random: &mut Xoshiro256PlusPlus) -> Vec<f32> {
 /// # Errors
 /// `write-failed` when the library says no
 pub fn file(shape: &ModelShape, vectors: &[Vec<f32>], half_precision: bool) -> Result<Vec<u8>> {
-    let mut stored: BTreeMap<String, (Vec<usize>, Vec<u8>)> = BTreeMap::new();
-    for (parts, vector) in parts(shape).iter().zip(vectors) {
-        for part in parts {
-            let values = &vector[part.range.clone()];
-            let bytes = match half_precision {
-                true => values
-                    .iter()
-                    .flat_map(|v| f16::from_f32(*v).to_le_bytes())
-                    .collect(),
-                false => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            };
+    let parts = parts(shape);
+    let parts = parts.iter().zip(vectors);
+    let tensors = parts.flat_map(|(parts, vector)| {
+        parts.iter().map(move |part| {
             let name = match part.name.starts_with("classifier") {
                 true => part.name.clone(),
                 false => format!("bert.{}", part.name),
             };
-            stored.insert(name, (part.shape.clone(), bytes));
-        }
-    }
-    let dtype = if half_precision {
-        Dtype::F16
-    } else {
-        Dtype::F32
-    };
-    let failed = |e: safetensors::SafeTensorError| Error::new("write-failed", e.to_string());
-    let views = (stored.iter())
-        .map(|(name, (shape, bytes))| Ok((name, TensorView::new(dtype, shape.clone(), bytes)?)))
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .map_err(failed)?;
-    let metadata = [("format".to_owned(), "pt".to_owned())].into();
-    safetensors::serialize(views, Some(metadata)).map_err(failed)
+            let values = &vector[part.range.clone()];
+            (
+                name,
+                Stored::new(values, part.shape.clone(), half_precision),
+            )
+        })
+    });
+    pack_tensors(tensors, Some(("format", "pt".to_owned())))
 }
 
 #[cfg(test)]

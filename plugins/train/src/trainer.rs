@@ -4,20 +4,22 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use schemars::JsonSchema;
 use segue_kernels::training::Mask;
+use segue_learn::adamw::{AdamW, Form, Moments, Step, norm};
+use segue_learn::loss::{of_logits, soft_cross_entropy, targets};
+use segue_learn::schedule::{Best, WarmUp};
+use segue_learn::store::{pack_state, unpack_state, write_whole};
 use segue_plugin::{Error, Host, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::adamw::{AdamW, Moments, norm};
 use crate::attention::Scores;
 use crate::batch::{Examples, Use};
-use crate::checkpoint;
 use crate::config::ModelShape;
 use crate::held_out::HeldOut;
 use crate::log::{self, Entry};
-use crate::model::{Model, Output, Tokens, cross_entropy};
+use crate::model::{Model, Output, Tokens};
 use crate::params::{Part, parts};
 
 /// How to train.
@@ -97,11 +99,11 @@ impl Schedule {
 
     /// The rate when `progress` of all steps is done.
     fn rate(&self, progress: f32) -> f32 {
-        let part = match progress < self.warm_up {
-            true => progress / self.warm_up,
-            false => (1.0 - progress) / (1.0 - self.warm_up),
+        let warm_up = WarmUp {
+            highest: self.learning_rate,
+            part: self.warm_up,
         };
-        self.learning_rate * part.clamp(0.0, 1.0)
+        warm_up.rate(progress)
     }
 }
 
@@ -126,7 +128,7 @@ struct State {
     epoch: u32,
     tally: Tally,
     /// The best held-out accuracy, and the epochs since.
-    best: Option<(f32, u32)>,
+    best: Best<f32>,
     log: Vec<Entry>,
 }
 
@@ -272,7 +274,7 @@ impl Trainer {
         // Behind every batch: a crash from here on comes back to the last checkpoint.
         let end = (time + 1, 1);
         self.end_epoch(end)?;
-        let accuracy = self.state.best.map(|(accuracy, _)| accuracy);
+        let accuracy = self.state.best.quality();
         self.note(end, "end", None, None, accuracy);
         self.give(end, host)?;
         let made = match self.best.is_empty() {
@@ -307,20 +309,7 @@ impl Trainer {
         }
         let scale = (self.schedule.clip / length.max(1e-12)).min(1.0);
         let rate = self.schedule.rate(examples.progress);
-        let adam = AdamW {
-            weight_decay: self.schedule.weight_decay,
-            ..AdamW::default()
-        };
-        for (i, gradient) in gradients.iter().enumerate() {
-            let params = (self.vectors[i].as_mut_slice(), self.parts[i].as_slice());
-            adam.step(
-                params,
-                (gradient, scale),
-                &mut self.moments[i],
-                rate,
-                self.state.step,
-            );
-        }
+        self.step(&gradients, scale, rate);
         self.model.set(&self.vectors).map_err(internal)?;
         let weight = if self.recent_loss == 0.0 { 1.0 } else { 0.05 };
         self.recent_loss += weight * (value - self.recent_loss);
@@ -328,10 +317,31 @@ impl Trainer {
         Ok(())
     }
 
+    /// Moves the weights against `gradients` times `scale`.
+    fn step(&mut self, gradients: &[Vec<f32>], scale: f32, rate: f32) {
+        let decayed = 1.0 - rate * self.schedule.weight_decay;
+        for (i, gradient) in gradients.iter().enumerate() {
+            let (vector, moments) = (&mut self.vectors[i], &mut self.moments[i]);
+            for part in &self.parts[i] {
+                let step = Step {
+                    rate,
+                    kept: if part.decays() { decayed } else { 1.0 },
+                    number: self.state.step,
+                };
+                let range = part.range.clone();
+                let averages = (
+                    &mut moments.first[range.clone()],
+                    &mut moments.second[range.clone()],
+                );
+                let gradient = (&gradient[range.clone()], scale);
+                AdamW::new(Form::Sum).step(&mut vector[range], gradient, averages, step);
+            }
+        }
+    }
+
     /// Whether no more is learnt.
     fn has_stopped(&self) -> bool {
-        let best = self.state.best;
-        best.is_some_and(|(_, since)| since >= self.schedule.patience)
+        (self.state.best).has_waited(self.schedule.patience as usize)
     }
 
     /// That `what` not finite.
@@ -351,11 +361,10 @@ impl Trainer {
                 return Err(self.diverged("a verdict on a held-out review is"));
             }
             let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let sum: f32 = row.iter().map(|x| (x - top).exp()).sum();
             let tally = &mut self.state.tally;
             tally.reviews += 1;
             tally.correct += u64::from(row[*class] == top);
-            tally.loss += f64::from(sum.ln() + top - row[*class]);
+            tally.loss += f64::from(of_logits(row, *class));
         }
         Ok(())
     }
@@ -377,12 +386,8 @@ impl Trainer {
         }
         let accuracy = tally.correct as f32 / tally.reviews as f32;
         let loss = (tally.loss / tally.reviews as f64) as f32;
-        match &mut self.state.best {
-            Some((best, since)) if *best >= accuracy => *since += 1,
-            best => {
-                *best = Some((accuracy, 0));
-                self.best.clone_from(&self.vectors);
-            }
+        if self.state.best.see(accuracy) {
+            self.best.clone_from(&self.vectors);
         }
         self.note(place, "validation", Some(loss), None, Some(accuracy));
         Ok(())
@@ -430,8 +435,8 @@ impl Trainer {
             true => since.elapsed().mul_f32((1.0 - progress) / done),
             false => Duration::ZERO,
         };
-        let held_out = match self.state.best {
-            Some((accuracy, _)) => format!(", best held out {:.2} %", 100.0 * accuracy),
+        let held_out = match self.state.best.quality() {
+            Some(accuracy) => format!(", best held out {:.2} %", 100.0 * accuracy),
             None => String::new(),
         };
         host.progress(&format!(
@@ -462,7 +467,7 @@ impl Trainer {
         for (i, vector) in held_out.iter().enumerate() {
             vectors.push((format!("held-out.{i}"), vector));
         }
-        checkpoint::save(&self.path, &self.state, &vectors)?;
+        write_whole(&self.path, &pack_state(&self.state, &vectors)?)?;
         self.saved = Instant::now();
         Ok(())
     }
@@ -476,7 +481,12 @@ fn finite(vectors: &[Vec<f32>]) -> bool {
 type Resumed = (State, Vec<Vec<f32>>, Vec<Moments>, Vec<Vec<f32>>, HeldOut);
 
 fn resume(path: &std::path::Path, count: usize) -> Result<Resumed> {
-    let (state, mut vectors) = checkpoint::load::<State>(path)?;
+    let unusable = |e: &dyn std::fmt::Display| {
+        let message = format!("cannot go on from `{}`: {e}", path.display());
+        Error::new("no-checkpoint", message)
+    };
+    let bytes = std::fs::read(path).map_err(|e| unusable(&e))?;
+    let (state, mut vectors) = unpack_state::<State>(&bytes).map_err(|e| unusable(&e.message))?;
     let mut take = |name: &str, i: usize| {
         vectors.remove(&format!("{name}.{i}")).ok_or_else(|| {
             let message = format!("`{}` belongs to another model", path.display());
@@ -490,7 +500,7 @@ fn resume(path: &std::path::Path, count: usize) -> Result<Resumed> {
     };
     let params = some("params", count)?;
     let (first, second) = (some("first", count)?, some("second", count)?);
-    let best = match state.best {
+    let best = match state.best.quality() {
         Some(_) => some("best", count)?,
         None => Vec::new(),
     };
@@ -506,14 +516,8 @@ fn resume(path: &std::path::Path, count: usize) -> Result<Resumed> {
 /// # Errors
 /// None
 pub fn class_loss(output: &Output, examples: &Examples, labels: usize) -> Result<Tensor> {
-    let mut targets = vec![0.0f32; examples.len() * labels];
-    for (row, class) in examples.classes.iter().enumerate() {
-        if let Some(class) = class {
-            targets[row * labels + class] = 1.0;
-        }
-    }
-    let targets = Tensor::from_vec(targets, (examples.len(), labels), &Device::Cpu);
-    cross_entropy(&output.logits, &targets.map_err(internal)?).map_err(internal)
+    let loss = || soft_cross_entropy(&output.logits, &targets(&examples.classes, labels)?);
+    loss().map_err(internal)
 }
 
 /// candle's own errors, which no data should be able to cause.

@@ -1,0 +1,9 @@
+//! What a graph can name.
+
+pub mod ann;
+pub mod cnn;
+pub mod gathered;
+pub mod learning;
+pub mod operator;
+mod options;
+pub mod svm;
