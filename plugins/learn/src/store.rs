@@ -76,8 +76,8 @@ fn numbers(bytes: &[u8]) -> Vec<f32> {
 ///
 /// # Errors
 /// `write-failed`
-pub fn pack_tensors<N: AsRef<str> + Ord + Display>(
-    tensors: impl IntoIterator<Item = (N, Stored<'_>)>,
+pub fn pack_tensors<'a, N: AsRef<str> + Ord + Display>(
+    tensors: impl IntoIterator<Item = (N, Stored<'a>)>,
     metadata: Option<(&str, String)>,
 ) -> Result<Vec<u8>> {
     let metadata = metadata.map(|(name, text)| HashMap::from([(name.to_owned(), text)]));

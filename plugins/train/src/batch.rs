@@ -62,11 +62,6 @@ impl Examples {
             progress,
         })
     }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.classes.len()
-    }
 }
 
 fn check_tokens(row: &[u32], shape: &ModelShape) -> Result<()> {
