@@ -109,7 +109,7 @@ fn kills(graph: &str, seed: u64) {
     let project = project(graph);
     let mut random = Random(seed);
     let mut leash = Leash::new(&project);
-    // Often, but not at every batch: some come again that are not saved.
+    // Often, but not at every batch: some are learnt again.
     let often = ["--set", "train.checkpoint-minutes=0.0002"];
     let again = [&often[..], &["--resume"]].concat();
     for time in 0..5 {
@@ -263,22 +263,32 @@ fn it_learns_and_what_it_made_runs() {
     }
 }
 
+/// The names in `folder` that begin with `start`.
+fn names(project: &Project, folder: &str, start: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(project.path(folder)).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| name.starts_with(start)).collect();
+    names.sort();
+    names
+}
+
 #[test]
-fn a_checkpoint_that_is_gone_is_missed() {
-    let project = project(&finetune());
+fn a_trainer_goes_on_on_another_device_and_leaves_no_state() {
+    let graph = finetune();
+    let expected = made(&undisturbed(&graph, &[]));
+    let project = project(&graph);
     let always = ["--set", "train.checkpoint-minutes=0"];
     let mut leash = Leash::new(&project);
     kill_after(&mut leash, "log.jsonl", 1, 3, &always);
     leash.free();
-    std::fs::remove_file(project.path("made/checkpoint.safetensors")).unwrap();
-    let ran = project.run(&[
-        "run",
-        "graph.toml",
-        "--set",
-        "train.checkpoint-minutes=0",
-        "--resume",
-    ]);
-    ran.failed_with(1, "no-checkpoint", &["cannot go on from"]);
+    assert_eq!(names(&project, "", "log.jsonl.state-").len(), 1);
+    assert_eq!(names(&project, "made", ""), [""; 0]);
+    let ran = project.run_graph(&["--set", always[1], "--devices", "2", "--resume"]);
+    assert!(ran.stderr.contains(" committed before"), "{ran}");
+    assert!(made(&project) == expected);
+    assert_eq!(names(&project, "", "log.jsonl.state-"), [""; 0]);
+    let model = ["config.json", "model.safetensors", "vocab.txt"];
+    assert_eq!(names(&project, "made", ""), model);
 }
 
 #[test]

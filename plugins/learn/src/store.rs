@@ -19,29 +19,55 @@ const STATE: &str = "state";
 /// A tensor to store.
 #[derive(Clone, Debug)]
 pub struct Stored<'a> {
-    values: &'a [f32],
+    values: Values<'a>,
     /// Row-major.
     shape: Vec<usize>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Values<'a> {
+    Floats(&'a [f32]),
     /// In 16 bits, rounded to the nearest.
-    half: bool,
+    Halves(&'a [f32]),
+    Integers(&'a [u32]),
+    Text(&'a str),
 }
 
 impl<'a> Stored<'a> {
-    /// `values` as a tensor of `shape`, whose product is their number.
+    /// `values` as a tensor of `shape`, whose product is their number; `half` stores 16 bits of
+    /// each.
     pub fn new(values: &'a [f32], shape: Vec<usize>, half: bool) -> Self {
+        let values = match half {
+            true => Values::Halves(values),
+            false => Values::Floats(values),
+        };
+        Stored { values, shape }
+    }
+
+    /// `values` as a vector.
+    pub fn integers(values: &'a [u32]) -> Self {
         Stored {
-            values,
-            shape,
-            half,
+            values: Values::Integers(values),
+            shape: vec![values.len()],
+        }
+    }
+
+    /// The bytes of `text` as a vector.
+    pub fn text(text: &'a str) -> Self {
+        Stored {
+            values: Values::Text(text),
+            shape: vec![text.len()],
         }
     }
 }
 
 impl View for Stored<'_> {
     fn dtype(&self) -> Dtype {
-        match self.half {
-            true => Dtype::F16,
-            false => Dtype::F32,
+        match self.values {
+            Values::Floats(_) => Dtype::F32,
+            Values::Halves(_) => Dtype::F16,
+            Values::Integers(_) => Dtype::U32,
+            Values::Text(_) => Dtype::U8,
         }
     }
 
@@ -50,26 +76,31 @@ impl View for Stored<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        let values = self.values.iter();
-        let bytes: Vec<u8> = match self.half {
-            true => (values.flat_map(|v| f16::from_f32(*v).to_le_bytes())).collect(),
-            false => values.flat_map(|v| v.to_le_bytes()).collect(),
-        };
-        bytes.into()
+        match self.values {
+            Values::Floats(values) => bytes(values, |v| v.to_le_bytes()).into(),
+            Values::Halves(values) => bytes(values, |v| f16::from_f32(v).to_le_bytes()).into(),
+            Values::Integers(values) => bytes(values, |v| v.to_le_bytes()).into(),
+            Values::Text(text) => text.as_bytes().into(),
+        }
     }
 
     fn data_len(&self) -> usize {
-        let bytes = if self.half { 2 } else { 4 };
-        self.values.len() * bytes
+        match self.values {
+            Values::Floats(values) => size_of_val(values),
+            Values::Halves(values) => 2 * values.len(),
+            Values::Integers(values) => size_of_val(values),
+            Values::Text(text) => text.len(),
+        }
     }
 }
 
-fn numbers(bytes: &[u8]) -> Vec<f32> {
-    let (numbers, _) = bytes.as_chunks::<4>();
-    numbers
-        .iter()
-        .map(|bytes| f32::from_le_bytes(*bytes))
-        .collect()
+/// `N` bytes of each value; in a loop over memory that is there, which is as fast as copying.
+fn bytes<T: Copy, const N: usize>(values: &[T], of: impl Fn(T) -> [u8; N]) -> Vec<u8> {
+    let mut bytes = vec![0; N * values.len()];
+    for (to, value) in bytes.as_chunks_mut::<N>().0.iter_mut().zip(values) {
+        *to = of(*value);
+    }
+    bytes
 }
 
 /// Named tensors as the bytes of a safetensors file, with `metadata` in its header.
@@ -88,7 +119,7 @@ pub fn pack_tensors<'a, N: AsRef<str> + Ord + Display>(
 ///
 /// # Errors
 /// `write-failed`
-pub fn pack<N: AsRef<str> + Ord + Display>(vectors: &[(N, &[f32])]) -> Result<Vec<u8>> {
+pub fn pack<N: AsRef<str>>(vectors: &[(N, &[f32])]) -> Result<Vec<u8>> {
     pack_tensors(flat(vectors), None)
 }
 
@@ -96,7 +127,7 @@ pub fn pack<N: AsRef<str> + Ord + Display>(vectors: &[(N, &[f32])]) -> Result<Ve
 ///
 /// # Errors
 /// `write-failed`
-pub fn pack_state<N: AsRef<str> + Ord + Display>(
+pub fn pack_state<N: AsRef<str>>(
     state: &impl Serialize,
     vectors: &[(N, &[f32])],
 ) -> Result<Vec<u8>> {
@@ -117,33 +148,97 @@ fn failed(error: &dyn Display) -> Error {
     Error::new("write-failed", error.to_string())
 }
 
-/// Named vectors, by name.
-pub type Vectors = HashMap<String, Vec<f32>>;
+/// What [`pack_tensors`] packed.
+#[derive(Debug)]
+pub struct Packed<'a>(SafeTensors<'a>);
 
-/// What [`pack`] packed.
-///
-/// # Errors
-/// What is wrong with `bytes`
-pub fn unpack(bytes: &[u8]) -> Result<Vectors, String> {
-    let file = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
-    let vector = |(name, view): (String, safetensors::tensor::TensorView<'_>)| match view.dtype() {
-        Dtype::F32 => Ok((name, numbers(view.data()))),
-        other => Err(format!("`{name}` is {other:?}, not F32")),
-    };
-    file.tensors().into_iter().map(vector).collect()
+impl<'a> Packed<'a> {
+    /// Reads the header.
+    ///
+    /// # Errors
+    /// What is wrong with `bytes`
+    pub fn open(bytes: &'a [u8]) -> Result<Self, String> {
+        SafeTensors::deserialize(bytes)
+            .map(Packed)
+            .map_err(|e| e.to_string())
+    }
+
+    /// A vector of f32.
+    ///
+    /// # Errors
+    /// When there is none called `name`
+    pub fn floats(&self, name: &str) -> Result<Vec<f32>, String> {
+        Ok(numbers(self.data(name, Dtype::F32)?, f32::from_le_bytes))
+    }
+
+    /// A vector of u32.
+    ///
+    /// # Errors
+    /// When there is none called `name`
+    pub fn integers(&self, name: &str) -> Result<Vec<u32>, String> {
+        Ok(numbers(self.data(name, Dtype::U32)?, u32::from_le_bytes))
+    }
+
+    /// A text.
+    ///
+    /// # Errors
+    /// When there is none called `name`
+    pub fn text(&self, name: &str) -> Result<&'a str, String> {
+        let bytes = self.data(name, Dtype::U8)?;
+        std::str::from_utf8(bytes).map_err(|e| format!("`{name}` is not a text: {e}"))
+    }
+
+    fn data(&self, name: &str, wanted: Dtype) -> Result<&'a [u8], String> {
+        let view = self.0.tensor(name).map_err(|e| e.to_string())?;
+        match view.dtype() {
+            found if found == wanted => Ok(view.data()),
+            found => Err(format!("`{name}` is {found:?}, not {wanted:?}")),
+        }
+    }
+}
+
+fn numbers<T>(bytes: &[u8], of: impl Fn([u8; 4]) -> T) -> Vec<T> {
+    let (numbers, _) = bytes.as_chunks::<4>();
+    numbers.iter().map(|bytes| of(*bytes)).collect()
+}
+
+/// That a stage cannot go on from what it was given, because of `reason`.
+pub fn no_state(reason: impl Display) -> Error {
+    Error::new("no-state", format!("cannot go on: {reason}"))
 }
 
 /// What [`pack_state`] packed.
 ///
 /// # Errors
 /// `no-state`
-pub fn unpack_state<S: DeserializeOwned>(bytes: &[u8]) -> Result<(S, Vectors)> {
-    let unusable = |e: &dyn Display| Error::new("no-state", format!("cannot go on: {e}"));
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| unusable(&e))?;
+pub fn unpack_state<S: DeserializeOwned>(bytes: &[u8]) -> Result<(S, Packed<'_>)> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(no_state)?;
     let state = header.metadata().as_ref().and_then(|all| all.get(STATE));
-    let state = state.ok_or_else(|| unusable(&"it is not the state of a stage that learns"))?;
-    let state = serde_json::from_str(state).map_err(|e| unusable(&e))?;
-    Ok((state, unpack(bytes).map_err(|e| unusable(&e))?))
+    let state = state.ok_or_else(|| no_state("it is not the state of a stage that learns"))?;
+    let state = serde_json::from_str(state).map_err(no_state)?;
+    Ok((state, Packed::open(bytes).map_err(no_state)?))
+}
+
+/// For `#[serde(with = "exact")]`: a number as its bits, since JSON may not give back the last of
+/// them.
+pub mod exact {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// Gives the bits.
+    ///
+    /// # Errors
+    /// Those of `serializer`
+    pub fn serialize<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(number.to_bits())
+    }
+
+    /// Takes the bits.
+    ///
+    /// # Errors
+    /// Those of `deserializer`
+    pub fn deserialize<'d, D: Deserializer<'d>>(deserializer: D) -> Result<f64, D::Error> {
+        u64::deserialize(deserializer).map(f64::from_bits)
+    }
 }
 
 /// Writes `bytes` to `path` by way of another file, so that it is there whole or not at all.
@@ -172,11 +267,30 @@ mod tests {
         let bytes = pack_state(&(7, "log"), &vectors).unwrap();
         let (state, found): ((u32, String), _) = unpack_state(&bytes).unwrap();
         assert_eq!(state, (7, "log".to_owned()));
-        assert_eq!((&found["a"][..], &found["b"][..]), (&[][..], vectors[0].1));
+        for (name, vector) in vectors {
+            assert_eq!(found.floats(name).unwrap(), vector);
+        }
         let none = |bytes: &[u8]| unpack_state::<(u32, String)>(bytes).unwrap_err().code;
         assert_eq!(none(&bytes[..bytes.len() - 1]), "no-state");
         assert_eq!(none(&pack(&vectors).unwrap()), "no-state");
         assert_eq!(none(b""), "no-state");
+    }
+
+    #[test]
+    fn tensors_of_all_kinds_come_back() {
+        let half = Stored::new(&[1.0, -0.25], vec![2, 1], true);
+        let tensors = [
+            ("half", half),
+            ("integers", Stored::integers(&[7, u32::MAX])),
+            ("text", Stored::text("naïve")),
+        ];
+        let bytes = pack_tensors(tensors, None).unwrap();
+        let found = Packed::open(&bytes).unwrap();
+        assert_eq!(found.integers("integers").unwrap(), [7, u32::MAX]);
+        assert_eq!(found.text("text").unwrap(), "naïve");
+        assert_eq!(found.data("half", Dtype::F16).unwrap(), [0, 0x3c, 0, 0xb4]);
+        assert!(found.floats("half").unwrap_err().contains("F16"));
+        assert!(found.floats("none").is_err());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::find::folder_of;
 use crate::labels::{generic, labels};
 
 /// Far more than any `config.json` has.
-const CONFIG_BYTES_MAX: u64 = 8 << 20;
+pub(crate) const CONFIG_BYTES_MAX: u64 = 8 << 20;
 const LAYERS_MAX: usize = 1024;
 const HIDDEN_MAX: usize = 1 << 16;
 const INNER_MAX: usize = 1 << 20;

@@ -1,7 +1,8 @@
 //! Reads models as people have them: the one place that knows the files of a model's folder.
 //!
-//! [`ModelConfig`] is what `config.json` says, [`find`] tells which weights a folder has, and
-//! [`Weights`] reads single tensors of them, under one set of names for all families and formats.
+//! [`ModelConfig`] is what `config.json` says of a model that can be run, and [`Outline`] of any;
+//! [`find`] tells which weights a folder has, and [`Weights`] reads single tensors of them, under one
+//! set of names for all families and formats.
 //! No file is trusted: each is looked at before it is opened, and nothing is read without a bound.
 
 mod config;
@@ -12,6 +13,7 @@ mod find;
 mod header;
 mod labels;
 mod names;
+mod outline;
 mod safe;
 mod stored;
 mod task;
@@ -22,6 +24,7 @@ pub use config::{Family, ModelConfig, PoolerActivation};
 pub use error::ModelError;
 pub use find::{Found, find, folder_of};
 pub use names::TensorSpec;
+pub use outline::Outline;
 pub use segue_kernels::Activation;
 pub use stored::Stored;
 pub use weights::Weights;

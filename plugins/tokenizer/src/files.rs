@@ -1,9 +1,8 @@
 //! The files of a model's tokenizer: found, and read up to a bound.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use segue_model::{ModelError, files};
 use segue_plugin::{Error, Result};
 use serde_json::Value;
 
@@ -74,26 +73,13 @@ pub fn json(model: &Path, name: &str) -> Result<Option<Value>> {
     Ok(Some(value))
 }
 
-/// Reads a file that may be anything: a pipe or a device would never end.
 fn text(path: &Path, most: u64) -> Result<String> {
-    let about = path.metadata().map_err(|e| bad(path, e))?;
-    if !about.is_file() {
-        return Err(bad(path, "it is not a regular file"));
-    }
-    let too_large = || bad(path, format!("it has more than {} MiB", most >> 20));
-    if about.len() > most {
-        return Err(too_large());
-    }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|e| bad(path, e))?;
-    file.take(most + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|e| bad(path, e))?;
-    if bytes.len() as u64 > most {
-        return Err(too_large());
-    }
-    let text = String::from_utf8(bytes);
-    text.map_err(|_| bad(path, "it is not UTF-8 text"))
+    files::read_text(path, most).map_err(unreadable)
+}
+
+/// What `segue-model` says of a file, as this operator says it.
+pub fn unreadable(error: ModelError) -> Error {
+    Error::new("bad-model", Error::from(error).message).option("model")
 }
 
 /// `path` cannot be used because of `reason`.

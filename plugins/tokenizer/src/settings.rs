@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use segue_model::Outline;
 use segue_plugin::{Error, Result};
 use serde_json::Value;
 
-use crate::files::{bad, json};
+use crate::files::{bad, json, unreadable};
 
 const CONFIG: &str = "tokenizer_config.json";
 
@@ -73,7 +74,7 @@ impl Settings {
     /// # Errors
     /// `bad-model`
     pub fn read(model: &Path) -> Result<Self> {
-        let config = json(model, "config.json")?.unwrap_or_default();
+        let outline = Outline::read(model).map_err(unreadable)?;
         let said = json(model, CONFIG)?.unwrap_or_default();
         let map = json(model, "special_tokens_map.json")?.unwrap_or_default();
         let added = json(model, "added_tokens.json")?.unwrap_or_default();
@@ -86,8 +87,7 @@ impl Settings {
             }
         };
         let token = |name: &str| token(&said[name]).or_else(|| token(&map[name]));
-        let family = config["model_type"].as_str();
-        let number = |name: &str| config[name].as_u64();
+        let family = outline.family.as_deref();
         Ok(Settings {
             do_lower_case: flag("do_lower_case")?,
             strip_accents: match said.get("strip_accents") {
@@ -103,8 +103,8 @@ impl Settings {
                 .filter_map(token)
                 .collect(),
             added: added_tokens(&said, &added),
-            vocab_size: number("vocab_size"),
-            positions: number("max_position_embeddings").and_then(|n| usize::try_from(n).ok()),
+            vocab_size: outline.vocab_size.map(|rows| rows as u64),
+            positions: outline.positions,
             needs_first: family.is_some_and(|family| FAMILIES.contains(&family)),
             class: said["tokenizer_class"].as_str().map(str::to_owned),
         })

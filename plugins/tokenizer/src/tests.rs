@@ -322,18 +322,18 @@ fn what_is_not_a_file_is_not_read() {
     let folder = folder();
     let path = folder.path().join("tokenizer.json");
     std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
-    refused(&folder, &["it is not a regular file"]);
+    refused(&folder, &["it is a pipe or a device, not a file"]);
     fs::remove_file(&path).unwrap();
     let made = std::process::Command::new("mkfifo")
         .arg(&path)
         .status()
         .unwrap();
     assert!(made.success());
-    refused(&folder, &["it is not a regular file"]);
+    refused(&folder, &["it is a pipe or a device, not a file"]);
     fs::remove_file(&path).unwrap();
     let file = fs::File::create(&path).unwrap();
     file.set_len(1 << 40).unwrap();
-    refused(&folder, &["more than 64 MiB"]);
+    refused(&folder, &["longer than 67108864 bytes"]);
 }
 
 #[test]

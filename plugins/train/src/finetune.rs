@@ -13,7 +13,8 @@ use crate::log::writes;
 use crate::model::Output;
 use crate::output::{Tokenizer, read_tokenizer, write_model};
 use crate::params;
-use crate::trainer::{Goal, Schedule, Trainer, class_loss};
+use crate::schedule::Schedule;
+use crate::trainer::{Goal, Trainer, class_loss, not_started};
 
 /// Trains all of a BERT-family model for classification, and writes it as a model folder.
 ///
@@ -33,7 +34,7 @@ use crate::trainer::{Goal, Schedule, Trainer, class_loss};
 pub struct Finetune {
     /// The model to begin with: a Hugging Face folder with `model.safetensors` or `pytorch_model.bin`; a classifier it lacks is drawn.
     pub model: ModelPath,
-    /// The folder for the trained model, and for checkpoints on the way.
+    /// The folder for the trained model.
     pub output: OutputPath,
     /// The classes, in the order of the classifier's outputs; left out, those that the model names, or else negative and positive.
     #[serde(default)]
@@ -82,7 +83,7 @@ impl Finetune {
 
 impl Stage for Finetune {
     fn columns(&self) -> Columns {
-        writes(reads(Columns::new()))
+        writes(reads(Columns::new()), self.schedule.pause_ms())
     }
 
     fn columns_for(&self, _: &[Column]) -> Result<Columns> {
@@ -92,18 +93,12 @@ impl Stage for Finetune {
         Ok(self.columns())
     }
 
-    fn start(&mut self, context: &Context) -> Result<()> {
+    fn start(&mut self, _context: &Context) -> Result<()> {
         let (config, tokenizer, labels) = self.base().map_err(blame)?;
         self.labels = labels;
         let shape = config.shape.clone();
-        let weights = || params::read(&self.model, &config, self.schedule.seed).map_err(blame);
-        let trainer = Trainer::start(
-            self.schedule.clone(),
-            shape.clone(),
-            weights,
-            &self.output,
-            context.from,
-        )?;
+        let weights = params::read(&self.model, &config, self.schedule.seed).map_err(blame)?;
+        let trainer = Trainer::start(self.schedule.clone(), shape, weights, &self.output)?;
         self.running = Some((config, tokenizer, trainer));
         Ok(())
     }
@@ -115,7 +110,7 @@ impl Stage for Finetune {
 
     fn process_each(&mut self, batch: Batch, host: &mut Host<'_>) -> Result<()> {
         let Some((.., trainer)) = &mut self.running else {
-            return Err(Error::new("not-started", "no weights were loaded"));
+            return Err(not_started());
         };
         let examples = Examples::read(&batch, trainer.shape(), &self.labels)?;
         let goal = Labels {
@@ -125,9 +120,23 @@ impl Stage for Finetune {
         trainer.take(batch.time(), &examples, &goal, host)
     }
 
+    fn snapshot(&mut self) -> Result<Vec<u8>> {
+        match &self.running {
+            Some((.., trainer)) => trainer.snapshot(),
+            None => Err(not_started()),
+        }
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<()> {
+        match &mut self.running {
+            Some((.., trainer)) => trainer.restore(state),
+            None => Err(not_started()),
+        }
+    }
+
     fn finish(&mut self, host: &mut Host<'_>) -> Result<Next> {
         let Some((config, tokenizer, trainer)) = &mut self.running else {
-            return Err(Error::new("not-started", "no weights were loaded"));
+            return Err(not_started());
         };
         let shape = trainer.shape().clone();
         let vectors = trainer.finish(host)?;

@@ -39,7 +39,7 @@ impl HeldOut {
         })
     }
 
-    /// As what a checkpoint holds. Tokens, lengths and classes are far below 2^24, up to which
+    /// As what a state holds. Tokens, lengths and classes are far below 2^24, up to which
     /// every whole number is an f32.
     pub fn vectors(&self) -> [Vec<f32>; HeldOut::VECTORS] {
         let lengths = self.tokens.iter().map(|row| row.len() as f32);
@@ -77,7 +77,7 @@ mod tests {
     use crate::batch::Use;
 
     #[test]
-    fn it_survives_a_checkpoint_and_leaves_out_what_has_no_class() {
+    fn it_survives_a_snapshot_and_leaves_out_what_has_no_class() {
         let rows: [&[u32]; 3] = [&[1, 30521, 2], &[7], &[4, 4]];
         let examples = Examples {
             tokens: Tokens::new(rows.into_iter()),

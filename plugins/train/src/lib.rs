@@ -15,6 +15,7 @@ mod output;
 mod params;
 mod pool;
 mod prune;
+mod schedule;
 mod trainer;
 
 pub use distill::Distill;

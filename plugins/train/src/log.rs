@@ -4,15 +4,10 @@ use std::sync::Arc;
 
 use segue_plugin::arrow_array::{ArrayRef, Float32Array, StringArray, UInt32Array, UInt64Array};
 use segue_plugin::{Batch, Columns, Result, Rows};
-use serde::{Deserialize, Serialize};
 
 /// One row.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// The time that it belongs to.
-    pub time: u64,
-    /// Which batch of that time it belongs to, from 1.
-    pub batch: u32,
     /// `step`, `validation` or `end`.
     pub event: String,
     /// From 0.
@@ -27,8 +22,8 @@ pub struct Entry {
     pub accuracy: Option<f32>,
 }
 
-/// The columns of the rows.
-pub fn writes(columns: Columns) -> Columns {
+/// The columns of the rows, for a trainer whose state is saved at most every `pause_ms`.
+pub fn writes(columns: Columns, pause_ms: u64) -> Columns {
     columns
         .writes("event", "utf8")
         .writes("epoch", "u32")
@@ -37,14 +32,15 @@ pub fn writes(columns: Columns) -> Columns {
         .writes("learning_rate", "f32")
         .writes("held_out_accuracy", "f32")
         .rows(Rows::New)
-        .keeps()
+        .snapshots(pause_ms)
 }
 
 /// `entries` as a batch of `time`.
 ///
 /// # Errors
 /// None
-pub fn batch<'a>(time: u64, entries: impl Iterator<Item = &'a Entry> + Clone) -> Result<Batch> {
+pub fn batch(time: u64, entries: &[Entry]) -> Result<Batch> {
+    let entries = entries.iter();
     let floats = |of: fn(&Entry) -> Option<f32>| -> ArrayRef {
         Arc::new(entries.clone().map(of).collect::<Float32Array>())
     };

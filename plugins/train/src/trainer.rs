@@ -1,16 +1,14 @@
-//! Training in a stream: each batch is a step, held-out batches are looked at, and the state is
-//! saved every few minutes.
+//! Training in a stream: each batch is a step, held-out batches are looked at, and between any two
+//! batches the state can be given as bytes and taken back.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use candle_core::Tensor;
-use schemars::JsonSchema;
 use segue_kernels::training::Mask;
 use segue_learn::adamw::{AdamW, Form, Moments, Step, norm};
 use segue_learn::loss::{of_logits, soft_cross_entropy, targets};
-use segue_learn::schedule::{Best, WarmUp};
-use segue_learn::store::{pack_state, unpack_state, write_whole};
+use segue_learn::schedule::Best;
+use segue_learn::store::{exact, no_state, pack_state, unpack_state};
 use segue_plugin::{Error, Host, Result};
 use serde::{Deserialize, Serialize};
 
@@ -20,116 +18,28 @@ use crate::config::ModelShape;
 use crate::held_out::HeldOut;
 use crate::log::{self, Entry};
 use crate::model::{Model, Output, Tokens};
-use crate::params::{Part, parts};
-
-/// How to train.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", default)]
-pub struct Schedule {
-    /// The learning rate at its highest.
-    pub learning_rate: f32,
-    /// The part of all steps in which the rate rises from 0; then it falls back to 0.
-    pub warm_up: f32,
-    /// AdamW's weight decay of matrices.
-    pub weight_decay: f32,
-    /// Gradients longer than this are shortened to it.
-    pub clip: f32,
-    /// The part of values that dropout leaves out.
-    pub dropout: f32,
-    /// The seed of dropout and of what is drawn.
-    pub seed: u64,
-    /// Epochs without a better held-out accuracy after which no more is learnt.
-    pub patience: u32,
-    /// Minutes between two checkpoints.
-    pub checkpoint_minutes: f32,
-    /// Threads for the sums; 0 takes all cores.
-    pub threads: usize,
-}
-
-impl Default for Schedule {
-    fn default() -> Self {
-        Schedule {
-            learning_rate: 5e-5,
-            warm_up: 0.1,
-            weight_decay: 0.01,
-            clip: 1.0,
-            dropout: 0.1,
-            seed: 1,
-            patience: 2,
-            checkpoint_minutes: 3.0,
-            threads: 0,
-        }
-    }
-}
-
-impl Schedule {
-    /// # Errors
-    /// `bad-option`
-    pub fn check(&self) -> Result<()> {
-        let part = |x: f32| (0.0..1.0).contains(&x);
-        let positive = |x: f32| x > 0.0 && x.is_finite();
-        for (good, option, rule) in [
-            (positive(self.learning_rate), "learning-rate", "above 0"),
-            (part(self.warm_up), "warm-up", "from 0 to below 1"),
-            (part(self.dropout), "dropout", "from 0 to below 1"),
-            (self.weight_decay >= 0.0, "weight-decay", "0 or more"),
-            (positive(self.clip), "clip", "above 0"),
-            (
-                self.checkpoint_minutes >= 0.0,
-                "checkpoint-minutes",
-                "0 or more",
-            ),
-        ] {
-            if !good {
-                return Err(
-                    Error::new("bad-option", format!("`{option}` must be {rule}")).option(option),
-                );
-            }
-        }
-        Ok(())
-    }
-
-    /// Threads to use.
-    pub fn threads(&self) -> usize {
-        match self.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            threads => threads,
-        }
-    }
-
-    /// The rate when `progress` of all steps is done.
-    fn rate(&self, progress: f32) -> f32 {
-        let warm_up = WarmUp {
-            highest: self.learning_rate,
-            part: self.warm_up,
-        };
-        warm_up.rate(progress)
-    }
-}
+use crate::params::{Part, length, parts};
+use crate::schedule::Schedule;
 
 /// Sums over held-out reviews.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Tally {
     reviews: u64,
     correct: u64,
+    #[serde(with = "exact")]
     loss: f64,
 }
-
-/// A batch: its time, and which of that time it is, from 1. Sources that are merged have batches
-/// of the same time, in an order that is always the same.
-type Place = (u64, u32);
 
 /// All of the state that is not a vector.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct State {
-    /// The last batch that is in it.
-    last: Option<Place>,
+    /// Whether any review came.
+    began: bool,
     step: u64,
     epoch: u32,
     tally: Tally,
     /// The best held-out accuracy, and the epochs since.
     best: Best<f32>,
-    log: Vec<Entry>,
 }
 
 /// What a step makes smaller.
@@ -159,60 +69,43 @@ pub struct Trainer {
     best: Vec<Vec<f32>>,
     held_out: HeldOut,
     state: State,
-    /// The last batch that came in this run.
-    came: Place,
-    path: PathBuf,
-    saved: Instant,
+    /// What is written down and not yet given.
+    log: Vec<Entry>,
     started: (Instant, f32),
     recent_loss: f32,
 }
 
 impl Trainer {
-    /// Starts with `vectors`, or goes on from the checkpoint in `folder` when the first batch to
-    /// come is not number 0.
+    /// Starts with `vectors`.
     ///
     /// # Errors
-    /// `no-checkpoint`, `write-failed`, `bad-option`
+    /// `write-failed`, `bad-option`, `not-finite`
     pub fn start(
         schedule: Schedule,
         shape: ModelShape,
-        vectors: impl FnOnce() -> Result<Vec<Vec<f32>>>,
+        vectors: Vec<Vec<f32>>,
         folder: &std::path::Path,
-        from: u64,
     ) -> Result<Self> {
         schedule.check()?;
         std::fs::create_dir_all(folder).map_err(|e| {
             let message = format!("cannot make the folder `{}`: {e}", folder.display());
             Error::new("write-failed", message).option("output")
         })?;
-        let path = folder.join("checkpoint.safetensors");
-        let parts = parts(&shape);
+        if !finite(&vectors) {
+            let message = "the model to begin with has numbers that are not finite";
+            return Err(Error::new("not-finite", message));
+        }
         let threads = schedule.threads();
-        let (state, vectors, moments, best, held_out) = match from {
-            0 => {
-                let vectors = vectors()?;
-                if !finite(&vectors) {
-                    let message = "the model to begin with has numbers that are not finite";
-                    return Err(Error::new("not-finite", message));
-                }
-                let moments = vectors.iter().map(|v| Moments::zeros(v.len())).collect();
-                let (state, held_out) = (State::default(), HeldOut::default());
-                (state, vectors, moments, Vec::new(), held_out)
-            }
-            _ => resume(&path, parts.len())?,
-        };
         Ok(Trainer {
+            parts: parts(&shape),
             model: Model::new(shape, &vectors, threads).map_err(internal)?,
             schedule,
-            parts,
+            moments: vectors.iter().map(|v| Moments::zeros(v.len())).collect(),
             vectors,
-            moments,
-            best,
-            held_out,
-            state,
-            came: (0, 0),
-            path,
-            saved: Instant::now(),
+            best: Vec::new(),
+            held_out: HeldOut::default(),
+            state: State::default(),
+            log: Vec::new(),
             started: (Instant::now(), -1.0),
             recent_loss: 0.0,
         })
@@ -234,31 +127,18 @@ impl Trainer {
         goal: &impl Goal,
         host: &mut Host<'_>,
     ) -> Result<()> {
-        let place = match self.came {
-            (before, count) if before == time => (time, count + 1),
-            _ => (time, 1),
-        };
-        self.came = place;
-        if self.state.last.is_some_and(|last| place <= last) {
-            return self.give(place, host);
-        }
         if let Some(epoch) = examples.epoch.filter(|epoch| *epoch > self.state.epoch) {
-            self.end_epoch(place)?;
+            self.end_epoch()?;
             self.state.epoch = epoch;
         }
         match (examples.used_for, examples.epoch) {
-            (Use::Train, _) => self.train(place, examples, goal)?,
+            (Use::Train, _) => self.train(examples, goal)?,
             (Use::Validate, Some(_)) => self.validate(&examples.tokens, &examples.classes)?,
             (Use::Validate, None) => self.held_out.add(examples),
         }
-        self.state.last = Some(place);
-        self.give(place, host)?;
+        self.state.began = true;
+        self.give(time, host)?;
         self.show(examples.progress, host);
-        let minutes = self.saved.elapsed().as_secs_f32() / 60.0;
-        if minutes >= self.schedule.checkpoint_minutes {
-            self.save()?;
-            host.saved();
-        }
         Ok(())
     }
 
@@ -268,15 +148,12 @@ impl Trainer {
     /// # Errors
     /// `no-reviews`; `diverged` when a weight or a verdict is not finite
     pub fn finish(&mut self, host: &mut Host<'_>) -> Result<&[Vec<f32>]> {
-        let Some((time, _)) = self.state.last else {
+        if !self.state.began {
             return Err(Error::new("no-reviews", "no review came to train with"));
-        };
-        // Behind every batch: a crash from here on comes back to the last checkpoint.
-        let end = (time + 1, 1);
-        self.end_epoch(end)?;
-        let accuracy = self.state.best.quality();
-        self.note(end, "end", None, None, accuracy);
-        self.give(end, host)?;
+        }
+        self.end_epoch()?;
+        self.note("end", None, None, self.state.best.quality());
+        self.give(0, host)?;
         let made = match self.best.is_empty() {
             true => &self.vectors,
             false => &self.best,
@@ -287,7 +164,7 @@ impl Trainer {
         }
     }
 
-    fn train(&mut self, place: Place, examples: &Examples, goal: &impl Goal) -> Result<()> {
+    fn train(&mut self, examples: &Examples, goal: &impl Goal) -> Result<()> {
         if self.has_stopped() {
             return Ok(());
         }
@@ -313,7 +190,7 @@ impl Trainer {
         self.model.set(&self.vectors).map_err(internal)?;
         let weight = if self.recent_loss == 0.0 { 1.0 } else { 0.05 };
         self.recent_loss += weight * (value - self.recent_loss);
-        self.note(place, "step", Some(value), Some(rate), None);
+        self.note("step", Some(value), Some(rate), None);
         Ok(())
     }
 
@@ -371,7 +248,7 @@ impl Trainer {
 
     /// Looks at the reviews that are held out of every epoch, and writes down what these and
     /// those of this epoch showed.
-    fn end_epoch(&mut self, place: Place) -> Result<()> {
+    fn end_epoch(&mut self) -> Result<()> {
         if !self.has_stopped() {
             let held_out = std::mem::take(&mut self.held_out);
             let looked = held_out
@@ -389,21 +266,12 @@ impl Trainer {
         if self.state.best.see(accuracy) {
             self.best.clone_from(&self.vectors);
         }
-        self.note(place, "validation", Some(loss), None, Some(accuracy));
+        self.note("validation", Some(loss), None, Some(accuracy));
         Ok(())
     }
 
-    fn note(
-        &mut self,
-        (time, batch): Place,
-        event: &str,
-        loss: Option<f32>,
-        rate: Option<f32>,
-        accuracy: Option<f32>,
-    ) {
-        self.state.log.push(Entry {
-            time,
-            batch,
+    fn note(&mut self, event: &str, loss: Option<f32>, rate: Option<f32>, accuracy: Option<f32>) {
+        self.log.push(Entry {
             event: event.to_owned(),
             epoch: self.state.epoch,
             step: self.state.step,
@@ -413,14 +281,11 @@ impl Trainer {
         });
     }
 
-    /// Gives the rows of a batch, for the first time or again.
-    fn give(&self, place: Place, host: &mut Host<'_>) -> Result<()> {
-        let of = |entry: &Entry| (entry.time, entry.batch);
-        let from = self.state.log.partition_point(|entry| of(entry) < place);
-        let rows = self.state.log[from..].iter();
-        let rows = rows.take_while(|entry| of(entry) == place);
-        if rows.clone().next().is_some() {
-            host.emit(log::batch(place.0, rows)?);
+    /// Gives what was written down.
+    fn give(&mut self, time: u64, host: &mut Host<'_>) -> Result<()> {
+        if !self.log.is_empty() {
+            host.emit(log::batch(time, &self.log)?);
+            self.log.clear();
         }
         Ok(())
     }
@@ -450,7 +315,11 @@ impl Trainer {
         ));
     }
 
-    fn save(&mut self) -> Result<()> {
+    /// All that it needs to go on behind the last batch.
+    ///
+    /// # Errors
+    /// `diverged` when a weight is not finite
+    pub fn snapshot(&self) -> Result<Vec<u8>> {
         if !finite(&self.vectors) {
             return Err(self.diverged("a weight is"));
         }
@@ -467,8 +336,41 @@ impl Trainer {
         for (i, vector) in held_out.iter().enumerate() {
             vectors.push((format!("held-out.{i}"), vector));
         }
-        write_whole(&self.path, &pack_state(&self.state, &vectors)?)?;
-        self.saved = Instant::now();
+        pack_state(&self.state, &vectors)
+    }
+
+    /// Goes on behind the batch at which [`Trainer::snapshot`] gave `bytes`.
+    ///
+    /// # Errors
+    /// `no-state` when these are not the state of such a model
+    pub fn restore(&mut self, bytes: &[u8]) -> Result<()> {
+        let (state, packed) = unpack_state::<State>(bytes)?;
+        let vector = |name: &str, i: usize| packed.floats(&format!("{name}.{i}"));
+        let of_model = |name: &str| -> Result<Vec<Vec<f32>>> {
+            let vectors = self.parts.iter().enumerate().map(|(i, parts)| {
+                let found = vector(name, i).map_err(no_state)?;
+                match found.len() == length(parts) {
+                    true => Ok(found),
+                    false => Err(no_state("it is of a model of another shape")),
+                }
+            });
+            vectors.collect()
+        };
+        let vectors = of_model("params")?;
+        let (first, second) = (of_model("first")?, of_model("second")?);
+        let best = match state.best.quality() {
+            Some(_) => of_model("best")?,
+            None => Vec::new(),
+        };
+        let held_out = (0..HeldOut::VECTORS).map(|i| vector("held-out", i).map_err(no_state));
+        let held_out = HeldOut::from_vectors(&held_out.collect::<Result<Vec<_>>>()?);
+        self.model.set(&vectors).map_err(internal)?;
+        let moments = first.into_iter().zip(second);
+        self.moments = moments
+            .map(|(first, second)| Moments { first, second })
+            .collect();
+        (self.vectors, self.best) = (vectors, best);
+        (self.state, self.held_out) = (state, held_out);
         Ok(())
     }
 }
@@ -476,39 +378,6 @@ impl Trainer {
 /// Whether every number is.
 fn finite(vectors: &[Vec<f32>]) -> bool {
     vectors.iter().flatten().all(|x| x.is_finite())
-}
-
-type Resumed = (State, Vec<Vec<f32>>, Vec<Moments>, Vec<Vec<f32>>, HeldOut);
-
-fn resume(path: &std::path::Path, count: usize) -> Result<Resumed> {
-    let unusable = |e: &dyn std::fmt::Display| {
-        let message = format!("cannot go on from `{}`: {e}", path.display());
-        Error::new("no-checkpoint", message)
-    };
-    let bytes = std::fs::read(path).map_err(|e| unusable(&e))?;
-    let (state, mut vectors) = unpack_state::<State>(&bytes).map_err(|e| unusable(&e.message))?;
-    let mut take = |name: &str, i: usize| {
-        vectors.remove(&format!("{name}.{i}")).ok_or_else(|| {
-            let message = format!("`{}` belongs to another model", path.display());
-            Error::new("no-checkpoint", message)
-        })
-    };
-    let mut some = |name: &str, count: usize| {
-        (0..count)
-            .map(|i| take(name, i))
-            .collect::<Result<Vec<_>>>()
-    };
-    let params = some("params", count)?;
-    let (first, second) = (some("first", count)?, some("second", count)?);
-    let best = match state.best.quality() {
-        Some(_) => some("best", count)?,
-        None => Vec::new(),
-    };
-    let held_out = HeldOut::from_vectors(&some("held-out", HeldOut::VECTORS)?);
-    let moments = (first.into_iter().zip(second))
-        .map(|(first, second)| Moments { first, second })
-        .collect();
-    Ok((state, params, moments, best, held_out))
 }
 
 /// The cross entropy with the reviews' classes.
@@ -523,6 +392,11 @@ pub fn class_loss(output: &Output, examples: &Examples, labels: usize) -> Result
 /// candle's own errors, which no data should be able to cause.
 pub fn internal(error: candle_core::Error) -> Error {
     Error::new("training-failed", error.to_string())
+}
+
+/// That a stage was not started.
+pub fn not_started() -> Error {
+    Error::new("not-started", "no weights were loaded")
 }
 
 #[cfg(test)]

@@ -38,9 +38,7 @@ pub fn left(project: &Project, before: &BTreeSet<String>) -> BTreeMap<String, Ve
         let told = name.ends_with(".stderr") || name.ends_with(".done");
         !before.contains(name) && !told
     });
-    // A training stage saves its checkpoint whenever so much time has gone by.
-    let kept = |name: &str| name.ends_with(".journal") || name.ends_with("/checkpoint.safetensors");
-    let content = |name: String| match kept(&name) {
+    let content = |name: String| match name.ends_with(".journal") {
         true => (name, Vec::new()),
         false => (name.clone(), project.bytes(&name)),
     };

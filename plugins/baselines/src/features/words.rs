@@ -32,7 +32,7 @@ pub fn words(text: &str, mut each: impl FnMut(&str)) {
 }
 
 /// The words met so far, numbered from 0 in the order they were met.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Lexicon {
     numbers: HashMap<Box<str>, u32>,
     words: Vec<Box<str>>,
@@ -84,6 +84,11 @@ impl Lexicon {
         places
     }
 
+    /// All words, in order of their numbers.
+    pub fn words(&self) -> &[Box<str>] {
+        &self.words
+    }
+
     /// How many different words were met.
     pub fn len(&self) -> usize {
         self.words.len()
@@ -96,7 +101,7 @@ impl Lexicon {
 }
 
 /// Texts as the numbers of their words: a fifth of what the texts themselves take.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Corpus {
     /// Every word of every text.
     pub lexicon: Lexicon,
@@ -109,6 +114,25 @@ impl Corpus {
         let mut numbers = Vec::new();
         words(text, |word| numbers.push(self.lexicon.number(word)));
         self.texts.push(numbers);
+    }
+
+    /// From words in order of their numbers, and texts of such numbers; `None` where these do not
+    /// fit together.
+    pub fn from_parts<'a>(words: impl Iterator<Item = &'a str>, texts: Lists) -> Option<Self> {
+        let mut lexicon = Lexicon::default();
+        for (at, word) in words.enumerate() {
+            if lexicon.number(word) as usize != at {
+                return None;
+            }
+        }
+        let known = |number: &u32| (*number as usize) < lexicon.len();
+        let fits = texts.numbers().iter().all(known);
+        fits.then_some(Corpus { lexicon, texts })
+    }
+
+    /// The words of all texts.
+    pub fn texts(&self) -> &Lists {
+        &self.texts
     }
 
     /// How many texts there are.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use segue_learn::scorer::predict;
-use segue_learn::store::{pack, unpack, write_whole};
+use segue_learn::store::{Packed, pack, write_whole};
 use segue_plugin::{Error, Result};
 
 use crate::features::Features;
@@ -96,11 +96,8 @@ impl Trained {
         let names = String::from_utf8(read(VOCABULARY)?).map_err(|e| bad(VOCABULARY, &e))?;
         let names: Vec<&str> = names.lines().collect();
         let tensors = read(TENSORS)?;
-        let mut tensors = unpack(&tensors).map_err(|e| bad(TENSORS, &e))?;
-        let mut numbers = |name: &str| {
-            let found = tensors.remove(name);
-            found.ok_or_else(|| bad(TENSORS, &format!("it has no `{name}`")))
-        };
+        let tensors = Packed::open(&tensors).map_err(|e| bad(TENSORS, &e))?;
+        let numbers = |name: &str| tensors.floats(name).map_err(|e| bad(TENSORS, &e));
         let (features, lexicon) =
             Features::from_names(&recipe.features, &names, numbers("weights")?)?;
         let mut model = recipe.model(features.width())?;

@@ -2,6 +2,8 @@
 
 use segue_learn::columns::{self, Role};
 use segue_learn::labels::class;
+use segue_learn::lists::Lists;
+use segue_learn::store::{Packed, Stored, pack_tensors};
 use segue_plugin::arrow_array::{Array, StringArray};
 use segue_plugin::{Batch, Error, Result};
 
@@ -10,18 +12,22 @@ use crate::features::rows::Examples;
 use crate::features::words::Corpus;
 
 /// All rows: texts as word numbers, because texts take five times as much.
-#[derive(Default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Gathered {
     /// The texts.
     pub corpus: Corpus,
     rows: Vec<Known>,
 }
 
+#[derive(Debug, PartialEq)]
 struct Known {
     role: Role,
     review: u64,
     class: Option<u32>,
 }
+
+/// How a row without a class is packed.
+const NONE: u32 = u32::MAX;
 
 /// The class that each row's `truth` names; `None` for a row without one.
 ///
@@ -100,6 +106,103 @@ impl Gathered {
         Examples {
             rows: features.rows(&self.corpus, texts),
             classes: texts.iter().map(class).collect(),
+        }
+    }
+
+    /// All of it as bytes.
+    ///
+    /// # Errors
+    /// `write-failed`
+    pub fn pack(&self) -> Result<Vec<u8>> {
+        let (words, texts) = (self.corpus.lexicon.words().join("\n"), self.corpus.texts());
+        let lengths: Vec<u32> = texts.iter().map(|text| text.len() as u32).collect();
+        let of = |part: fn(&Known) -> u32| self.rows.iter().map(part).collect::<Vec<_>>();
+        let low = of(|row| row.review as u32);
+        let high = of(|row| (row.review >> 32) as u32);
+        let roles = of(|row| row.role as u32);
+        let classes = of(|row| row.class.unwrap_or(NONE));
+        let tensors = [
+            ("words", Stored::text(&words)),
+            ("numbers", Stored::integers(texts.numbers())),
+            ("lengths", Stored::integers(&lengths)),
+            ("reviews-low", Stored::integers(&low)),
+            ("reviews-high", Stored::integers(&high)),
+            ("roles", Stored::integers(&roles)),
+            ("classes", Stored::integers(&classes)),
+        ];
+        pack_tensors(tensors, None)
+    }
+
+    /// What [`Gathered::pack`] packed.
+    ///
+    /// # Errors
+    /// What is wrong with `bytes`
+    pub fn unpack(bytes: &[u8]) -> Result<Self, String> {
+        let packed = Packed::open(bytes)?;
+        let integers = |name: &str| packed.integers(name);
+        let numbers = integers("numbers")?;
+        let (mut texts, mut rest) = (Lists::default(), numbers.as_slice());
+        for length in integers("lengths")? {
+            let (text, others) = rest
+                .split_at_checked(length as usize)
+                .ok_or("a text is cut off")?;
+            texts.push(text.iter().copied());
+            rest = others;
+        }
+        let words = packed
+            .text("words")?
+            .split('\n')
+            .filter(|word| !word.is_empty());
+        let corpus = Corpus::from_parts(words, texts).ok_or("a text has an unknown word")?;
+        let reviews = integers("reviews-low")?
+            .into_iter()
+            .zip(integers("reviews-high")?);
+        let classes = integers("roles")?.into_iter().zip(integers("classes")?);
+        let row = |((low, high), (role, class)): ((u32, u32), (u32, u32))| {
+            let roles = [Role::Train, Role::Validation, Role::Test];
+            let role = roles.into_iter().find(|known| *known as u32 == role);
+            Ok(Known {
+                role: role.ok_or("a row has an unknown role")?,
+                review: u64::from(low) | u64::from(high) << 32,
+                class: Some(class).filter(|class| *class != NONE),
+            })
+        };
+        let rows: Vec<Known> = reviews.zip(classes).map(row).collect::<Result<_, &str>>()?;
+        match rows.len() == corpus.len() {
+            true => Ok(Gathered { corpus, rows }),
+            false => Err("it has not as many texts as rows".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_gathered_comes_back() {
+        let row = |role, review, class| Known {
+            role,
+            review,
+            class,
+        };
+        let mut gathered = Gathered::default();
+        for text in ["a film, a plot!", "", "naïve film"] {
+            gathered.corpus.push(text);
+        }
+        gathered.rows = vec![
+            row(Role::Test, u64::MAX - 1, None),
+            row(Role::Validation, 1, Some(0)),
+            row(Role::Train, 1 << 40, Some(7)),
+        ];
+        for gathered in [gathered, Gathered::default()] {
+            let bytes = gathered.pack().unwrap();
+            let mut again = Gathered::unpack(&bytes).unwrap();
+            assert_eq!(again, gathered);
+            // A word that was met keeps its number, and a new one gets the next.
+            let next = gathered.corpus.lexicon.len() as u32;
+            assert_eq!(again.corpus.lexicon.number("scene"), next);
+            assert!(Gathered::unpack(&bytes[..bytes.len() - 1]).is_err());
         }
     }
 }

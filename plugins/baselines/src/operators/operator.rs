@@ -6,6 +6,7 @@ use std::sync::Arc;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use segue_learn::columns::Role;
 use segue_learn::scorer::predict;
+use segue_learn::store::no_state;
 use segue_plugin::arrow_array::{ArrayRef, Float32Array, StringArray, UInt64Array};
 use segue_plugin::{Batch, Column, Columns, Context, Error, Host, Next, Result, Rows, Stage};
 use serde::Deserialize;
@@ -72,6 +73,10 @@ impl<O: Options> JsonSchema for Operator<O> {
     }
 }
 
+/// The least milliseconds between two times that the rows so far are saved: they are a few
+/// megabytes, and quickly read again.
+const PAUSE_MS: u64 = 30_000;
+
 /// How many rows a batch of verdicts has.
 const BATCH: usize = 1024;
 
@@ -83,7 +88,9 @@ impl<O: Options> Operator<O> {
         if truth {
             columns = columns.reads("truth", "utf8").writes("truth", "utf8");
         }
-        columns.keeps = self.options.common().model.as_ref().is_none();
+        if self.options.common().model.is_none() {
+            columns = columns.snapshots(PAUSE_MS);
+        }
         columns
             .writes("label", "utf8")
             .writes("score", "f32")
@@ -105,7 +112,7 @@ impl<O: Options> Stage for Operator<O> {
             None => columns
                 .reads("truth", "utf8")
                 .writes("truth", "utf8")
-                .keeps(),
+                .snapshots(PAUSE_MS),
         }
     }
 
@@ -139,6 +146,18 @@ impl<O: Options> Stage for Operator<O> {
             return gathered.add(&batch, &self.options.recipe()?.labels);
         }
         host.emit(self.process(batch)?);
+        Ok(())
+    }
+
+    fn snapshot(&mut self) -> Result<Vec<u8>> {
+        match &self.state {
+            State::Gathering(gathered) => gathered.pack(),
+            _ => Err(no_state("rows are gathered no more")),
+        }
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<()> {
+        self.state = State::Gathering(Gathered::unpack(state).map_err(no_state)?);
         Ok(())
     }
 

@@ -39,14 +39,21 @@ fn train(epoch: u32, first: u32) -> Examples {
     examples(Use::Train, Some(epoch), first)
 }
 
-fn start(folder: &std::path::Path, minutes: f32, from: u64) -> Trainer {
+fn start() -> Trainer {
+    let folder = tempfile::TempDir::new().unwrap();
     let schedule = Schedule {
         learning_rate: 1e-2,
-        checkpoint_minutes: minutes,
         threads: 1,
         ..Schedule::default()
     };
-    Trainer::start(schedule, shape(), || Ok(vectors(&shape())), folder, from).unwrap()
+    Trainer::start(schedule, shape(), vectors(&shape()), folder.path()).unwrap()
+}
+
+/// One that goes on from where `trainer` is.
+fn resumed(trainer: &Trainer) -> Trainer {
+    let mut resumed = start();
+    resumed.restore(&trainer.snapshot().unwrap()).unwrap();
+    resumed
 }
 
 /// Takes a batch; gives the events of the rows that come of it.
@@ -69,38 +76,39 @@ fn events(host: Host<'_>) -> Vec<String> {
 }
 
 #[test]
-fn every_batch_of_a_time_is_learnt_once() {
-    let folder = tempfile::TempDir::new().unwrap();
-    let mut whole = start(folder.path(), 1e9, 0);
+fn it_goes_on_from_its_state() {
+    let mut whole = start();
     for first in [1, 3, 4] {
         assert_eq!(take(&mut whole, 7, &train(0, first)), ["step"]);
     }
     assert_eq!(whole.state.step, 3);
-    // Saved after the second, so that the first two come again.
-    let mut cut = start(folder.path(), 0.0, 0);
+    let mut cut = start();
     take(&mut cut, 7, &train(0, 1));
     take(&mut cut, 7, &train(0, 3));
-    let mut resumed = start(folder.path(), 1e9, 7);
-    for first in [1, 3, 4] {
-        assert_eq!(take(&mut resumed, 7, &train(0, first)), ["step"]);
-    }
-    assert_eq!(resumed.state.step, 3);
+    let mut resumed = resumed(&cut);
+    assert_eq!(take(&mut resumed, 7, &train(0, 4)), ["step"]);
+    assert_eq!(resumed.state, whole.state);
     assert!(resumed.vectors == whole.vectors, "the weights are others");
-    let steps = |trainer: &Trainer| -> Vec<_> {
-        trainer
-            .state
-            .log
-            .iter()
-            .map(|entry| (entry.step, entry.loss))
-            .collect()
+    assert!(resumed.snapshot().unwrap() == whole.snapshot().unwrap());
+}
+
+#[test]
+fn a_state_of_another_model_is_refused() {
+    let other = ModelShape {
+        words: 10,
+        ..shape()
     };
-    assert_eq!(steps(&resumed), steps(&whole));
+    let folder = tempfile::TempDir::new().unwrap();
+    let made = vectors(&other);
+    let mut other = Trainer::start(Schedule::default(), other, made, folder.path()).unwrap();
+    let state = start().snapshot().unwrap();
+    assert_eq!(other.restore(&state).unwrap_err().code, "no-state");
+    assert_eq!(other.restore(&state[..99]).unwrap_err().code, "no-state");
 }
 
 #[test]
 fn an_epoch_ends_with_the_first_batch_of_the_next() {
-    let folder = tempfile::TempDir::new().unwrap();
-    let mut trainer = start(folder.path(), 1e9, 0);
+    let mut trainer = start();
     let held_out = |epoch| examples(Use::Validate, Some(epoch), 4);
     assert_eq!(take(&mut trainer, 0, &train(0, 1)), ["step"]);
     assert!(take(&mut trainer, 0, &held_out(0)).is_empty());
@@ -118,32 +126,26 @@ fn an_epoch_ends_with_the_first_batch_of_the_next() {
 
 #[test]
 fn what_is_held_out_in_a_file_of_its_own_is_looked_at_after_every_epoch() {
-    let folder = tempfile::TempDir::new().unwrap();
     let apart = examples(Use::Validate, None, 4);
-    let mut trainer = start(folder.path(), 0.0, 0);
+    let mut trainer = start();
     assert!(take(&mut trainer, 0, &apart).is_empty());
     assert_eq!(take(&mut trainer, 0, &train(0, 1)), ["step"]);
     assert_eq!(take(&mut trainer, 1, &train(1, 1)), ["validation", "step"]);
-    // The file has been read by now, so it must be in the checkpoint.
-    let mut resumed = start(folder.path(), 1e9, 2);
-    let mut ends = Vec::new();
+    // The file has been read by now, so it must be in the state.
+    let mut resumed = resumed(&trainer);
     for trainer in [&mut trainer, &mut resumed] {
         assert_eq!(take(trainer, 2, &train(2, 1)), ["validation", "step"]);
         let mut host = Host::silent();
         trainer.finish(&mut host).unwrap();
         assert_eq!(events(host), ["validation", "end"]);
-        ends.push(trainer.state.log.clone());
     }
-    assert_eq!(ends[0], ends[1]);
-    let looked = ends[0].iter().filter(|entry| entry.event == "validation");
-    assert_eq!(looked.clone().count(), 3);
-    assert!(looked.into_iter().all(|entry| entry.accuracy.is_some()));
+    assert!(trainer.state.best.quality().is_some());
+    assert!(trainer.snapshot().unwrap() == resumed.snapshot().unwrap());
 }
 
 #[test]
 fn what_is_not_finite_is_not_saved() {
-    let folder = tempfile::TempDir::new().unwrap();
-    let mut trainer = start(folder.path(), 0.0, 0);
+    let mut trainer = start();
     let batch = train(0, 1);
     let error = trainer
         .take(0, &batch, &Steep, &mut Host::silent())
@@ -153,27 +155,17 @@ fn what_is_not_finite_is_not_saved() {
         error.message.contains("gradient is not finite at step 1"),
         "{error}"
     );
-    assert!(!folder.path().join("checkpoint.safetensors").exists());
 
-    let mut trainer = start(folder.path(), 0.0, 0);
+    let mut trainer = start();
     trainer.vectors[0][3] = f32::INFINITY;
-    let held_out = examples(Use::Validate, None, 1);
-    let goal = Classes(&held_out);
-    let error = trainer
-        .take(0, &held_out, &goal, &mut Host::silent())
-        .unwrap_err();
+    assert_eq!(trainer.snapshot().unwrap_err().code, "diverged");
+    trainer.state.began = true;
+    let error = trainer.finish(&mut Host::silent()).unwrap_err();
     assert_eq!(error.code, "diverged");
-    assert!(!folder.path().join("checkpoint.safetensors").exists());
-    let mut host = Host::silent();
-    trainer.state.last = Some((0, 1));
-    trainer.held_out = HeldOut::default();
-    assert_eq!(trainer.finish(&mut host).unwrap_err().code, "diverged");
 
-    let damaged = || {
-        let mut vectors = vectors(&shape());
-        vectors[2][0] = f32::NAN;
-        Ok(vectors)
-    };
-    let begun = Trainer::start(Schedule::default(), shape(), damaged, folder.path(), 0);
+    let mut damaged = vectors(&shape());
+    damaged[2][0] = f32::NAN;
+    let folder = tempfile::TempDir::new().unwrap();
+    let begun = Trainer::start(Schedule::default(), shape(), damaged, folder.path());
     assert_eq!(begun.err().unwrap().code, "not-finite");
 }
