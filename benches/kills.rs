@@ -13,7 +13,7 @@ mod fleet;
 #[allow(dead_code, reason = "the suite uses the rest")]
 mod harness;
 #[path = "../tests/suite/kills/mod.rs"]
-#[allow(dead_code, reason = "the suite uses the rest")]
+#[allow(dead_code, unused_imports, reason = "the suite uses the rest")]
 mod kills;
 #[path = "../tests/suite/pace.rs"]
 #[allow(dead_code, reason = "the suite uses the rest")]

@@ -363,7 +363,9 @@ impl Committer {
             }
             let marks = marks.iter().map(|(mark, _)| mark);
             let lost = self.outputs.write(sink, &batches, marks)?;
-            self.written.counts.lose(lost);
+            if let Some(lost) = lost {
+                self.written.counts.lose(lost);
+            }
         }
         for (mark, arrived) in marks {
             self.written.counts.rejected += mark.rejects.len() as u64;

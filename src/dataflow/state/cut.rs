@@ -58,11 +58,19 @@ pub struct Counts {
     pub not_finite: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
+/// What a sink could not write of some rows.
+pub struct Unwritten {
+    /// The sink's stage.
+    pub sink: String,
+    /// The columns with numbers that are not finite, and how many.
+    pub columns: Vec<(String, u64)>,
+}
+
 impl Counts {
-    /// Adds what `lost` says of one sink: the columns of which numbers were not written.
-    pub fn lose(&mut self, (sink, columns): (&str, Vec<(String, u64)>)) {
-        for (column, count) in columns {
-            let of = self.not_finite.entry(sink.to_owned()).or_default();
+    /// Adds what a sink could not write.
+    pub fn lose(&mut self, lost: Unwritten) {
+        for (column, count) in lost.columns {
+            let of = self.not_finite.entry(lost.sink.clone()).or_default();
             *of.entry(column).or_default() += count;
         }
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use arrow_array::RecordBatch;
 
-use super::cut::Cut;
+use super::cut::{Cut, Unwritten};
 use super::rejects::Rejects;
 use crate::dataflow::apply::{project, schema};
 use crate::dataflow::losses::with_rejected;
@@ -134,8 +134,7 @@ impl Outputs {
     }
 
     /// Adds the rows of a time to the file of sink number `sink`, and those for the rejects in
-    /// `marks` where it has such rows. Gives the sink's name and the columns of which numbers
-    /// could not be written.
+    /// `marks` where it has such rows. Gives what could not be written of them.
     ///
     /// # Errors
     /// `write-failed`, `batch-too-large`
@@ -144,7 +143,7 @@ impl Outputs {
         sink: usize,
         rows: &[RecordBatch],
         marks: impl Iterator<Item = &'a Mark>,
-    ) -> Result<(&str, Vec<(String, u64)>), Failure> {
+    ) -> Result<Option<Unwritten>, Failure> {
         let output = &mut self.sinks[sink];
         let rejected = marks.filter(|mark| output.kept.contains(&mark.stage));
         let rejected = rejected.flat_map(|mark| &mark.rejects);
@@ -162,7 +161,10 @@ impl Outputs {
             let done = output.sink.write(&written);
             done.map_err(|e| Failure::of_file(&output.stage, e))?;
         }
-        Ok((&output.stage.name, lost))
+        Ok((!lost.is_empty()).then(|| Unwritten {
+            sink: output.stage.name.clone(),
+            columns: lost,
+        }))
     }
 
     /// Adds the rejects of `mark`.

@@ -1,5 +1,8 @@
 //! A handful of kills of each kind, at events, whatever the time is.
 
+use std::collections::BTreeMap;
+
+use super::left::difference;
 use super::trial::trial;
 use super::{Expected, Moment, SCENARIOS, Tally};
 use crate::harness::Random;
@@ -28,6 +31,32 @@ fn check(name: &str, moments: &[Moment]) {
     println!("{tally:?}");
     assert!(tally.is_clean(), "{}", tally.complaints.join("\n"));
     assert!(tally.kills >= moments.len(), "{tally:?}");
+}
+
+/// What would be told of a run that is not as it should be.
+#[test]
+fn what_is_lost_and_repeated_is_counted() {
+    let files = |all: &[(&str, &str)]| -> BTreeMap<String, Vec<u8>> {
+        let file = |(name, text): &(&str, &str)| ((*name).to_owned(), text.as_bytes().to_vec());
+        all.iter().map(file).collect()
+    };
+    let want = files(&[
+        ("a.csv", "x\n1\n2\n3\n"),
+        ("m.bin", "abc"),
+        ("r.jsonl", "{}\n"),
+    ]);
+    let same = difference(&want, &want);
+    assert!(same.files.is_empty() && same.lost + same.repeated == 0);
+    let have = files(&[("a.csv", "x\n1\n3\n3\n3\n"), ("m.bin", "abd"), ("left", "")]);
+    let found = difference(&want, &have);
+    let expected = [
+        "`a.csv` has 10 bytes, not the 8 it should",
+        "`left` is too many",
+        "`m.bin` has 3 bytes, not the 3 it should",
+        "`r.jsonl` is missing",
+    ];
+    assert_eq!(found.files, expected);
+    assert_eq!((found.lost, found.repeated), (2, 2));
 }
 
 #[test]
