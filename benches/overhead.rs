@@ -73,7 +73,12 @@ impl Bare {
         let mut rows = Vec::new();
         for batch in &self.batches {
             let columns = batch.columns().clone();
-            let given = self.tokenizer.process(0, columns).expect("it can tokenize");
+            let (time, port, part) = (0, 0, 0);
+            let origin = segue_plugin::ffi::Origin { time, port, part };
+            let given = self
+                .tokenizer
+                .process(&origin, columns, false)
+                .expect("it can tokenize");
             for tokens in given.batches {
                 let tokens = Batch::new(0, tokens);
                 rows.extend(

@@ -301,7 +301,11 @@ impl Catalog for Operators {
     ) -> Result<Columns, Problem> {
         let name = &operator.manifest.name;
         match &operator.library {
-            Some(path) => Ok(self.plugins.library(path)?.columns(name, options, input)?),
+            Some(path) => {
+                let columns = self.plugins.library(path)?.columns(name, options, input)?;
+                crate::plugins::check_ports_of(&operator.manifest, &columns)?;
+                Ok(columns)
+            }
             None if operator.role == Role::Source => self.read_columns(operator, options),
             None => write_columns(options, input),
         }

@@ -84,7 +84,21 @@ typedef struct segue_reply {
   void (*saved)(void *host);
   /* Since 1.2, the answer of `snapshot`: the stage's state, which the host copies. */
   void (*state)(void *host, const uint8_t *bytes, size_t length);
+  /* Since 1.2, for a stage that keeps state: it needs no more input. It gets none after
+   * this call, whatever still comes, and is told to `finish`; sources that lead nowhere
+   * else stop. */
+  void (*done)(void *host);
 } segue_reply;
+
+/* Since 1.2: where a batch comes from. Later versions may add fields at its end. */
+typedef struct segue_origin {
+  uint64_t time;
+  /* The input port: its place among the operator's `ports`, or where it names none the
+   * place of the edge in `from`, then in `loop`. */
+  uint32_t port;
+  /* Which part of its time this is, as the host counts the parts that came here. */
+  uint32_t part;
+} segue_origin;
 
 /* Every function returns 0, or another number after `reply->fail`. */
 typedef struct segue_plugin {
@@ -98,19 +112,28 @@ typedef struct segue_plugin {
    *    "name": "upper", "version": "1.0.0", "doc": "one line",
    *    "options": [{"name": "column", "type": "string", "default": "text",
    *                 "required": false, "doc": "one line", "choices": []}],
-   *    "units": false,
+   *    "units": false, "starts": false,
+   *    "ports": [{"name": "candidates", "whole": false}, {"name": "rows", "whole": true}],
    *    "examples": [{"options": {}, "input": [{"text": "a"}], "output": [{"text": "A"}]}]
    * }]}
    * Option types: "string", "integer", "number", "boolean", "path" (the host
    * resolves it against the graph file and checks that it exists),
-   * "output-path" (resolved only), "strings". `default`, `choices`, `units` and `examples` may be left out. */
+   * "output-path" (resolved only), "strings", "integers", "numbers". Numbers may have "minimum" and "maximum", both
+   * included. `default`, `choices`, `units`, `ports`, `starts` and `examples` may be left out.
+   * Ports (since 1.2): each edge of `from` and `loop` leads to one, in their order or as the
+   * graph names them: `from = { rows = "train" }`. A whole port is a side input: every
+   * replica gets all of its rows before its first other batch, and gives nothing for them.
+   * Starts (since 1.2): the stage needs no `from`; `begin` is called. */
   int32_t (*manifest)(const segue_reply *reply);
 
   /* What the operator reads and writes under these options, given the columns
    * that reach it: `input` is [{"name": "text", "type": "utf8"}, ...]. Answer:
    * {"reads": [{"name": "text", "type": "utf8"}], "writes": [...],
    *  "drops": ["text"], "rows": "same", "keeps": false, "snapshots": false,
-   *  "snapshot_ms": 0}
+   *  "snapshot_ms": 0, "spreads": false}
+   * Where the operator has ports, each column of `input` and of `reads` says at which:
+   * {"name": "text", "type": "utf8", "port": "rows"}; columns of other ports pass by only
+   * where they are at every port that is not whole.
    * Types: "bool", "i8".."i64", "u8".."u64", "f32", "f64", "utf8";
    * "list u32"; "fixed f32[2]" (each row a vector of 2);
    * "ragged f32[384]" (each row a list of vectors of 384).
@@ -124,7 +147,10 @@ typedef struct segue_plugin {
    * one that trains. It has one instance, which gets every batch in order of time,
    * and nothing it was given is committed before it calls `reply->saved` or ends.
    * Snapshots (since 1.2): with `keeps`, the host asks for the state instead, at least
-   * `snapshot_ms` milliseconds apart. */
+   * `snapshot_ms` milliseconds apart.
+   * Spreads (since 1.2): with rows "new", each batch is for itself and nothing is held back
+   * until `flush`, so that the batches of one time may be dealt over all replicas. Those of
+   * stages whose rows are "same" or "mapped" always may. */
   int32_t (*columns)(segue_text operator_name, segue_text options, segue_text input,
                      const segue_reply *reply);
 
@@ -165,6 +191,14 @@ typedef struct segue_plugin {
   /* Since 1.2: goes on behind the time at which `snapshot` gave these bytes. Called once,
    * after `create` and before the first batch, maybe on another device. */
   int32_t (*restore)(void *stage, const uint8_t *bytes, size_t length, const segue_reply *reply);
+
+  /* Since 1.2, may be NULL: called in place of `process`, which must be there too. */
+  int32_t (*process_from)(void *stage, const segue_origin *origin, struct ArrowArray *array,
+                          struct ArrowSchema *schema, const segue_reply *reply);
+
+  /* Since 1.2, for a stage that starts: the first call after `create` in a fresh run, in
+   * which it gives its first batches, at time 0. May be NULL otherwise. */
+  int32_t (*begin)(void *stage, const segue_reply *reply);
 } segue_plugin;
 
 const segue_plugin *segue_plugin_table(void);

@@ -111,6 +111,7 @@ fn items(plan: &Plan) -> Vec<Item> {
         };
         items.add(&stage.name, "input", names(&stage.inputs));
         items.add(&stage.name, "loop", names(&stage.loops));
+        items.add(&stage.name, "ports", format!("{:?}", stage.ports));
         let range = stage.segment.as_ref().map(|one| &one.range);
         let range = range.map(|range| format!("{}..{}", range.start, range.end));
         items.add(&stage.name, "part", range.unwrap_or_default());

@@ -154,6 +154,8 @@ fn words(option_type: OptionType) -> &'static str {
         OptionType::Boolean => "boolean",
         OptionType::Path | OptionType::OutputPath => "path",
         OptionType::Strings => "list of strings",
+        OptionType::Integers => "list of integers",
+        OptionType::Numbers => "list of numbers",
         OptionType::Names => "list of strings, or table of lists",
     }
 }

@@ -7,13 +7,14 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow_schema::{Field, Schema, SchemaRef};
+use segue_plugin::ffi::Origin;
 use segue_plugin::{Column, Error, Next, Rows, Scalar, Type};
 
 use crate::graph::Stage;
 use crate::io::number_field;
 use crate::plugins::{Given, Instance};
 
-/// Runs `stage` on `rows` of `time`.
+/// Runs `stage` on `rows` that come from `origin`.
 ///
 /// # Errors
 /// What the plugin says, and `row-count` or `bad-output` when what it gives does not
@@ -21,12 +22,21 @@ use crate::plugins::{Given, Instance};
 pub fn process(
     stage: &Stage,
     instance: &mut Instance,
-    time: u64,
+    origin: &Origin,
     rows: &RecordBatch,
 ) -> Result<Given, Error> {
-    let read = project(rows, &stage.columns.reads)?;
-    let given = instance.process(time, read)?;
+    let port = origin.port as usize;
+    let reads: Vec<Column> = stage.reads_at(port).cloned().collect();
+    let read = project(rows, &reads)?;
+    let whole = stage.is_whole(port);
+    let given = instance.process(origin, read, whole)?;
     let outputs = &given.batches;
+    if whole {
+        return match outputs.is_empty() {
+            true => Ok(given),
+            false => Err(Error::new("row-count", "it gave rows for a side input")),
+        };
+    }
     if stage.columns.rows == Rows::Same && outputs.len() != 1 {
         let message = format!("it gave {} batches for one", outputs.len());
         return Err(Error::new("row-count", message));
@@ -44,7 +54,21 @@ pub fn process(
 /// As [`process`]
 pub fn flush(stage: &Stage, instance: &mut Instance, time: u64) -> Result<Given, Error> {
     let given = instance.flush(time)?;
+    if stage.columns.spreads && !given.batches.is_empty() {
+        let message = "it gave rows at the end of a time, but says that each batch is for itself";
+        return Err(Error::new("row-count", message));
+    }
     let batches = compose_new(stage, &given.batches, "of a time")?;
+    Ok(Given { batches, ..given })
+}
+
+/// The first rows of `stage`, which starts.
+///
+/// # Errors
+/// As [`process`]
+pub fn begin(stage: &Stage, instance: &mut Instance) -> Result<Given, Error> {
+    let given = instance.begin()?;
+    let batches = compose_new(stage, &given.batches, "of its start")?;
     Ok(Given { batches, ..given })
 }
 

@@ -9,18 +9,19 @@ use crossbeam_channel::Sender;
 use serde::{Deserialize, Serialize};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Exchange;
-use timely::dataflow::operators::Probe as _;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::probe::Handle as Probe;
+use timely::dataflow::operators::vec::{Broadcast as _, Map as _};
+use timely::dataflow::operators::{Concatenate as _, Inspect as _, Probe as _};
 use timely::dataflow::{Scope, Stream};
 use timely::progress::Antichain;
 use timely::progress::frontier::MutableAntichain;
 
-use super::parcel::{Parcel, route_to};
+use super::inbox::Rows;
+use super::parcel::{Parcel, Part, Route};
 use super::shared::{Failure, Shared};
 use super::source::{Mark, Marks};
-use super::stage::Rows;
 use super::state::{Participants, ToCommit, When};
 use super::wire::expand;
 
@@ -41,6 +42,8 @@ pub type Cuts<'scope> = Stream<'scope, u64, Vec<u64>>;
 pub enum Told {
     /// It has saved all up to the time.
     Saved(String, u64),
+    /// It needs no more than what it was given up to the time.
+    Ended(String, u64),
     /// A piece of its state at the time, and whether it is the last.
     Piece(String, u64, Vec<u8>, bool),
 }
@@ -78,7 +81,7 @@ pub fn build<'scope>(
     }
     let mut loops = Vec::new();
     for stream in inputs.loops {
-        loops.push(builder.new_input(stream, route_to(Arc::new(move |_| worker))));
+        loops.push(builder.new_input(stream, Route::to_worker(worker).pact()));
     }
     let (cuts_out, cuts) = builder.new_output::<Vec<u64>>();
     for probe in probes {
@@ -111,10 +114,16 @@ pub fn build<'scope>(
             }
             for (edge, input) in loops.iter_mut().enumerate() {
                 input.for_each(|_, parcel| {
-                    let Parcel { time, rows, .. } = std::mem::take(parcel);
+                    let Parcel {
+                        time, part, rows, ..
+                    } = std::mem::take(parcel);
                     let rows = rows.map(|r| r.and_then(|r| expand(r).map_err(|e| e.to_string())));
                     match rows {
-                        Some(Ok(rows)) => tell(ToCommit::Loop { edge, time, rows }),
+                        Some(Ok(rows)) => tell(ToCommit::Loop {
+                            edge,
+                            time,
+                            rows: (part, rows),
+                        }),
                         Some(Err(message)) => shared.fail(Failure::new("bad-message", message)),
                         None => {}
                     }
@@ -172,12 +181,13 @@ pub fn first(frontiers: &[MutableAntichain<u64>]) -> u64 {
     each.min().unwrap_or(u64::MAX)
 }
 
-/// Hands what stages tell to the committer, on worker number `worker`.
+/// Hands what stages tell to the committer, on worker number `worker`; there with the
+/// number of this teller.
 pub fn archive<'scope>(
     scope: Scope<'scope, u64>,
     tells: Vec<Tells<'scope>>,
     worker: usize,
-    committer: Option<Sender<ToCommit>>,
+    committer: Option<(usize, Sender<ToCommit>)>,
     probe: &Probe<u64>,
 ) {
     let mut builder = OperatorBuilder::new("archive".to_owned(), scope);
@@ -191,12 +201,16 @@ pub fn archive<'scope>(
     builder.build(move |capabilities| {
         drop(capabilities);
         let mut states: Vec<Vec<u8>> = vec![Vec::new(); inputs.len()];
-        move |_frontiers| {
+        let mut reached = 0;
+        move |frontiers| {
+            // The committer ends by itself when it fails.
+            let tell = |message| drop(committer.as_ref().map(|(_, sender)| sender.send(message)));
             for (input, gathered) in inputs.iter_mut().zip(&mut states) {
                 input.for_each(|_, arrived: &mut Vec<Told>| {
                     for told in arrived.drain(..) {
                         let message = match told {
                             Told::Saved(stage, time) => ToCommit::Saved { stage, time },
+                            Told::Ended(stage, time) => ToCommit::Ended { stage, time },
                             Told::Piece(stage, time, piece, last) => {
                                 gathered.extend(piece);
                                 if !last {
@@ -206,10 +220,15 @@ pub fn archive<'scope>(
                                 ToCommit::State { stage, time, state }
                             }
                         };
-                        // The committer ends by itself when it fails.
-                        let _ = committer.as_ref().map(|sender| sender.send(message));
+                        tell(message);
                     }
                 });
+            }
+            let before = first(frontiers);
+            if let Some((teller, _)) = committer.as_ref().filter(|_| before > reached) {
+                reached = before;
+                let teller = *teller;
+                tell(ToCommit::Reached { teller, before });
             }
         }
     });
@@ -229,13 +248,29 @@ pub fn pieces(stage: &str, time: u64, state: &[u8]) -> Vec<Told> {
     pieces
 }
 
+/// Tells every worker which stages need no more: their names go to `heard`.
+pub fn spread_ends<'scope>(
+    scope: Scope<'scope, u64>,
+    tells: Vec<Tells<'scope>>,
+    heard: impl Fn(&str) + 'static,
+) {
+    if tells.is_empty() {
+        return;
+    }
+    let ends = scope.concatenate(tells).flat_map(|told| match told {
+        Told::Ended(stage, _) => Some(stage),
+        Told::Saved(..) | Told::Piece(..) => None,
+    });
+    ends.broadcast().inspect(move |stage| heard(stage));
+}
+
 /// The rows that were on their way round loop edge number `edge`, once more: on worker
 /// number `worker`, at the time after `given`.
 pub fn replay<'scope>(
     scope: Scope<'scope, u64>,
     edge: usize,
     given: u64,
-    rows: Vec<arrow_array::RecordBatch>,
+    rows: Vec<Part>,
 ) -> Rows<'scope> {
     let mut builder = OperatorBuilder::new(format!("replay of loop {edge}"), scope);
     let (output, stream) = builder.new_output::<Parcel>();
@@ -248,8 +283,8 @@ pub fn replay<'scope>(
                 let at = capability.delayed(&(given + 1));
                 let mut session = output.activate();
                 let mut session = session.session_with_builder(&at);
-                for rows in rows.by_ref() {
-                    session.give_container(&mut Parcel::new(given, rows));
+                for (part, rows) in rows.by_ref() {
+                    session.give_container(&mut Parcel::of(given, part, Ok(rows)));
                 }
             }
         }

@@ -6,6 +6,7 @@
 
 mod apply;
 mod gather;
+mod inbox;
 mod judge;
 mod ledger;
 mod losses;

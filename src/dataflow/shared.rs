@@ -1,11 +1,12 @@
 //! What the threads of one run share: whether it goes on, and how far it is.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::metrics::Totals;
 use super::progress::Progress;
-use crate::graph::Stage;
+use crate::graph::{Graph, Stage};
 
 /// Why a run stopped before its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +78,8 @@ pub struct Shared {
     totals: Mutex<Option<Totals>>,
     /// The time after the last cut that is in the journal; 0 where there is none.
     sealed: AtomicU64,
+    /// Stages that need no more, and the sources that nobody needs since.
+    ends: Mutex<(BTreeSet<String>, BTreeSet<String>)>,
     /// How far it is.
     pub progress: Progress,
 }
@@ -125,6 +128,22 @@ impl Shared {
     /// The last time of the last cut that is in the journal; known where results are.
     pub fn sealed(&self) -> Option<u64> {
         self.sealed.load(Ordering::Acquire).checked_sub(1)
+    }
+
+    /// A stage of `graph` needs no more.
+    pub fn set_ended(&self, graph: &Graph, stage: &str) {
+        // A thread that panicked while it held the lock left a whole value.
+        let mut ends = self.ends.lock().unwrap_or_else(|e| e.into_inner());
+        if ends.0.insert(stage.to_owned()) {
+            ends.1 = graph.unneeded(&ends.0);
+        }
+    }
+
+    /// Whether nobody needs more of a source.
+    pub fn is_unneeded(&self, source: &str) -> bool {
+        // A thread that panicked while it held the lock left a whole value.
+        let ends = self.ends.lock().unwrap_or_else(|e| e.into_inner());
+        ends.1.contains(source)
     }
 
     /// All is committed.

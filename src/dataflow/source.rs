@@ -54,6 +54,8 @@ pub type Marks<'scope> = Stream<'scope, u64, Vec<Mark>>;
 pub struct Opening {
     /// Records to pass over.
     pub skip: u64,
+    /// Records that an earlier run has told of, where they are read anew: of a side input.
+    pub told: u64,
     /// The time of the first batch.
     pub time: u64,
     /// Good records in a batch.
@@ -80,7 +82,7 @@ pub struct Built<'scope> {
 type Item = Result<(String, SourceBatch), Failure>;
 
 /// Opens a new time with each batch read, while fewer than `window` are open, as seen
-/// through `probe`. Only where `here` is a file opened.
+/// through `probe`; stops when nobody needs more. Only where `here` is a file opened.
 pub fn build<'scope>(
     scope: Scope<'scope, u64>,
     stage: &Stage,
@@ -105,6 +107,7 @@ pub fn build<'scope>(
     builder.build(move |mut capabilities| {
         let mut marks_capability = capabilities.pop();
         let mut rows_capability = capabilities.pop();
+        let mut reading = reading.filter(|_| !shared.is_unneeded(&stage.name));
         if reading.is_none() {
             (marks_capability, rows_capability) = (None, None);
         }
@@ -116,6 +119,9 @@ pub fn build<'scope>(
             capability.downgrade(&next);
         }
         move |_frontiers| {
+            if shared.is_unneeded(&stage.name) {
+                (rows_capability, marks_capability, reading) = (None, None, None);
+            }
             let (Some(rows), Some(marks), Some(reading)) =
                 (&mut rows_capability, &mut marks_capability, &reading)
             else {
@@ -181,11 +187,13 @@ fn prepare(
             Some(Parcel::new(time, sent))
         }
     };
+    let mut rejects = read.rejects;
+    rejects.retain(|reject| reject.record >= opening.told);
     let mark = Mark {
         time,
         stage: stage.name.clone(),
-        next_record: read.next_record,
-        rejects: read.rejects,
+        next_record: read.next_record.max(opening.told),
+        rejects,
         rows: rows as u64,
         inputs,
     };
@@ -300,11 +308,11 @@ fn bytes_read(stage: &Stage) -> u64 {
     once.saturating_mul(stage.options["epochs"].as_u64().unwrap_or(1))
 }
 
-/// Sources wake when the probe moves: a window may have opened.
+/// Sources wake when a probe moves: a window may have opened.
 #[derive(Default)]
 pub struct Wakers {
     activators: Vec<Activator>,
-    seen: RefCell<Option<u64>>,
+    seen: RefCell<Vec<Option<u64>>>,
 }
 
 impl Wakers {
@@ -312,14 +320,16 @@ impl Wakers {
     pub fn new(activators: Vec<Activator>) -> Self {
         Wakers {
             activators,
-            seen: RefCell::new(None),
+            seen: RefCell::new(Vec::new()),
         }
     }
 
     /// To be called after each step of the worker.
-    pub fn after_step(&self, probe: &Probe<u64>) {
-        let now = probe.with_frontier(|frontier| frontier.first().copied());
-        if self.seen.replace(now) != now {
+    pub fn after_step(&self, probes: &[&Probe<u64>]) {
+        let first = |probe: &&Probe<u64>| probe.with_frontier(|f| f.first().copied());
+        let now: Vec<Option<u64>> = probes.iter().map(first).collect();
+        if *self.seen.borrow() != now {
+            self.seen.replace(now);
             self.activators.iter().for_each(Activator::activate);
         }
     }

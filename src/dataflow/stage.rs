@@ -8,105 +8,136 @@ use std::time::Instant;
 use arrow_array::RecordBatch;
 use segue_plugin::Error;
 use timely::container::NoopBuilder;
+use timely::dataflow::Scope;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
-use timely::dataflow::{Scope, Stream};
-use timely::progress::frontier::MutableAntichain;
 
 use super::apply;
-use super::parcel::{Parcel, route_to, send};
+use super::inbox::{Arrived, Edge, Inbox, Inputs, Rows};
+use super::parcel::{Parcel, Part, send};
 use super::shared::{Failure, Shared};
 use super::tally::Tally;
-use super::wire::expand;
 use crate::graph::{Plan, Stage};
 use crate::plugins::Instance;
-
-/// The parcels of an edge.
-pub type Rows<'scope> = Stream<'scope, u64, Parcel>;
-
-/// What reaches a stage: rows, and whether they come round a loop.
-pub struct Edge<'scope> {
-    /// The rows.
-    pub rows: Rows<'scope>,
-    /// Whether their own time is one less than the one they arrive at.
-    pub looped: bool,
-}
-
-/// Rows that wait for their turn, in the order of edges and of arrival.
-#[derive(Default)]
-struct Waiting {
-    capability: Option<Capability<u64>>,
-    rows: Vec<(usize, Result<RecordBatch, String>)>,
-}
 
 /// What runs when the operator is scheduled.
 struct Runner {
     stage: Stage,
     instance: Instance,
     tally: Tally,
-    /// By time. With one edge a batch is ready as it arrives; with several, so that
-    /// their order is always the same, when its time is complete.
-    waiting: BTreeMap<u64, Waiting>,
-    ready: VecDeque<(Capability<u64>, RecordBatch)>,
+    inbox: Inbox<Capability<u64>>,
+    /// Whether batches wait until their time is complete, so that their order is always the
+    /// same.
+    ordered: bool,
+    /// How the parts are numbered that it gives.
+    numbering: Numbering,
+    ready: VecDeque<(Capability<u64>, Arrived)>,
     /// Times whose batches were all processed, to be flushed when they are complete.
     to_flush: BTreeMap<u64, Capability<u64>>,
-    edges: usize,
+}
+
+/// How the parts that a stage gives follow from those that it was given.
+enum Numbering {
+    /// From each part those that it gives, with the number of the edge where there are several.
+    Of { edges: usize },
+    /// One after another: how many there were so far, by time.
+    Counted(BTreeMap<u64, u32>),
+}
+
+impl Numbering {
+    /// Numbers what one part at `time` gave.
+    fn number(&mut self, time: u64, from: &Arrived, batches: Vec<RecordBatch>) -> Vec<Part> {
+        let Numbering::Of { edges } = self else {
+            return self.count(time, batches);
+        };
+        // As many edges as a graph file has.
+        let edge = (*edges > 1).then_some(from.edge as u32);
+        let base: Vec<u32> = edge.into_iter().chain(from.part.iter().copied()).collect();
+        let several = batches.len() > 1;
+        let numbered = (0..).zip(batches).map(|(number, rows)| {
+            let mut part = base.clone();
+            part.extend(several.then_some(number));
+            (part, rows)
+        });
+        numbered.collect()
+    }
+
+    /// Numbers what comes behind all parts so far of `time`.
+    fn count(&mut self, time: u64, batches: Vec<RecordBatch>) -> Vec<Part> {
+        let mut none = BTreeMap::new();
+        let counts = match self {
+            Numbering::Counted(counts) => counts,
+            Numbering::Of { .. } => &mut none,
+        };
+        let count = counts.entry(time).or_default();
+        let number = |rows| {
+            let part = vec![*count];
+            *count += 1;
+            (part, rows)
+        };
+        batches.into_iter().map(number).collect()
+    }
+
+    /// Nothing comes at `time` any more.
+    fn close(&mut self, time: u64) {
+        if let Numbering::Counted(counts) = self {
+            counts.remove(&time);
+        }
+    }
 }
 
 /// Adds stage number `index` of `plan` to the dataflow. `instance` is there only on
-/// the workers that run it.
+/// the workers that run it; `scattered` says whether what reaches it may come in another
+/// order than that of its parts.
 pub fn build<'scope>(
     scope: Scope<'scope, u64>,
     plan: &Arc<Plan>,
     index: usize,
     edges: Vec<Edge<'scope>>,
-    instance: Option<(Instance, Tally)>,
+    (scattered, instance): (bool, Option<(Instance, Tally)>),
     shared: &Arc<Shared>,
 ) -> Rows<'scope> {
     let stage = plan.graph.stages[index].clone();
     let mut builder = OperatorBuilder::new(stage.name.clone(), scope);
-    let count = edges.len();
-    let mut inputs = Vec::new();
-    for edge in edges {
-        let (plan, late) = (Arc::clone(plan), u64::from(edge.looped));
-        let route = route_to(Arc::new(move |time| plan.worker(index, time + late)));
-        inputs.push(builder.new_input(edge.rows, route));
-    }
-    let (output, rows) = builder.new_output::<Parcel>();
+    let mut inputs = Inputs::connect(&mut builder, plan, index, edges);
+    let (output, rows) = builder.new_output_connection::<Parcel, _>(inputs.connections());
     let mut output = OutputBuilder::<u64, NoopBuilder<Parcel>>::from(output);
     let again = scope.activator_for(Rc::clone(&builder.operator_info().address));
     let shared = Arc::clone(shared);
+    let edges = inputs.of_times();
+    let deals = stage.deals_parts();
     let mut runner = instance.map(|(instance, tally)| Runner {
         stage,
         instance,
         tally,
-        waiting: BTreeMap::new(),
+        inbox: Inbox::default(),
+        ordered: edges > 1 || (scattered && !deals),
+        numbering: match deals {
+            true => Numbering::Of { edges },
+            false => Numbering::Counted(BTreeMap::new()),
+        },
         ready: VecDeque::new(),
         to_flush: BTreeMap::new(),
-        edges: count,
     });
     builder.build(move |capabilities| {
         drop(capabilities);
         move |frontiers| {
-            for (edge, input) in inputs.iter_mut().enumerate() {
-                input.for_each(|capability, parcel| {
-                    let arrived = std::mem::take(parcel);
-                    let capability = capability.retain_least(0);
-                    if let (Some(runner), Some(capability), Some(rows)) =
-                        (&mut runner, capability, arrived.rows)
-                    {
-                        runner.arrive(edge, capability, rows);
-                    }
-                });
-            }
-            let Some(runner) = &mut runner else { return };
+            let Some(runner) = &mut runner else {
+                return inputs.discard();
+            };
+            (runner.inbox).take(&mut inputs, |capability| capability.retain_least(0));
             if shared.stopped() {
                 return runner.abandon();
             }
-            match runner.step(frontiers) {
+            if inputs.side_open(frontiers) {
+                return;
+            }
+            match runner.step(inputs.first(frontiers)) {
                 Ok(Some((capability, outputs))) => {
-                    send(&mut output, &capability, outputs);
+                    if let Some(capability) = capability {
+                        send(&mut output, &capability, outputs);
+                    }
                     again.activate();
                 }
                 Ok(None) => {}
@@ -120,93 +151,91 @@ pub fn build<'scope>(
     rows
 }
 
-type Step = Option<(Capability<u64>, Vec<RecordBatch>)>;
+/// What one scheduling gave, at the time of the capability; `None` where there was nothing
+/// to do.
+type Step = Option<(Option<Capability<u64>>, Vec<Part>)>;
 
 impl Runner {
-    fn arrive(
-        &mut self,
-        edge: usize,
-        capability: Capability<u64>,
-        rows: Result<RecordBatch, String>,
-    ) {
-        let waiting = self.waiting.entry(*capability.time()).or_default();
-        waiting.capability = Some(capability);
-        waiting.rows.push((edge, rows));
-    }
-
-    /// Flushes one time, or processes one batch. Flushing comes first: until a time is
-    /// flushed nothing downstream can complete it, and the window stays full.
-    fn step(&mut self, frontiers: &[MutableAntichain<u64>]) -> Result<Step, Failure> {
-        let complete = |time: &u64| !frontiers.iter().any(|frontier| frontier.less_equal(time));
-        self.release(&complete)?;
+    /// Takes one batch of a side input, or flushes one time, or processes one batch. Flushing
+    /// comes before processing: until a time is flushed nothing downstream can complete it,
+    /// and the window stays full. All times before `complete` are complete.
+    fn step(&mut self, complete: u64) -> Result<Step, Failure> {
+        if let Some((time, batch)) = self.inbox.next_of_side() {
+            self.process(time, batch)?;
+            return Ok(Some((None, Vec::new())));
+        }
+        self.release(complete);
         let next_ready = self.ready.front().map(|(next, _)| *next.time());
-        let due = |time: &u64| complete(time) && next_ready.is_none_or(|next| next > *time);
+        let due = |time: &u64| *time < complete && next_ready.is_none_or(|next| next > *time);
         if let Some(entry) = self.to_flush.first_entry().filter(|entry| due(entry.key())) {
             let (time, capability) = entry.remove_entry();
             let outputs = self.flush(time)?;
-            return Ok(Some((capability, outputs)));
+            return Ok(Some((Some(capability), outputs)));
         }
-        let Some((capability, rows)) = self.ready.pop_front() else {
+        let Some((capability, batch)) = self.ready.pop_front() else {
             return Ok(None);
         };
         let time = *capability.time();
-        let mut outputs = self.process(time, &rows)?;
+        let mut outputs = self.process(time, batch)?;
         let last_of_time = self
             .ready
             .front()
             .is_none_or(|(next, _)| *next.time() != time);
-        if last_of_time && complete(&time) {
+        if last_of_time && time < complete {
             self.to_flush.remove(&time);
             outputs.extend(self.flush(time)?);
         } else if last_of_time {
             self.to_flush.insert(time, capability.clone());
         }
-        Ok(Some((capability, outputs)))
+        Ok(Some((Some(capability), outputs)))
     }
 
-    fn flush(&mut self, time: u64) -> Result<Vec<RecordBatch>, Failure> {
+    fn flush(&mut self, time: u64) -> Result<Vec<Part>, Failure> {
         let started = Instant::now();
         let outputs = apply::flush(&self.stage, &mut self.instance, time);
         self.tally.add_time(started.elapsed());
         let given = outputs.map_err(|e| Failure::of_batch(&self.stage, time, 0, e))?;
-        Ok(given.batches)
+        let parts = self.numbering.count(time, given.batches);
+        self.numbering.close(time);
+        Ok(parts)
     }
 
-    /// Moves what may be processed now from `waiting` to `ready`.
-    fn release(&mut self, complete: &dyn Fn(&u64) -> bool) -> Result<(), Failure> {
-        let single = self.edges == 1;
-        while let Some(entry) = self.waiting.first_entry() {
-            if !single && !complete(entry.key()) {
-                break;
-            }
-            let (time, mut waiting) = entry.remove_entry();
-            // A stable sort: within an edge the order of arrival stays.
-            waiting.rows.sort_by_key(|(edge, _)| *edge);
-            for (_, rows) in waiting.rows {
-                let broken = |message| {
-                    Failure::of_batch(&self.stage, time, 0, Error::new("bad-message", message))
-                };
-                let expanded = rows.and_then(|rows| expand(rows).map_err(|e| e.to_string()));
-                let rows = expanded.map_err(broken)?;
-                if let Some(capability) = &waiting.capability {
-                    self.ready.push_back((capability.clone(), rows));
-                }
+    /// Moves what may be processed now to `ready`.
+    fn release(&mut self, complete: u64) {
+        loop {
+            let next = match self.ordered {
+                true => self.inbox.next_complete(complete),
+                false => self.inbox.next_arrived(),
+            };
+            let Some((_, waiting)) = next else { return };
+            if let Some(open) = waiting.open {
+                let batches = waiting.arrived.into_iter();
+                self.ready
+                    .extend(batches.map(|batch| (open.clone(), batch)));
             }
         }
-        Ok(())
     }
 
-    fn process(&mut self, time: u64, rows: &RecordBatch) -> Result<Vec<RecordBatch>, Failure> {
+    fn process(&mut self, time: u64, mut batch: Arrived) -> Result<Vec<Part>, Failure> {
+        let broken = |e| Failure::of_batch(&self.stage, time, 0, e);
+        let rows = batch.rows().map_err(broken)?;
         let started = Instant::now();
-        let outputs = apply::process(&self.stage, &mut self.instance, time, rows);
+        let origin = batch.origin(time);
+        let outputs = apply::process(&self.stage, &mut self.instance, &origin, &rows);
         self.tally.add(rows.num_rows(), started.elapsed());
         let failed = |e| Failure::of_batch(&self.stage, time, rows.num_rows(), e);
-        Ok(outputs.map_err(failed)?.batches)
+        let given = outputs.map_err(failed)?;
+        if given.done {
+            let message = "it says that it needs no more, but keeps no state";
+            let error = Error::new("bad-plugin", message);
+            return Err(Failure::of_batch(&self.stage, time, rows.num_rows(), error));
+        }
+        Ok(self.numbering.number(time, &batch, given.batches))
     }
 
     /// Drops what was held, so that the dataflow can end.
     fn abandon(&mut self) {
-        self.waiting.clear();
+        self.inbox.clear();
         self.ready.clear();
         self.to_flush.clear();
     }

@@ -7,28 +7,26 @@
 //! a second output, at a time behind all others, that no loop leads back from: so a loop
 //! ends when nothing goes round it any more.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
 use arrow_array::RecordBatch;
-use segue_plugin::{Error, Next};
+use segue_plugin::Next;
 use timely::container::{CapacityContainerBuilder, NoopBuilder};
 use timely::dataflow::Scope;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
-use timely::progress::frontier::MutableAntichain;
 
 use super::apply;
-use super::ledger::{Cuts, END, Tells, Told, connected, end_time, first, pieces, unconnected};
-use super::parcel::{Parcel, route_to, send};
+use super::inbox::{Arrived, Edge, Inbox, Inputs, Rows, Waiting};
+use super::ledger::{Cuts, END, Tells, Told, end_time, first, pieces, unconnected};
+use super::parcel::{Parcel, Part, send};
 use super::shared::{Failure, Shared};
-use super::stage::{Edge, Rows};
 use super::tally::Tally;
-use super::wire::expand;
 use crate::graph::{Plan, Stage};
 use crate::plugins::{Given, Instance};
 
@@ -36,33 +34,51 @@ use crate::plugins::{Given, Instance};
 const ROWS: usize = 0;
 const TOLD: usize = 2;
 
-/// Batches of one time, in the order of edges and of arrival.
-#[derive(Default)]
-struct Waiting {
-    open: Option<(Capability<u64>, Capability<u64>)>,
-    rows: VecDeque<(usize, Result<RecordBatch, String>)>,
-}
-
 struct Stateful {
     stage: Stage,
     instance: Instance,
     tally: Tally,
-    waiting: BTreeMap<u64, Waiting>,
-    /// The time under way, with what of it is still to be processed.
-    current: Option<(u64, Waiting)>,
+    inbox: Inbox<Open>,
+    /// For its first batches, where it starts; `None` afterwards.
+    start: Option<Capability<u64>>,
+    /// The time under way, with what of it is still to be processed, and how many parts it
+    /// gave so far.
+    current: Option<(u64, Waiting<Open>, u32)>,
     /// Times behind which the host wants its state.
     wanted: BTreeMap<u64, Capability<u64>>,
     /// For what it gives at its end, and for what it then tells; `None` afterwards.
     end: Option<Capability<u64>>,
+    /// How many parts it gave at its end so far.
+    given_at_end: u32,
     /// Up to which time it has saved, as it said last.
     saved: Option<u64>,
+    /// Set once it has said that it needs no more: its state then, where it gives any.
+    ended: Option<Ended>,
+}
+
+/// Holds a time open for rows, and for what is told.
+type Open = (Capability<u64>, Capability<u64>);
+
+/// A stage that needs no more input.
+struct Ended {
+    state: Option<Vec<u8>>,
+}
+
+/// How a stage goes on that was there before.
+pub enum Begins {
+    /// It is new, and starts by itself if it is of that kind.
+    Fresh,
+    /// It has its state back.
+    Resumed,
+    /// It has its state back, which is this if it gave any, and needs no more input.
+    Ended(Option<Vec<u8>>),
 }
 
 /// What one scheduling gave.
 #[derive(Default)]
 struct Step {
-    rows: Option<(Capability<u64>, Vec<RecordBatch>)>,
-    at_end: Option<(Capability<u64>, Vec<RecordBatch>)>,
+    rows: Option<(Capability<u64>, Vec<Part>)>,
+    at_end: Option<(Capability<u64>, Vec<Part>)>,
     told: Option<(Capability<u64>, Vec<Told>)>,
 }
 
@@ -77,30 +93,25 @@ pub struct Built<'scope> {
 }
 
 /// Adds stage number `index` of `plan` to the dataflow. `instance` is there only on the
-/// one worker that runs it.
+/// one worker that runs it; it `begins` as told.
 pub fn build<'scope>(
     scope: Scope<'scope, u64>,
     plan: &Arc<Plan>,
     index: usize,
     edges: Vec<Edge<'scope>>,
     cuts: Cuts<'scope>,
-    instance: Option<(Instance, Tally)>,
+    (instance, begins): (Option<(Instance, Tally)>, Begins),
     shared: &Arc<Shared>,
 ) -> Built<'scope> {
     let stage = plan.graph.stages[index].clone();
     let mut builder = OperatorBuilder::new(stage.name.clone(), scope);
-    let mut inputs = Vec::new();
-    for edge in edges {
-        let (plan, late) = (Arc::clone(plan), u64::from(edge.looped));
-        let route = route_to(Arc::new(move |time| plan.worker(index, time + late)));
-        inputs.push(builder.new_input(edge.rows, route));
-    }
+    let mut inputs = Inputs::connect(&mut builder, plan, index, edges);
     let edge_count = inputs.len();
     let worker = plan.worker(index, 0) as u64;
     let route = Exchange::new(move |_: &u64| worker);
     let mut cuts = builder.new_input(cuts, route);
-    let from_edges = (0..edge_count).map(|edge| (edge, connected()));
-    let from_edges: Vec<_> = from_edges.chain([(edge_count, unconnected())]).collect();
+    let mut from_edges = inputs.connections();
+    from_edges.push((edge_count, unconnected()));
     let (output, rows) = builder.new_output_connection::<Parcel, _>(from_edges);
     let from_none: Vec<_> = (0..=edge_count).map(|i| (i, unconnected())).collect();
     let (end_output, at_end) = builder.new_output_connection::<Parcel, _>(from_none);
@@ -113,38 +124,42 @@ pub fn build<'scope>(
     let shared = Arc::clone(shared);
     builder.build(move |mut capabilities| {
         capabilities.truncate(TOLD);
+        let starts = stage.operator.manifest.starts;
         let mut stateful = instance.map(|(mut instance, tally)| {
             let (shared, name) = (Arc::clone(&shared), stage.name.clone());
             instance.listen(Box::new(move |line| shared.progress.note(&name, &line)));
             let mut end = capabilities.pop();
             end.iter_mut()
                 .for_each(|end| end.downgrade(&end_time(index)));
+            let fresh = matches!(begins, Begins::Fresh);
             Stateful {
                 stage,
                 instance,
                 tally,
-                waiting: BTreeMap::new(),
+                inbox: Inbox::default(),
+                start: capabilities.pop().filter(|_| starts && fresh),
                 current: None,
                 wanted: BTreeMap::new(),
                 end,
+                given_at_end: 0,
                 saved: None,
+                ended: match begins {
+                    Begins::Fresh | Begins::Resumed => None,
+                    Begins::Ended(state) => Some(Ended { state }),
+                },
             }
         });
         drop(capabilities);
         move |frontiers| {
-            for (edge, input) in inputs.iter_mut().enumerate() {
-                input.for_each(|capability, parcel| {
-                    let arrived = std::mem::take(parcel);
-                    let open = capability.retain_least(ROWS);
-                    let open = open.zip(capability.retain_least(TOLD));
-                    if let (Some(stateful), Some(open), Some(rows)) =
-                        (&mut stateful, open, arrived.rows)
-                    {
-                        let waiting = stateful.waiting.entry(*open.0.time()).or_default();
-                        waiting.open = Some(open);
-                        waiting.rows.push_back((edge, rows));
-                    }
-                });
+            match &mut stateful {
+                Some(stateful) if stateful.ended.is_none() => {
+                    let inbox = &mut stateful.inbox;
+                    inbox.take(&mut inputs, |capability| {
+                        let open = capability.retain_least(ROWS);
+                        open.zip(capability.retain_least(TOLD))
+                    });
+                }
+                _ => inputs.discard(),
             }
             cuts.for_each(|capability, arrived| {
                 let open = capability.retain_least(TOLD);
@@ -161,7 +176,10 @@ pub fn build<'scope>(
                 return stateful.abandon();
             }
             let (of_rows, of_cuts) = frontiers.split_at(edge_count);
-            match stateful.step(of_rows, of_cuts) {
+            if inputs.side_open(of_rows) {
+                return;
+            }
+            match stateful.step(inputs.first(of_rows), first(of_cuts)) {
                 Ok(Some(step)) => {
                     if let Some((at, rows)) = step.rows {
                         send(&mut output, &at, rows);
@@ -193,47 +211,71 @@ pub fn build<'scope>(
 
 impl Stateful {
     /// Processes one batch, or the end of a time, or gives its state, or a part of its end.
-    fn step(
-        &mut self,
-        of_rows: &[MutableAntichain<u64>],
-        of_cuts: &[MutableAntichain<u64>],
-    ) -> Result<Option<Step>, Failure> {
-        let (complete, decided) = (first(of_rows), first(of_cuts));
-        if let Some((time, waiting)) = self.current.take() {
-            return self.go_on(time, waiting).map(Some);
+    /// All times before `complete` have come, and all cuts before `decided`.
+    fn step(&mut self, complete: u64, decided: u64) -> Result<Option<Step>, Failure> {
+        if let Some((time, batch)) = self.inbox.next_of_side() {
+            self.process(time, batch)?;
+            return Ok(Some(Step::default()));
         }
-        let next = self.waiting.keys().next().copied();
+        if let Some(open) = self.start.take() {
+            return self.begin(open).map(Some);
+        }
+        if let Some((time, waiting, count)) = self.current.take() {
+            return self.go_on(time, waiting, count).map(Some);
+        }
+        let next = self.inbox.first_time();
         let cut = self.wanted.keys().next().copied();
-        if let Some(cut) = cut.filter(|cut| *cut < complete && next.is_none_or(|n| n > *cut)) {
+        let known = |cut: u64| cut < complete && next.is_none_or(|next| next > cut);
+        if let Some(cut) = cut.filter(|cut| self.ended.is_some() || known(*cut)) {
             return self.snapshot(cut).map(Some);
         }
         // No earlier time can be asked for any more, and none that was is open.
         let free = |time: u64| time <= decided && cut.is_none_or(|cut| cut >= time);
-        if let Some(time) = next.filter(|time| *time < complete && free(*time)) {
-            let mut waiting = self.waiting.remove(&time).unwrap_or_default();
-            // A stable sort: within an edge the order of arrival stays.
-            let rows = waiting.rows.make_contiguous();
-            rows.sort_by_key(|(edge, _)| *edge);
-            return self.go_on(time, waiting).map(Some);
+        if next.is_some_and(free)
+            && let Some((time, waiting)) = self.inbox.next_complete(complete)
+        {
+            return self.go_on(time, waiting, 0).map(Some);
         }
-        let ended = complete == u64::MAX && next.is_none() && cut.is_none();
-        match ended && self.end.is_some() {
+        let over = complete == u64::MAX && next.is_none() && cut.is_none();
+        match (over || self.ended.is_some()) && self.end.is_some() {
             true => self.finish().map(Some),
             false => Ok(None),
         }
     }
 
-    /// One batch of `time`; with the last, the end of the time.
-    fn go_on(&mut self, time: u64, mut waiting: Waiting) -> Result<Step, Failure> {
-        let mut given = match waiting.rows.pop_front() {
-            Some((_, next)) => self.process(time, next)?,
+    fn begin(&mut self, open: Capability<u64>) -> Result<Step, Failure> {
+        let started = Instant::now();
+        let given = apply::begin(&self.stage, &mut self.instance);
+        self.tally.add_time(started.elapsed());
+        let given = given.map_err(|e| Failure::of_stage(&self.stage, "at its start", e))?;
+        let parts = numbered(&mut 0, given.batches);
+        Ok(Step {
+            rows: Some((open, parts)),
+            ..Step::default()
+        })
+    }
+
+    /// One batch of `time`; with the last, the end of the time. `count` parts were given of
+    /// it before.
+    fn go_on(
+        &mut self,
+        time: u64,
+        mut waiting: Waiting<Open>,
+        mut count: u32,
+    ) -> Result<Step, Failure> {
+        let mut given = match waiting.arrived.pop_front() {
+            Some(next) => self.process(time, next)?,
             None => Given::default(),
         };
-        let whole = waiting.rows.is_empty();
-        if whole {
+        if given.done {
+            waiting.arrived.clear();
+        }
+        let whole = waiting.arrived.is_empty();
+        if whole && !given.done {
             let flushed = self.flush(time)?;
             given.batches.extend(flushed.batches);
             given.saved |= flushed.saved;
+            given.done |= flushed.done;
         }
         if given.saved {
             // With batches of this time still to come only those before are saved.
@@ -243,20 +285,39 @@ impl Stateful {
                 time.checked_sub(1)
             };
         }
-        let told = self.saved.filter(|saved| given.saved && *saved < END);
-        let told = told.map(|saved| vec![Told::Saved(self.stage.name.clone(), saved)]);
-        let open = waiting.open.clone();
-        if !whole {
-            self.current = Some((time, waiting));
+        let saved = self.saved.filter(|saved| given.saved && *saved < END);
+        let saved = saved.map(|saved| Told::Saved(self.stage.name.clone(), saved));
+        let mut told: Vec<Told> = saved.into_iter().collect();
+        if given.done {
+            told.extend(self.enough(time)?);
         }
-        let Some((rows, tell)) = open else {
+        let parts = numbered(&mut count, given.batches);
+        let Some((rows, tell)) = waiting.open.clone() else {
             return Ok(Step::default());
         };
+        if !whole {
+            self.current = Some((time, waiting, count));
+        }
         Ok(Step {
-            rows: Some((rows, given.batches)),
-            told: told.map(|told| (tell, told)),
+            rows: Some((rows, parts)),
+            told: (!told.is_empty()).then_some((tell, told)),
             at_end: None,
         })
+    }
+
+    /// It needs no more than what it was given up to `time`.
+    fn enough(&mut self, time: u64) -> Result<Vec<Told>, Failure> {
+        self.inbox.clear();
+        let state = match self.stage.columns.snapshots {
+            true => Some(self.state()?),
+            false => None,
+        };
+        self.ended = Some(Ended { state });
+        let name = || self.stage.name.clone();
+        let ended = Told::Ended(name(), time);
+        // Whatever comes now it can go on behind.
+        let saved = (!self.stage.columns.snapshots).then(|| Told::Saved(name(), END - 1));
+        Ok([ended].into_iter().chain(saved).collect())
     }
 
     /// Its state behind `time`.
@@ -265,15 +326,22 @@ impl Stateful {
         if !self.stage.columns.snapshots {
             return Ok(Step::default());
         }
-        let started = Instant::now();
-        let state = self.instance.snapshot();
-        self.tally.add_time(started.elapsed());
-        let state = state.map_err(|e| Failure::of_stage(&self.stage, "to give its state", e))?;
+        let state = match &self.ended {
+            Some(ended) => ended.state.clone().unwrap_or_default(),
+            None => self.state()?,
+        };
         let told = pieces(&self.stage.name, time, &state);
         Ok(Step {
             told: open.map(|open| (open, told)),
             ..Step::default()
         })
+    }
+
+    fn state(&mut self) -> Result<Vec<u8>, Failure> {
+        let started = Instant::now();
+        let state = self.instance.snapshot();
+        self.tally.add_time(started.elapsed());
+        state.map_err(|e| Failure::of_stage(&self.stage, "to give its state", e))
     }
 
     fn finish(&mut self) -> Result<Step, Failure> {
@@ -282,7 +350,8 @@ impl Stateful {
         self.tally.add_time(started.elapsed());
         let failed = |e| Failure::of_stage(&self.stage, "at its end", e);
         let (batches, next) = ended.map_err(failed)?;
-        let at_end = self.end.clone().map(|end| (end, batches));
+        let parts = numbered(&mut self.given_at_end, batches);
+        let at_end = self.end.clone().map(|end| (end, parts));
         if next == Next::Done {
             self.end = None;
         }
@@ -292,12 +361,12 @@ impl Stateful {
         })
     }
 
-    fn process(&mut self, time: u64, rows: Result<RecordBatch, String>) -> Result<Given, Failure> {
-        let expanded = rows.and_then(|rows| expand(rows).map_err(|e| e.to_string()));
-        let broken = |message| Error::new("bad-message", message);
-        let rows = expanded.map_err(|e| Failure::of_stage(&self.stage, "to read", broken(e)))?;
+    fn process(&mut self, time: u64, mut batch: Arrived) -> Result<Given, Failure> {
+        let failed = |e| Failure::of_stage(&self.stage, "to read", e);
+        let rows = batch.rows().map_err(failed)?;
+        let origin = batch.origin(time);
         self.timed(time, rows.num_rows(), |stateful| {
-            apply::process(&stateful.stage, &mut stateful.instance, time, &rows)
+            apply::process(&stateful.stage, &mut stateful.instance, &origin, &rows)
         })
     }
 
@@ -311,7 +380,7 @@ impl Stateful {
         &mut self,
         time: u64,
         rows: usize,
-        work: impl FnOnce(&mut Self) -> Result<Given, Error>,
+        work: impl FnOnce(&mut Self) -> Result<Given, segue_plugin::Error>,
     ) -> Result<Given, Failure> {
         let started = Instant::now();
         let given = work(self);
@@ -324,8 +393,18 @@ impl Stateful {
 
     /// Drops what was held, so that the dataflow can end.
     fn abandon(&mut self) {
-        self.waiting.clear();
+        self.inbox.clear();
         self.wanted.clear();
-        (self.current, self.end) = (None, None);
+        (self.current, self.start, self.end) = (None, None, None);
     }
+}
+
+/// Numbers parts from `count` on.
+fn numbered(count: &mut u32, batches: Vec<RecordBatch>) -> Vec<Part> {
+    let number = |rows| {
+        let part = vec![*count];
+        *count += 1;
+        (part, rows)
+    };
+    batches.into_iter().map(number).collect()
 }

@@ -15,8 +15,9 @@ use timely::container::NoopBuilder;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
 
+use super::inbox::Rows;
 use super::parcel::Parcel;
-use super::stage::Rows;
+
 use crate::graph::Wire;
 
 /// What a column of scales is called, after the column it belongs to. A column of int8
@@ -39,7 +40,7 @@ pub fn compacted<'scope>(rows: Rows<'scope>, wire: Wire) -> Rows<'scope> {
                     return;
                 };
                 let rows = rows.and_then(|rows| compact(&rows, wire).map_err(|e| e.to_string()));
-                let mut parcel = Parcel::of(whole.time, rows);
+                let mut parcel = Parcel::of(whole.time, whole.part, rows);
                 output
                     .session_with_builder(&capability)
                     .give_container(&mut parcel);

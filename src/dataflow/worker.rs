@@ -12,6 +12,7 @@ use timely::dataflow::operators::{Concat, ConnectLoop, Feedback, Probe as _};
 use timely::worker::Worker;
 
 use super::gather::gather;
+use super::inbox::{Edge, Rows};
 use super::ledger;
 use super::metrics::{DeviceReport, StageReport, Totals, peak_rss_bytes};
 use super::network::Leave;
@@ -19,9 +20,9 @@ use super::restore::restore;
 use super::shared::{Failure, Shared};
 use super::sink;
 use super::source::{self, Opening, Wakers};
-use super::stage::{self, Edge, Rows};
+use super::stage;
 use super::state::{Cut, Kept, Participants, ToCommit};
-use super::stateful;
+use super::stateful::{self, Begins};
 use super::tally::Tally;
 use super::wire::compacted;
 use crate::diagnostic::Note;
@@ -102,6 +103,9 @@ type Made = Vec<Option<(Instance, Tally)>>;
 struct Probes {
     /// Sees times that need no more memory: sources open new ones behind it.
     window: Probe<u64>,
+    /// Sees times of which all side inputs have arrived: their sources open new ones behind
+    /// it, whatever else waits for them.
+    side: Probe<u64>,
     /// Sees times that every sink has handed over.
     done: Probe<u64>,
 }
@@ -164,7 +168,8 @@ impl Job {
         if self.shared.stopped() {
             return None;
         }
-        if self.start.is_some() && self.is_first(index) {
+        // By the worker from which all else comes that is to be committed.
+        if self.start.is_some() && index == self.plan.commit_worker() {
             // The committer ends by itself when it fails, and has then said why.
             let _ = self.committer.send(ToCommit::Ready);
         }
@@ -172,7 +177,7 @@ impl Job {
         let sources = worker.dataflow(|scope| self.build(scope, made, &probes, &start, kept));
         while !probes.done.done() && !self.shared.stopped() {
             worker.step_or_park(Some(NAP));
-            sources.after_step(&probes.window);
+            sources.after_step(&[&probes.window, &probes.side]);
         }
         self.wait_for_journal();
         let mut measured = Measured {
@@ -325,12 +330,21 @@ impl Job {
         let committer = || (scope.index() == commits).then(|| self.committer.clone());
         let mut built: Vec<Streams<'_>> = stages.iter().map(|_| Streams::default()).collect();
         let (mut marks, mut wakers, mut tells, mut sinks) = (vec![], vec![], vec![], 0);
+        let (side, scattered) = (plan.graph.side(), plan.scattered());
+        let stops = start.cut.as_ref().map(|cut| &cut.stops);
+        for stage in stops.into_iter().flatten().map(|(stage, _)| stage) {
+            shared.set_ended(&plan.graph, stage);
+        }
         for (i, stage) in stages.iter().enumerate() {
             if stage.operator.role == Role::Source {
                 let here = plan.runs_on(i, scope.index());
-                let opening = self.opening(&stage.name, start);
-                let source =
-                    source::build(scope, stage, here, opening, probes.window.clone(), shared);
+                let opening = self.opening(&stage.name, start, side[i]);
+                let probe = if side[i] {
+                    &probes.side
+                } else {
+                    &probes.window
+                };
+                let source = source::build(scope, stage, here, opening, probe.clone(), shared);
                 marks.push(source.marks);
                 wakers.extend(source.wake);
                 built[i].rows = Some(source.rows);
@@ -361,21 +375,41 @@ impl Job {
             shared,
         );
         for (i, (stage, made)) in stages.iter().zip(made).enumerate() {
-            let mut edges: Vec<Edge<'_>> = (stage.inputs.iter())
-                .filter_map(|&input| built[input].towards(plan.graph.on_one_loop(input, i)))
-                .map(|rows| Edge {
-                    rows: compacted(rows, stage.wire),
-                    looped: false,
+            let mut edges: Vec<Edge<'_>> = (stage.inputs.iter().zip(&stage.ports.inputs))
+                .filter_map(|(&input, &port)| {
+                    let rows = built[input].towards(plan.graph.on_one_loop(input, i))?;
+                    let rows = compacted(rows, stage.wire);
+                    if stage.is_whole(port) {
+                        rows.clone().probe_with(&probes.side);
+                    }
+                    Some(Edge {
+                        rows,
+                        looped: false,
+                        port,
+                    })
                 })
                 .collect();
             let round = participants.loops.iter().zip(&loops);
-            edges.extend(round.filter(|((to, _), _)| *to == i).map(|(_, rows)| Edge {
+            let round = round
+                .filter(|((to, _), _)| *to == i)
+                .zip(&stage.ports.loops);
+            edges.extend(round.map(|((_, rows), &port)| Edge {
                 rows: compacted(rows.clone(), stage.wire),
                 looped: true,
+                port,
             }));
+            let from_scattered = stage.edges().any(|(from, _)| scattered[from]);
             match stage.operator.role {
                 Role::Source => {}
                 Role::Transform if stage.columns.keeps => {
+                    let begins = match (&start.cut, kept.stages.remove(&stage.name)) {
+                        (None, _) => Begins::Fresh,
+                        (Some(cut), state) if cut.stops.contains_key(&stage.name) => {
+                            Begins::Ended(state)
+                        }
+                        (Some(_), _) => Begins::Resumed,
+                    };
+                    let made = (made, begins);
                     let one = stateful::build(scope, plan, i, edges, cuts.clone(), made, shared);
                     tells.push(one.tells);
                     // Its end counts even where nobody reads what it gives there.
@@ -383,6 +417,7 @@ impl Job {
                     (built[i].rows, built[i].at_end) = (Some(one.rows), Some(one.at_end));
                 }
                 Role::Transform => {
+                    let (plan, made) = (plan, (from_scattered, made));
                     built[i].rows = Some(stage::build(scope, plan, i, edges, made, shared));
                 }
                 Role::Sink => {
@@ -398,16 +433,23 @@ impl Job {
                 rows.connect_loop(handle);
             }
         }
-        ledger::archive(scope, tells, commits, committer(), &probes.done);
+        let archive = committer().map(|sender| (participants.sinks + 1, sender));
+        ledger::archive(scope, tells.clone(), commits, archive, &probes.done);
+        let (plan, shared) = (Arc::clone(plan), Arc::clone(shared));
+        ledger::spread_ends(scope, tells, move |stage| {
+            shared.set_ended(&plan.graph, stage);
+        });
         Wakers::new(wakers)
     }
 
-    fn opening(&self, source: &str, start: &Origin) -> Opening {
+    fn opening(&self, source: &str, start: &Origin, side: bool) -> Opening {
         let cut = start.cut.as_ref();
+        let consumed = cut.and_then(|cut| cut.sources.get(source).copied());
+        let consumed = consumed.unwrap_or(0);
+        let (skip, told) = if side { (0, consumed) } else { (consumed, 0) };
         Opening {
-            skip: cut
-                .and_then(|cut| cut.sources.get(source).copied())
-                .unwrap_or(0),
+            skip,
+            told,
             time: start.next_time(),
             batch: self.plan.graph.batch,
             window: self.plan.graph.window as u64,

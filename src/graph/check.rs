@@ -8,6 +8,7 @@ use segue_plugin::{Column, Columns, Unit, Units};
 use serde_json::Value;
 
 use super::catalog::{Catalog, Operator, Problem, Role};
+use super::ports::{self, Ports};
 use super::raw::{self, At, RawStage, Wire};
 use super::{clash, edges, flow, options, split};
 use crate::diagnostic::{Diagnostic, Sources, Span};
@@ -24,13 +25,11 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// The columns that reach stage `stage`.
+    /// The columns that reach stage `stage`, as its operator is told of them.
     pub fn input_columns(&self, stage: usize) -> Vec<Column> {
-        let inputs = self.stages[stage].inputs.iter();
-        let available: Vec<&[Column]> = inputs
-            .map(|&input| self.stages[input].available.as_slice())
-            .collect();
-        flow::input_columns(&available)
+        let stage = &self.stages[stage];
+        let ports = &stage.ports.inputs;
+        flow::told_columns(&stage.operator.manifest, &stage.inputs, ports, &self.stages)
     }
 
     /// Whether a loop leads from stage `a` over stage `b` back to `a`.
@@ -72,6 +71,8 @@ pub struct Stage {
     pub inputs: Vec<usize>,
     /// The stages that come back to it one generation later.
     pub loops: Vec<usize>,
+    /// The input port of each of these.
+    pub ports: Ports,
     /// Which part of the stage this is; `None` for a whole one.
     pub segment: Option<Segment>,
     /// On how many workers its batches are spread, if the file says so.
@@ -189,7 +190,11 @@ impl Checker<'_> {
             .iter()
             .map(|one| one.as_ref().map(|(operator, _)| operator.role))
             .collect();
-        let edges = edges::check(raw, &roles, &mut self.errors);
+        let starts: Vec<bool> = known
+            .iter()
+            .map(|one| (one.as_ref()).is_some_and(|(operator, _)| operator.manifest.starts))
+            .collect();
+        let edges = edges::check(raw, &roles, &starts, &mut self.errors);
         let before = self.errors.len();
         let mut ends = self.pass(raw, &known, &edges);
         let taken = clash::taken(&self.stages);
@@ -203,6 +208,15 @@ impl Checker<'_> {
         }
         self.close_loops(raw, &edges.loops, &ends);
         self.outputs_differ();
+        if self.errors.is_empty() {
+            let graph = Graph {
+                batch: 0,
+                window: 0,
+                stages: std::mem::take(&mut self.stages),
+            };
+            graph.check_sides(&mut self.errors);
+            self.stages = graph.stages;
+        }
         if self.errors.is_empty() {
             flow::drop_unread(&mut self.stages, &mut self.errors);
         }
@@ -220,7 +234,8 @@ impl Checker<'_> {
         for &i in &edges.order {
             let inputs: Option<Vec<usize>> = edges.inputs[i].iter().map(|&at| ends[at]).collect();
             let role = known[i].as_ref().map(|(operator, _)| operator.role);
-            let reads_none = raw[i].from.is_empty() && role != Some(Role::Source);
+            let starts = (known[i].as_ref()).is_some_and(|(one, _)| one.manifest.starts);
+            let reads_none = raw[i].from.is_empty() && role != Some(Role::Source) && !starts;
             let lost = reads_none || raw[i].from.len() != edges.inputs[i].len();
             if let (Some((operator, options)), Some(inputs), false) = (&known[i], inputs, lost) {
                 ends[i] = self.stage(&raw[i], operator, options, inputs);
@@ -259,6 +274,7 @@ impl Checker<'_> {
             return None;
         }
         self.replicable(raw, operator);
+        let mut ports = ports::resolve(raw, &operator.manifest, &mut self.errors);
         let (units, ranges) = self.segments(raw, operator, options)?;
         let count = ranges.len();
         for (index, range) in ranges.into_iter().enumerate() {
@@ -276,8 +292,10 @@ impl Checker<'_> {
                 name,
                 options,
                 segment,
+                ports: std::mem::take(&mut ports),
             };
             inputs = vec![self.segment(raw, operator, part, inputs)?];
+            ports.inputs = vec![0];
         }
         inputs.first().copied()
     }
@@ -289,12 +307,10 @@ impl Checker<'_> {
         part: Part,
         inputs: Vec<usize>,
     ) -> Option<usize> {
-        let available: Vec<&[Column]> = inputs
-            .iter()
-            .map(|&i| self.stages[i].available.as_slice())
-            .collect();
-        let input = flow::input_columns(&available);
-        let columns = match self.catalog.columns(operator, &part.options, &input) {
+        let (manifest, ports) = (&operator.manifest, &part.ports.inputs);
+        let told = flow::told_columns(manifest, &inputs, ports, &self.stages);
+        let passing = flow::passing_columns(manifest, &inputs, ports, &self.stages);
+        let columns = match self.catalog.columns(operator, &part.options, &told) {
             Ok(columns) => columns,
             Err(problem) => {
                 self.problem(raw, problem);
@@ -308,15 +324,21 @@ impl Checker<'_> {
             options: part.options,
             inputs,
             loops: Vec::new(),
+            ports: part.ports,
             segment: part.segment,
             wire: raw.wire,
             replicas: raw.replicas.as_ref().map(|replicas| replicas.value),
-            available: flow::output_columns(&input, &columns),
+            available: flow::output_columns(&passing, &columns),
             columns,
             sends: Vec::new(),
             spans: spans(raw),
         };
-        flow::check_reads(&stage, &self.stages, &input, &mut self.errors);
+        flow::check_reads(&stage, &self.stages, &mut self.errors);
+        if stage.operator.manifest.starts && !stage.columns.keeps {
+            let message = format!("`{}` starts by itself but keeps no state", manifest.name);
+            let problem = Problem::new("bad-plugin", message);
+            self.problem(raw, problem);
+        }
         flow::check_labels(&stage, &self.stages, &mut self.errors);
         if stage.columns.keeps && stage.replicas.is_some_and(|replicas| replicas > 1) {
             let help = "its batches build on each other, so one instance must get them all";
@@ -475,6 +497,7 @@ struct Part {
     name: String,
     options: Value,
     segment: Option<Segment>,
+    ports: Ports,
 }
 
 fn segment_of(

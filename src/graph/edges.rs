@@ -17,8 +17,13 @@ pub struct Edges {
 }
 
 /// Resolves `from` and `loop`, and reports what cannot flow. `roles[i]` is `None`
-/// for a stage whose operator is unknown.
-pub fn check(stages: &[RawStage], roles: &[Option<Role>], errors: &mut Vec<Diagnostic>) -> Edges {
+/// for a stage whose operator is unknown; `starts[i]` says that it needs no input.
+pub fn check(
+    stages: &[RawStage],
+    roles: &[Option<Role>],
+    starts: &[bool],
+    errors: &mut Vec<Diagnostic>,
+) -> Edges {
     let mut resolve = |names: &[At<String>]| -> Vec<usize> {
         names
             .iter()
@@ -30,8 +35,8 @@ pub fn check(stages: &[RawStage], roles: &[Option<Role>], errors: &mut Vec<Diagn
         .iter()
         .map(|stage| resolve(&stage.loop_from))
         .collect();
-    for (stage, role) in stages.iter().zip(roles) {
-        errors.extend(role.and_then(|role| misplaced(stage, role)));
+    for ((stage, role), starts) in stages.iter().zip(roles).zip(starts) {
+        errors.extend(role.and_then(|role| misplaced(stage, role, *starts)));
     }
     let order = order(&inputs);
     errors.extend(cycles(stages, &inputs, &order));
@@ -76,14 +81,14 @@ fn resolve(
     None
 }
 
-fn misplaced(stage: &RawStage, role: Role) -> Option<Diagnostic> {
+fn misplaced(stage: &RawStage, role: Role, starts: bool) -> Option<Diagnostic> {
     let name = &stage.name.value;
     match (role, stage.from.first().or(stage.loop_from.first())) {
         (Role::Source, Some(from)) => {
             let message = format!("`{name}` is a source: it reads no stage");
             Some(Diagnostic::new("bad-edge", message).at(from.span))
         }
-        (Role::Transform | Role::Sink, _) if stage.from.is_empty() => {
+        (Role::Transform | Role::Sink, _) if stage.from.is_empty() && !starts => {
             let message = format!("`{name}` does not say what it reads");
             let error = Diagnostic::new("missing-key", message).at(stage.name.span);
             Some(error.help("add `from = \"STAGE\"`"))

@@ -1,6 +1,6 @@
 //! Which columns reach each stage, and which of them are sent on.
 
-use segue_plugin::{Column, Columns, Rows};
+use segue_plugin::{Column, Columns, OperatorManifest, Rows};
 
 use super::check::Stage;
 use super::suggest::{list, nearest};
@@ -34,6 +34,47 @@ pub fn input_columns(inputs: &[&[Column]]) -> Vec<Column> {
     first.iter().filter_map(in_all).collect()
 }
 
+/// The columns of `stages` number `inputs` that all of them have.
+fn common(inputs: impl Iterator<Item = usize>, stages: &[Stage]) -> Vec<Column> {
+    let available: Vec<&[Column]> = inputs.map(|i| stages[i].available.as_slice()).collect();
+    input_columns(&available)
+}
+
+/// What an operator is told of the columns that reach it by `from`: with input ports those
+/// of each.
+pub fn told_columns(
+    manifest: &OperatorManifest,
+    inputs: &[usize],
+    ports: &[usize],
+    stages: &[Stage],
+) -> Vec<Column> {
+    if manifest.ports.is_empty() {
+        return common(inputs.iter().copied(), stages);
+    }
+    let at = |(number, port): (usize, &segue_plugin::PortManifest)| {
+        let edges = inputs
+            .iter()
+            .zip(ports)
+            .filter(move |(_, at)| **at == number);
+        let columns = common(edges.map(|(input, _)| *input), stages).into_iter();
+        let name = port.name.clone();
+        columns.map(move |column| column.at_port(name.clone()))
+    };
+    manifest.ports.iter().enumerate().flat_map(at).collect()
+}
+
+/// The columns that can pass a stage by: those at every port that is not a side input.
+pub fn passing_columns(
+    manifest: &OperatorManifest,
+    inputs: &[usize],
+    ports: &[usize],
+    stages: &[Stage],
+) -> Vec<Column> {
+    let whole = |port: &usize| manifest.ports.get(*port).is_some_and(|port| port.whole);
+    let edges = inputs.iter().zip(ports).filter(|(_, port)| !whole(port));
+    common(edges.map(|(input, _)| *input), stages)
+}
+
 /// The columns there are after a stage that reads `input`.
 pub fn output_columns(input: &[Column], columns: &Columns) -> Vec<Column> {
     let passes = |column: &&Column| {
@@ -55,13 +96,15 @@ pub fn output_columns(input: &[Column], columns: &Columns) -> Vec<Column> {
 /// Reports the first column that `stage` reads and that its inputs give with classes of other
 /// names. `stages` are those already checked.
 pub fn check_labels(stage: &Stage, stages: &[Stage], errors: &mut Vec<Diagnostic>) {
-    let given = |input: usize, name: &str| {
-        let column = stages[input].available.iter().find(|c| c.name == name)?;
+    let given = |(input, port): (usize, usize), wanted: &Column| {
+        let read = stage.reads_at(port).any(|column| column == wanted);
+        let mut columns = stages[input].available.iter().filter(|_| read);
+        let column = columns.find(|c| c.name == wanted.name)?;
         (!column.labels.is_empty()).then_some(&column.labels)
     };
     for wanted in &stage.columns.reads {
-        let mut known = stage.inputs.iter().filter_map(|&input| {
-            let labels = given(input, &wanted.name)?;
+        let mut known = stage.edges().filter_map(|(input, port)| {
+            let labels = given((input, port), wanted)?;
             Some((&stages[input].name, labels))
         });
         let Some((first, labels)) = known.next() else {
@@ -85,16 +128,30 @@ fn quoted(names: &[String]) -> String {
     format!("`{}`", names.join("`, `"))
 }
 
-/// Reports each column that `stage` reads and `input` does not have, or has with
+/// Reports each column that `stage` reads and its inputs do not have, or have with
 /// another type. `stages` are those already checked.
-pub fn check_reads(
-    stage: &Stage,
-    stages: &[Stage],
-    input: &[Column],
-    errors: &mut Vec<Diagnostic>,
-) {
-    let from: Vec<&Stage> = stage.inputs.iter().map(|&i| &stages[i]).collect();
-    for wanted in &stage.columns.reads {
+pub fn check_reads(stage: &Stage, stages: &[Stage], errors: &mut Vec<Diagnostic>) {
+    // What a loop brings is not known yet.
+    let ports = stage.ports.inputs.iter();
+    let mut ports: Vec<usize> = match stage.operator.manifest.ports.is_empty() {
+        true => vec![0],
+        false => ports.copied().collect(),
+    };
+    ports.sort_unstable();
+    ports.dedup();
+    for port in ports {
+        check_reads_at(stage, port, stages, errors);
+    }
+}
+
+fn check_reads_at(stage: &Stage, port: usize, stages: &[Stage], errors: &mut Vec<Diagnostic>) {
+    let all = stage.operator.manifest.ports.is_empty();
+    let edges = stage.inputs.iter().zip(&stage.ports.inputs);
+    let edges = edges.filter(|(_, at)| all || **at == port);
+    let inputs: Vec<usize> = edges.map(|(input, _)| *input).collect();
+    let input = common(inputs.iter().copied(), stages);
+    let from: Vec<&Stage> = inputs.iter().map(|&i| &stages[i]).collect();
+    for wanted in stage.reads_at(port) {
         if input.iter().any(|column| column.fits(wanted)) {
             continue;
         }
@@ -104,7 +161,7 @@ pub fn check_reads(
         });
         let error = match wrong {
             Some((producer, found)) => mismatch(stage, producer, wanted, found),
-            None => missing(stage, wanted, input),
+            None => missing(stage, wanted, &input),
         };
         errors.push(error);
     }
@@ -155,8 +212,9 @@ pub fn drop_unread(stages: &mut [Stage], errors: &mut Vec<Diagnostic>) {
     loop {
         let before = needed.clone();
         for i in (0..stages.len()).rev() {
-            let wanted = wanted_input(&stages[i], &needed[i]);
-            for &input in stages[i].inputs.iter().chain(&stages[i].loops) {
+            let edges: Vec<(usize, usize)> = stages[i].edges().collect();
+            for (input, port) in edges {
+                let wanted = wanted_input(&stages[i], &needed[i], port);
                 let new: Vec<_> = wanted
                     .iter()
                     .filter(|name| !needed[input].contains(name))
@@ -175,13 +233,13 @@ pub fn drop_unread(stages: &mut [Stage], errors: &mut Vec<Diagnostic>) {
             .cloned()
             .collect();
         stages[i].sends = sends;
-        let lacking = lacking_in_loop(stages, i, &wanted_input(&stages[i], &needed[i]));
+        let lacking = lacking_in_loop(stages, i, &needed[i]);
         errors.extend(lacking);
     }
 }
 
-/// What `stage` must be given so that it can send `needed`.
-fn wanted_input(stage: &Stage, needed: &[String]) -> Vec<String> {
+/// What `stage` must be given by `port` so that it can send `needed`.
+fn wanted_input(stage: &Stage, needed: &[String], port: usize) -> Vec<String> {
     let written = |name: &String| {
         stage
             .columns
@@ -191,22 +249,34 @@ fn wanted_input(stage: &Stage, needed: &[String]) -> Vec<String> {
     };
     let passing = needed
         .iter()
-        .filter(|name| stage.columns.rows != Rows::New && !written(name));
-    let reads = stage.columns.reads.iter().map(|column| column.name.clone());
+        .filter(|name| stage.columns.rows != Rows::New && !written(name))
+        .filter(|_| !stage.is_whole(port));
+    let reads = stage.reads_at(port).map(|column| column.name.clone());
     reads.chain(passing.cloned()).collect()
 }
 
-fn lacking_in_loop(stages: &[Stage], i: usize, wanted: &[String]) -> Option<Diagnostic> {
+/// What comes back by a loop must have what the stage needs, as what comes first has it.
+fn lacking_in_loop(stages: &[Stage], i: usize, needed: &[String]) -> Option<Diagnostic> {
     let stage = &stages[i];
-    let first = stage.inputs.first()?;
-    stage.loops.iter().find_map(|&back| {
+    let first = stage.inputs.iter().zip(&stage.ports.inputs);
+    let first = first
+        .filter(|(_, port)| !stage.is_whole(**port))
+        .map(|(input, _)| *input)
+        .next();
+    let loops = stage.loops.iter().zip(&stage.ports.loops);
+    loops.into_iter().find_map(|(&back, &port)| {
+        let of = |s: &Stage, name: &str| s.available.iter().find(|c| c.name == name).cloned();
         let has = |name: &String| {
-            let of = |s: &Stage| {
-                let column = s.available.iter().find(|c| c.name == *name)?;
-                Some(column.column_type)
-            };
-            of(&stages[back]) == of(&stages[*first])
+            let back = of(&stages[back], name);
+            match stage.reads_at(port).find(|column| column.name == *name) {
+                Some(read) => back.is_some_and(|column| column.fits(read)),
+                None => {
+                    let first = first.and_then(|first| of(&stages[first], name));
+                    back.map(|c| c.column_type) == first.map(|c| c.column_type)
+                }
+            }
         };
+        let wanted = wanted_input(stage, needed, port);
         let name = wanted.iter().find(|name| !has(name))?;
         let message = format!(
             "`{}` loops back to `{}` without the column `{name}` that it needs",

@@ -10,6 +10,7 @@ mod merge;
 pub(crate) mod node;
 mod options;
 mod plan;
+mod ports;
 mod raw;
 mod split;
 mod suggest;

@@ -96,6 +96,8 @@ fn value(
         OptionType::Number => json.is_number(),
         OptionType::Boolean => json.is_boolean(),
         OptionType::Strings => is_strings(&raw.node),
+        OptionType::Integers => is_list_of(&raw.node, Value::is_i64),
+        OptionType::Numbers => is_list_of(&raw.node, Value::is_number),
         OptionType::Names => is_names(&raw.node),
     };
     let (name, span) = (&known.name, raw.node.span);
@@ -108,6 +110,7 @@ fn value(
         let message = format!("`{name}` must be {wanted}, not {what}");
         return Err(Diagnostic::new("wrong-type", message).at(span));
     }
+    in_range(&raw.node, known)?;
     let text = json.as_str().map(str::to_owned);
     let Some(text) = text.as_deref() else {
         return Ok(json);
@@ -161,16 +164,50 @@ fn fetched(
     reads.then(|| catalog.fetched(text)).flatten()
 }
 
-/// The first item of a list of strings that is none.
+/// The first item of a list that is not of the type that the option's items have.
 fn odd_item<'a>(node: &'a Node, known: &OptionManifest) -> Option<&'a Node> {
+    let fits = |item: &Node| match known.option_type {
+        OptionType::Strings | OptionType::Names => item.as_str().is_some(),
+        OptionType::Integers => item.to_json().is_i64(),
+        OptionType::Numbers => item.to_json().is_number(),
+        _ => true,
+    };
     match &node.kind {
-        Kind::Array(items)
-            if matches!(known.option_type, OptionType::Strings | OptionType::Names) =>
-        {
-            items.iter().find(|item| item.as_str().is_none())
-        }
+        Kind::Array(items) => items.iter().find(|item| !fits(item)),
         _ => None,
     }
+}
+
+fn is_list_of(node: &Node, fits: fn(&Value) -> bool) -> bool {
+    match &node.kind {
+        Kind::Array(items) => items.iter().all(|item| fits(&item.to_json())),
+        _ => false,
+    }
+}
+
+/// Each number between the least and the greatest that the option may be.
+fn in_range(node: &Node, known: &OptionManifest) -> Result<(), Diagnostic> {
+    let items = match &node.kind {
+        Kind::Array(items) => items.as_slice(),
+        _ => std::slice::from_ref(node),
+    };
+    for item in items {
+        let Some(number) = item.to_json().as_f64() else {
+            continue;
+        };
+        let low = known.minimum.is_some_and(|minimum| number < minimum);
+        let high = known.maximum.is_some_and(|maximum| number > maximum);
+        if low || high {
+            let range = match (known.minimum, known.maximum) {
+                (Some(minimum), Some(maximum)) => format!("from {minimum} to {maximum}"),
+                (Some(minimum), None) => format!("at least {minimum}"),
+                (None, maximum) => format!("at most {}", maximum.unwrap_or(number)),
+            };
+            let message = format!("`{}` must be {range}, not {number}", known.name);
+            return Err(Diagnostic::new("bad-value", message).at(item.span));
+        }
+    }
+    Ok(())
 }
 
 fn is_strings(node: &Node) -> bool {
@@ -200,6 +237,8 @@ fn words(option_type: OptionType) -> &'static str {
         OptionType::Boolean => "true or false",
         OptionType::Path | OptionType::OutputPath => "a path, as a string",
         OptionType::Strings => "a list of strings",
+        OptionType::Integers => "a list of integers",
+        OptionType::Numbers => "a list of numbers",
         OptionType::Names => "a list of strings, or a table of such lists",
     }
 }

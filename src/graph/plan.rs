@@ -13,9 +13,11 @@ pub struct Plan {
     pub graph: Graph,
     /// Where it runs.
     pub layout: Layout,
-    /// For each stage of the graph, the workers that share its batches: batch `t`
-    /// goes to number `t % len`.
+    /// For each stage of the graph, the workers that share its batches, as [`Plan::worker`]
+    /// deals them.
     pub replicas: Vec<Vec<Replica>>,
+    /// For each stage, a repeating pattern of its replicas' numbers.
+    turns: Vec<Vec<usize>>,
 }
 
 /// One instance of a stage.
@@ -23,6 +25,8 @@ pub struct Plan {
 pub struct Replica {
     /// The worker it runs on, counted over all devices.
     pub worker: usize,
+    /// Its share of the batches, beside the weights of the others.
+    pub weight: u32,
 }
 
 /// Devices and their worker threads, and what is placed by hand.
@@ -103,11 +107,41 @@ impl Layout {
 }
 
 impl Plan {
-    /// The worker that runs batch `time` of stage `stage`.
+    /// The plan in which each stage has these replicas.
+    pub fn new(graph: Graph, layout: Layout, replicas: Vec<Vec<Replica>>) -> Self {
+        let turns = replicas.iter().map(|replicas| turns(replicas)).collect();
+        Plan {
+            graph,
+            layout,
+            replicas,
+            turns,
+        }
+    }
+
+    /// The worker that runs the batch `time` of stage `stage`, where it is one part.
     pub fn worker(&self, stage: usize, time: u64) -> usize {
-        let replicas = &self.replicas[stage];
-        // The remainder is smaller than a count of workers.
-        replicas[(time % replicas.len() as u64) as usize].worker
+        self.worker_of_part(stage, time, &[])
+    }
+
+    /// The worker that runs one part of the batch `time` of stage `stage`. Parts are dealt
+    /// over all replicas where each is for itself, and stay together elsewhere.
+    pub fn worker_of_part(&self, stage: usize, time: u64, part: &[u32]) -> usize {
+        let turns = &self.turns[stage];
+        let part = match self.graph.stages[stage].deals_parts() {
+            true => part.iter().map(|&number| u64::from(number)).sum(),
+            false => 0,
+        };
+        // The remainder is smaller than the length of a pattern.
+        let turn = turns[(time.wrapping_add(part) % turns.len() as u64) as usize];
+        self.replicas[stage][turn].worker
+    }
+
+    /// The workers that run stage `stage`, each once.
+    pub fn workers_of(&self, stage: usize) -> Vec<usize> {
+        let mut workers: Vec<usize> = self.replicas[stage].iter().map(|one| one.worker).collect();
+        workers.sort_unstable();
+        workers.dedup();
+        workers
     }
 
     /// Whether stage `stage` runs on `worker`.
@@ -132,6 +166,24 @@ impl Plan {
         let mut stages = self.graph.stages.iter();
         let sink = stages.position(|s| s.operator.role == Role::Sink);
         sink.map_or(0, |sink| self.worker(sink, 0))
+    }
+
+    /// For each stage, whether its rows of one time may come from several workers, or in
+    /// another order than that of their parts.
+    pub fn scattered(&self) -> Vec<bool> {
+        let stages = &self.graph.stages;
+        let many = self.graph.many_parts();
+        let mut scattered = vec![false; stages.len()];
+        // Along loops it takes more than one pass.
+        for _ in 0..stages.len() {
+            for (at, stage) in stages.iter().enumerate() {
+                let edges = || stage.edges().filter(|(_, port)| !stage.is_whole(*port));
+                let dealt = self.replicas[at].len() > 1 && edges().any(|(from, _)| many[from]);
+                let passed = edges().any(|(from, _)| scattered[from]);
+                scattered[at] = stage.deals_parts() && (dealt || passed);
+            }
+        }
+        scattered
     }
 
     /// All worker threads, idle ones too.
@@ -206,6 +258,9 @@ pub fn plan(graph: Graph, layout: Layout) -> Plan {
         let count = match (stage.operator.role, &stage.segment) {
             (Role::Transform, Some(_)) => stage.replicas.unwrap_or(group.len()),
             (Role::Transform, None) if stage.columns.keeps => 1,
+            (Role::Transform, None) if stage.columns.spreads => {
+                stage.replicas.unwrap_or(placed.map_or(all.len(), Vec::len))
+            }
             (Role::Transform, None) => stage.replicas.unwrap_or(placed.map_or(1, Vec::len)),
             (Role::Source | Role::Sink, _) => 1,
         };
@@ -219,11 +274,29 @@ pub fn plan(graph: Graph, layout: Layout) -> Plan {
         };
         replicas.push(spread(&group, count.min(most), &all));
     }
-    Plan {
-        graph,
-        layout,
-        replicas,
-    }
+    Plan::new(graph, layout, replicas)
+}
+
+/// Whose turn it is, as a pattern that repeats: each replica comes as often as its weight
+/// says, as evenly as can be.
+fn turns(replicas: &[Replica]) -> Vec<usize> {
+    let weights: Vec<i64> = replicas
+        .iter()
+        .map(|one| i64::from(one.weight.max(1)))
+        .collect();
+    let total: i64 = weights.iter().sum();
+    let mut credit = vec![0; replicas.len()];
+    let turn = |_| {
+        for (credit, weight) in credit.iter_mut().zip(&weights) {
+            *credit += weight;
+        }
+        // The first of those with most.
+        let most = (0..credit.len()).max_by_key(|&one| (credit[one], std::cmp::Reverse(one)));
+        let most = most.unwrap_or(0);
+        credit[most] -= total;
+        most
+    };
+    (0..total).map(turn).collect()
 }
 
 /// `count` workers: those of `group`, then, where it has fewer, the ones after its last.
@@ -239,7 +312,7 @@ fn spread(group: &[usize], count: usize, all: &[usize]) -> Vec<Replica> {
         .iter()
         .chain(beyond)
         .take(count.max(1))
-        .map(|&worker| Replica { worker })
+        .map(|&worker| Replica { worker, weight: 1 })
         .collect()
 }
 
@@ -251,7 +324,20 @@ fn group(index: usize, count: usize, workers: usize) -> (usize, usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::group;
+    use super::{Replica, group, turns};
+
+    #[test]
+    fn a_replica_comes_as_often_as_its_weight_says() {
+        let of = |weights: &[u32]| {
+            let replicas: Vec<Replica> = (weights.iter().enumerate())
+                .map(|(worker, &weight)| Replica { worker, weight })
+                .collect();
+            turns(&replicas)
+        };
+        assert_eq!(of(&[1, 1, 1]), [0, 1, 2]);
+        assert_eq!(of(&[2, 1]), [0, 1, 0]);
+        assert_eq!(of(&[1, 3]), [1, 0, 1, 1]);
+    }
 
     #[test]
     fn groups_share_all_workers() {

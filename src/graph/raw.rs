@@ -36,7 +36,11 @@ pub struct RawStage {
     pub name: At<String>,
     pub plugin: Option<At<String>>,
     pub from: Vec<At<String>>,
+    /// The port that each of `from` names, if it does.
+    pub from_ports: Vec<Option<At<String>>>,
     pub loop_from: Vec<At<String>>,
+    /// The port that each of `loop_from` names, if it does.
+    pub loop_ports: Vec<Option<At<String>>>,
     pub split: Option<At<RawSplit>>,
     pub replicas: Option<At<usize>>,
     pub wire: Wire,
@@ -157,7 +161,9 @@ impl Reader {
             },
             plugin: None,
             from: Vec::new(),
+            from_ports: Vec::new(),
             loop_from: Vec::new(),
+            loop_ports: Vec::new(),
             split: None,
             replicas: None,
             wire: Wire::F32,
@@ -189,8 +195,8 @@ impl Reader {
     fn stage_key(&mut self, stage: &mut RawStage, entry: &Entry, typed: bool) {
         match entry.key.as_str() {
             "plugin" => stage.plugin = self.string(entry).or(stage.plugin.take()),
-            "from" => stage.from = self.strings(entry),
-            "loop" => stage.loop_from = self.strings(entry),
+            "from" => (stage.from_ports, stage.from) = self.edges(entry),
+            "loop" => (stage.loop_ports, stage.loop_from) = self.edges(entry),
             "split" => stage.split = self.split(entry),
             "wire" => stage.wire = self.wire(entry).unwrap_or_default(),
             "replicas" => {
@@ -388,6 +394,26 @@ impl Reader {
             let message = format!("`{}` is an empty list", entry.key);
             self.errors
                 .push(Diagnostic::new("bad-value", message).at(entry.node.span));
+        }
+        all
+    }
+
+    /// Names of stages: one, a list of them, or a table of input ports with such.
+    fn edges(&mut self, entry: &Entry) -> (Vec<Option<At<String>>>, Vec<At<String>>) {
+        let Kind::Table(ports) = &entry.node.kind else {
+            let stages = self.strings(entry);
+            return (vec![None; stages.len()], stages);
+        };
+        let mut all = (Vec::new(), Vec::new());
+        for port in ports {
+            let name = At {
+                value: port.key.clone(),
+                span: port.key_span,
+            };
+            for stage in self.strings(port) {
+                all.0.push(Some(name.clone()));
+                all.1.push(stage);
+            }
         }
         all
     }

@@ -7,6 +7,7 @@ use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
 use arrow_schema::{Field, Schema};
+use segue_plugin::ffi::Origin;
 use segue_plugin::{Column, Context, Error, Example, Next, OperatorManifest, Rows, Type};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -70,8 +71,14 @@ fn outputs(
     };
     let stage = library.create(name, &options, &context)?;
     let mut stage = stage.relating(columns.rows);
+    let first = operator.ports.first().map_or("", |port| port.name.as_str());
+    let reads = columns.reads.iter().filter(|column| column.port == first);
+    let reads: Vec<Column> = reads.cloned().collect();
+    let (time, port, part) = (0, 0, 0);
+    let whole = operator.ports.first().is_some_and(|port| port.whole);
+    let origin = Origin { time, port, part };
     let mut given = stage
-        .process(0, batch(&columns.reads, &example.input)?)?
+        .process(&origin, batch(&reads, &example.input)?, whole)?
         .batches;
     given.extend(stage.flush(0)?.batches);
     let mut next = Next::More;

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 
 use arrow_array::RecordBatch;
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
-use segue_plugin::ffi::Table;
+use segue_plugin::ffi::{Origin, Table};
 use segue_plugin::{Error, Next, Rows, export_batch, import_batch};
 
 use super::calls::{Call, Label, Work};
@@ -18,6 +18,8 @@ pub struct Given {
     pub batches: Vec<RecordBatch>,
     /// Whether all it was given so far survives a crash.
     pub saved: bool,
+    /// Whether it needs no more input.
+    pub done: bool,
 }
 
 /// A stage made by a plugin.
@@ -52,21 +54,46 @@ impl Instance {
         self.show = Some(show);
     }
 
-    /// One batch in, any number out.
+    /// One batch in, any number out; none for one of a side input, which is `whole`.
     ///
     /// # Errors
     /// What the plugin says; `plugin-panic`; `bad-batch` when what it gives is no batch
-    pub fn process(&mut self, time: u64, batch: RecordBatch) -> Result<Given, Error> {
-        let process = self.table.process.ok_or_else(|| missing("process"))?;
-        let expected = (self.rows == Rows::Same).then(|| batch.num_rows());
+    pub fn process(
+        &mut self,
+        origin: &Origin,
+        batch: RecordBatch,
+        whole: bool,
+    ) -> Result<Given, Error> {
+        let time = origin.time;
+        let expected = (self.rows == Rows::Same && !whole).then(|| batch.num_rows());
         let (mut array, mut schema) = export_batch(batch)?;
         let _call = Call::begin(&self.label, Work::Batch(time));
         // SAFETY: the stage is alive, calls on it never overlap, and ownership of
         // both structs goes to the plugin, which leaves them released.
-        let answer = ask_and_show(self.show.as_deref(), |reply| unsafe {
-            process(self.stage, time, &mut array, &mut schema, reply)
-        })?;
+        let answer = match (self.table.process_from, self.table.process) {
+            (Some(process), _) => ask_and_show(self.show.as_deref(), |reply| unsafe {
+                process(self.stage, origin, &mut array, &mut schema, reply)
+            })?,
+            (None, Some(process)) => ask_and_show(self.show.as_deref(), |reply| unsafe {
+                process(self.stage, time, &mut array, &mut schema, reply)
+            })?,
+            (None, None) => return Err(missing("process")),
+        };
         import_all(answer, expected)
+    }
+
+    /// The first batches of a stage that starts.
+    ///
+    /// # Errors
+    /// As [`Instance::process`]; `bad-plugin` where it cannot start
+    pub fn begin(&mut self) -> Result<Given, Error> {
+        let begin = self.table.begin.ok_or_else(|| missing("begin"))?;
+        let _call = Call::begin(&self.label, Work::Start);
+        // SAFETY: as in `process`.
+        let answer = ask_and_show(self.show.as_deref(), |reply| unsafe {
+            begin(self.stage, reply)
+        })?;
+        import_all(answer, None)
     }
 
     /// No more input can come at `time`.
@@ -155,6 +182,7 @@ fn import_all(answer: Answer<'_>, expected: Option<usize>) -> Result<Given, Erro
     Ok(Given {
         batches: batches.collect::<Result<_, _>>()?,
         saved: answer.saved,
+        done: answer.done,
     })
 }
 

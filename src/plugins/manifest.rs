@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use segue_plugin::{Columns, Error, Manifest, OperatorManifest, OptionManifest, OptionType, Units};
+use segue_plugin::{Column, Columns, Error, Manifest, OperatorManifest, OptionManifest};
+use segue_plugin::{OptionType, Units};
 
 /// Units of one stage; more than any model has.
 const UNITS_MAX: usize = 1024;
@@ -36,8 +37,21 @@ pub fn check(manifest: &Manifest) -> Result<(), Error> {
             return Err(bad(message));
         }
         check_options(operator)?;
+        check_ports(operator)?;
     }
     Ok(())
+}
+
+fn check_ports(operator: &OperatorManifest) -> Result<(), Error> {
+    let mut names = BTreeSet::new();
+    let mut ports = operator.ports.iter();
+    match ports.find(|port| port.name.is_empty() || !names.insert(&port.name)) {
+        Some(port) => Err(bad(format!(
+            "the plugin's manifest gives the port `{}` of `{}` twice, or without a name",
+            port.name, operator.name
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn check_options(operator: &OperatorManifest) -> Result<(), Error> {
@@ -69,7 +83,7 @@ fn fits(option: &OptionManifest) -> bool {
         OptionType::Integer => default.is_i64() || default.is_u64(),
         OptionType::Number => default.is_number(),
         OptionType::Boolean => default.is_boolean(),
-        OptionType::Strings => default.is_array(),
+        OptionType::Strings | OptionType::Integers | OptionType::Numbers => default.is_array(),
         OptionType::Names => default.is_array() || default.is_object(),
     }
 }
@@ -87,9 +101,34 @@ pub fn check_columns(columns: &Columns) -> Result<(), Error> {
             )));
         }
         let mut names = BTreeSet::new();
-        if let Some(twice) = list.iter().find(|column| !names.insert(&column.name)) {
+        let mut columns = list.iter();
+        if let Some(twice) = columns.find(|column| !names.insert((&column.port, &column.name))) {
             return Err(bad(format!("it {what} the column `{}` twice", twice.name)));
         }
+    }
+    Ok(())
+}
+
+/// Columns at ports that `operator` has.
+///
+/// # Errors
+/// `bad-plugin`
+pub fn check_ports_of(operator: &OperatorManifest, columns: &Columns) -> Result<(), Error> {
+    let known = |column: &Column| match operator.ports.is_empty() {
+        true => column.port.is_empty(),
+        false => operator.ports.iter().any(|port| port.name == column.port),
+    };
+    if let Some(odd) = columns.reads.iter().find(|column| !known(column)) {
+        let (name, port) = (&odd.name, &odd.port);
+        return Err(bad(format!(
+            "it reads the column `{name}` at the port `{port}`, which it does not have"
+        )));
+    }
+    if let Some(odd) = columns.writes.iter().find(|column| !column.port.is_empty()) {
+        return Err(bad(format!(
+            "it writes the column `{}` at a port",
+            odd.name
+        )));
     }
     Ok(())
 }

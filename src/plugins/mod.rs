@@ -16,6 +16,7 @@ pub use crash::{leave, report_crashes};
 pub use examples::{Broken, broken};
 pub use instance::{Given, Instance};
 pub use library::{Library, load};
+pub use manifest::check_ports_of;
 pub use probe::{PROBE_COMMAND, broken_examples, probe_here};
 pub use reply::Show;
 pub use search::{PATH_VARIABLE, Plugins, library_file};

@@ -15,6 +15,7 @@ pub struct Answer<'a> {
     pub text: String,
     pub batches: Vec<(FFI_ArrowArray, FFI_ArrowSchema)>,
     pub saved: bool,
+    pub done: bool,
     pub state: Option<Vec<u8>>,
     failure: Option<Error>,
     show: Option<&'a Show>,
@@ -88,6 +89,11 @@ unsafe extern "C" fn take_saved(host: *mut c_void) {
     unsafe { (*host.cast::<Answer>()).saved = true };
 }
 
+unsafe extern "C" fn take_done(host: *mut c_void) {
+    // SAFETY: as in `take_text`.
+    unsafe { (*host.cast::<Answer>()).done = true };
+}
+
 unsafe extern "C" fn take_state(host: *mut c_void, state: *const u8, length: usize) {
     // SAFETY: as in `take_text`; the plugin gives as many bytes as it says.
     unsafe {
@@ -127,6 +133,7 @@ pub fn ask_and_show(
         progress: take_progress,
         saved: take_saved,
         state: take_state,
+        done: take_done,
     };
     let status = call(&reply);
     match (status, answer.failure.take()) {

@@ -17,6 +17,7 @@ mod input;
 mod keep;
 #[allow(dead_code, reason = "the bench uses the rest")]
 mod kills;
+mod loops;
 mod memory;
 mod models;
 mod mutations;

@@ -18,13 +18,29 @@ use crate::{Error, Result, Type};
 #[derive(Clone, Debug)]
 pub struct Batch {
     time: u64,
+    port: usize,
     columns: RecordBatch,
 }
 
 impl Batch {
     /// Wraps Arrow columns; `time` is the micro-batch's sequence number.
     pub fn new(time: u64, columns: RecordBatch) -> Self {
-        Batch { time, columns }
+        Batch {
+            time,
+            port: 0,
+            columns,
+        }
+    }
+
+    /// The same, as it comes by input port number `port`.
+    pub fn at_port(self, port: usize) -> Self {
+        Batch { port, ..self }
+    }
+
+    /// The input port it came by: its place in [`Stage::PORTS`](crate::Stage::PORTS), or where
+    /// that is empty the place of the edge in `from`, then in `loop`.
+    pub fn port(&self) -> usize {
+        self.port
     }
 
     /// The micro-batch's sequence number.
@@ -54,6 +70,22 @@ impl Batch {
     pub fn column(&self, name: &str) -> Result<&ArrayRef> {
         (self.columns.column_by_name(name))
             .ok_or_else(|| Error::new("missing-column", format!("there is no column `{name}`")))
+    }
+
+    /// The column `name` as the Arrow array `A`, such as `UInt64Array`, `Float32Array`,
+    /// `StringArray`, `BooleanArray` or `ListArray`:
+    /// `let texts: &StringArray = batch.get("text")?;`
+    ///
+    /// # Errors
+    /// `missing-column`, `column-mismatch`
+    pub fn get<A: Array + 'static>(&self, name: &str) -> Result<&A> {
+        let column = self.column(name)?;
+        let array = column.as_any().downcast_ref::<A>();
+        array.ok_or_else(|| {
+            let wanted = std::any::type_name::<A>();
+            let wanted = wanted.rsplit("::").next().unwrap_or(wanted);
+            mismatch(name, wanted.trim_end_matches('>'), column)
+        })
     }
 
     /// The column `name` as `utf8`: one text a row.
@@ -166,7 +198,8 @@ impl Batch {
             .map(|(field, array)| (field.name().clone(), array.clone()))
             .collect();
         all.push((name.to_owned(), column));
-        Batch::from_arrays(self.time, all)
+        let port = self.port;
+        Ok(Batch::from_arrays(self.time, all)?.at_port(port))
     }
 
     /// A batch of these columns.
@@ -179,7 +212,7 @@ impl Batch {
             .collect();
         let arrays = columns.into_iter().map(|(_, array)| array).collect();
         let columns = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?;
-        Ok(Batch { time, columns })
+        Ok(Batch::new(time, columns))
     }
 
     /// The output of a stage whose rows are `mapped`: `rows[i]` is the input row

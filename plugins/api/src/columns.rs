@@ -234,6 +234,9 @@ pub struct Column {
     /// number, of a text column the texts it can have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
+    /// At which input port it is; empty where the operator names none, and for what is written.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub port: String,
 }
 
 impl Column {
@@ -243,7 +246,14 @@ impl Column {
             name: name.into(),
             column_type: column_type.into(),
             labels: Vec::new(),
+            port: String::new(),
         }
+    }
+
+    /// The same at the input port `port`.
+    pub fn at_port(self, port: impl Into<String>) -> Self {
+        let port = port.into();
+        Column { port, ..self }
     }
 
     /// Whether `other` has this name and type, whatever its classes are called. Numbers that are
@@ -303,6 +313,10 @@ pub struct Columns {
     pub snapshots: bool,
     /// The least milliseconds between two times that it is asked.
     pub snapshot_ms: u64,
+    /// With new rows: each batch is for itself and nothing is held back until the end of its
+    /// time, so that the batches of one time may be dealt over all replicas. Those of stages
+    /// whose rows are the same or mapped always may.
+    pub spreads: bool,
 }
 
 impl Columns {
@@ -314,6 +328,13 @@ impl Columns {
     /// Also reads `name`.
     pub fn reads(mut self, name: &str, column_type: impl Into<Type>) -> Self {
         self.reads.push(Column::new(name, column_type));
+        self
+    }
+
+    /// Also reads `name` at the input port `port`.
+    pub fn reads_at(mut self, port: &str, name: &str, column_type: impl Into<Type>) -> Self {
+        self.reads
+            .push(Column::new(name, column_type).at_port(port));
         self
     }
 
@@ -342,6 +363,12 @@ impl Columns {
     /// Relates its rows to the input's as `rows` says.
     pub fn rows(mut self, rows: Rows) -> Self {
         self.rows = rows;
+        self
+    }
+
+    /// Its rows are new, and each batch is for itself.
+    pub fn spreads(mut self) -> Self {
+        (self.rows, self.spreads) = (Rows::New, true);
         self
     }
 

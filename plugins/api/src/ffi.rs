@@ -71,6 +71,20 @@ pub struct Reply {
     pub saved: unsafe extern "C" fn(*mut c_void),
     /// Takes a copy of the stage's state. Since 1.2.
     pub state: unsafe extern "C" fn(*mut c_void, *const u8, usize),
+    /// Hears that the stage needs no more input. Since 1.2.
+    pub done: unsafe extern "C" fn(*mut c_void),
+}
+
+/// `segue_origin`
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The batch's time.
+    pub time: u64,
+    /// The input port.
+    pub port: u32,
+    /// Which part of its time it is.
+    pub part: u32,
 }
 
 /// `manifest`
@@ -99,6 +113,17 @@ pub type FinishFn = unsafe extern "C" fn(*mut c_void, *const Reply, *mut i32) ->
 pub type SnapshotFn = unsafe extern "C" fn(*mut c_void, *const Reply) -> i32;
 /// `restore`
 pub type RestoreFn = unsafe extern "C" fn(*mut c_void, *const u8, usize, *const Reply) -> i32;
+
+/// `process_from`
+pub type ProcessFromFn = unsafe extern "C" fn(
+    *mut c_void,
+    *const Origin,
+    *mut FFI_ArrowArray,
+    *mut FFI_ArrowSchema,
+    *const Reply,
+) -> i32;
+/// `begin`
+pub type BeginFn = unsafe extern "C" fn(*mut c_void, *const Reply) -> i32;
 
 /// `segue_plugin`
 #[repr(C)]
@@ -132,6 +157,10 @@ pub struct Table {
     pub snapshot: Option<SnapshotFn>,
     /// Its state back. Since 1.2.
     pub restore: Option<RestoreFn>,
+    /// One batch in, with where it comes from. Since 1.2.
+    pub process_from: Option<ProcessFromFn>,
+    /// The first batches of a stage that starts. Since 1.2.
+    pub begin: Option<BeginFn>,
 }
 
 /// Bytes of a table of ABI 1.0, which ends before `finish`.
@@ -185,6 +214,7 @@ impl Operator {
 /// A stage without its type.
 trait Erased {
     fn process_each(&mut self, batch: Batch, host: &mut Host<'_>) -> Result<()>;
+    fn begin(&mut self, host: &mut Host<'_>) -> Result<()>;
     fn flush(&mut self, time: u64, host: &mut Host<'_>) -> Result<()>;
     fn finish(&mut self, host: &mut Host<'_>) -> Result<Next>;
     fn snapshot(&mut self) -> Result<Vec<u8>>;
@@ -194,6 +224,10 @@ trait Erased {
 impl<S: Stage> Erased for S {
     fn process_each(&mut self, batch: Batch, host: &mut Host<'_>) -> Result<()> {
         Stage::process_each(self, batch, host)
+    }
+
+    fn begin(&mut self, host: &mut Host<'_>) -> Result<()> {
+        Stage::begin(self, host)
     }
 
     fn flush(&mut self, time: u64, host: &mut Host<'_>) -> Result<()> {
@@ -252,6 +286,8 @@ impl Table {
             finish: Some(finish),
             snapshot: Some(snapshot),
             restore: Some(restore),
+            process_from: Some(process_from),
+            begin: Some(begin),
         }
     }
 }
@@ -349,21 +385,40 @@ unsafe extern "C" fn process(
     schema: *mut FFI_ArrowSchema,
     reply: *const Reply,
 ) -> i32 {
+    let (port, part) = (0, 0);
+    // SAFETY: the caller's duties are the same.
+    unsafe { process_from(stage, &Origin { time, port, part }, array, schema, reply) }
+}
+
+unsafe extern "C" fn process_from(
+    stage: *mut c_void,
+    origin: *const Origin,
+    array: *mut FFI_ArrowArray,
+    schema: *mut FFI_ArrowSchema,
+    reply: *const Reply,
+) -> i32 {
     // SAFETY: `stage` is what `create` made, and calls on it never overlap; the
-    // structs are the host's batch, which now is ours.
-    let (stage, array, schema, reply) = unsafe {
+    // structs are the host's batch, which now is ours; its origin is valid for the call.
+    let (stage, origin, array, schema, reply) = unsafe {
         let stage = &mut *stage.cast::<Box<dyn Erased>>();
         let (array, schema) = (
             FFI_ArrowArray::from_raw(array),
             FFI_ArrowSchema::from_raw(schema),
         );
-        (stage, array, schema, &*reply)
+        (stage, *origin, array, schema, &*reply)
     };
     with_host(reply, |host| {
         // SAFETY: the host exports its batches with `export_batch`.
         let columns = unsafe { import_batch(array, &schema)? };
-        stage.process_each(Batch::new(time, columns), host)
+        let batch = Batch::new(origin.time, columns).at_port(origin.port as usize);
+        stage.process_each(batch, host)
     })
+}
+
+unsafe extern "C" fn begin(stage: *mut c_void, reply: *const Reply) -> i32 {
+    // SAFETY: as in `process`.
+    let (stage, reply) = unsafe { (&mut *stage.cast::<Box<dyn Erased>>(), &*reply) };
+    with_host(reply, |host| stage.begin(host))
 }
 
 unsafe extern "C" fn flush(stage: *mut c_void, time: u64, reply: *const Reply) -> i32 {
@@ -427,13 +482,17 @@ fn with_host(reply: &Reply, work: impl FnOnce(&mut Host<'_>) -> Result<()>) -> i
     let exported = guard(|| {
         let mut host = Host::new(&show);
         work(&mut host)?;
-        let saved = host.was_saved();
+        let (saved, done) = (host.was_saved(), host.is_done());
         let export = |one: Batch| export_batch(one.into_columns());
         let batches = host.into_batches().into_iter().map(export);
-        Ok((batches.collect::<Result<Vec<_>>>()?, saved))
+        Ok((batches.collect::<Result<Vec<_>>>()?, saved, done))
     });
     match exported {
-        Ok((all, saved)) => {
+        Ok((all, saved, done)) => {
+            if done {
+                // SAFETY: the reply is valid for this call.
+                unsafe { (reply.done)(reply.host) };
+            }
             if saved {
                 // SAFETY: the reply is valid for this call.
                 unsafe { (reply.saved)(reply.host) };

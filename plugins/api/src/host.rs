@@ -6,6 +6,7 @@ use crate::Batch;
 pub struct Host<'a> {
     batches: Vec<Batch>,
     saved: bool,
+    done: bool,
     show: &'a dyn Fn(&str),
 }
 
@@ -15,6 +16,7 @@ impl<'a> Host<'a> {
         Host {
             batches: Vec::new(),
             saved: false,
+            done: false,
             show,
         }
     }
@@ -44,6 +46,18 @@ impl<'a> Host<'a> {
     /// Whether [`Host::saved`] was called.
     pub fn was_saved(&self) -> bool {
         self.saved
+    }
+
+    /// For a stage that [keeps](crate::Columns::keeps) state: it needs no more input. It
+    /// gets none after this call, whatever still comes, and then
+    /// [`Stage::finish`](crate::Stage::finish) is called; sources that lead nowhere else stop.
+    pub fn done(&mut self) {
+        self.done = true;
+    }
+
+    /// Whether [`Host::done`] was called.
+    pub fn is_done(&self) -> bool {
+        self.done
     }
 
     /// What was given.

@@ -60,5 +60,7 @@ pub use error::{Error, Result};
 pub use example::Example;
 pub use host::{Host, Next};
 pub use import::{export_batch, import_batch};
-pub use manifest::{Manifest, OperatorManifest, OptionManifest, OptionType, Unit, Units};
+pub use manifest::{
+    Manifest, OperatorManifest, OptionManifest, OptionType, Port, PortManifest, Unit, Units,
+};
 pub use stage::{Context, ModelPath, OutputPath, Stage};

@@ -28,9 +28,45 @@ pub struct OperatorManifest {
     /// Whether `split` works on it.
     #[serde(default)]
     pub units: bool,
+    /// Its input ports; empty where all edges bring the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<PortManifest>,
+    /// Whether it needs no input to begin.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub starts: bool,
     /// Inputs with the outputs they must give.
     #[serde(default)]
     pub examples: Vec<Example>,
+}
+
+/// An input port, as source code writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port {
+    name: &'static str,
+    whole: bool,
+}
+
+impl Port {
+    /// The port `name`.
+    pub const fn new(name: &'static str) -> Self {
+        Port { name, whole: false }
+    }
+
+    /// The port `name`, a side input: every replica gets all of its rows before its first
+    /// other batch, and gives nothing for them.
+    pub const fn whole(name: &'static str) -> Self {
+        Port { name, whole: true }
+    }
+}
+
+/// An input port of an operator.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortManifest {
+    /// As a graph file may write it.
+    pub name: String,
+    /// Whether it is a side input.
+    #[serde(default)]
+    pub whole: bool,
 }
 
 /// One option of an operator.
@@ -53,6 +89,12 @@ pub struct OptionManifest {
     /// The only values it may have, where it is one of a few.
     #[serde(default)]
     pub choices: Vec<String>,
+    /// The least number it, or each item of its list, may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum: Option<f64>,
+    /// The greatest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maximum: Option<f64>,
 }
 
 /// The type of an option.
@@ -73,6 +115,10 @@ pub enum OptionType {
     OutputPath,
     /// A list of texts.
     Strings,
+    /// A list of whole numbers.
+    Integers,
+    /// A list of finite numbers.
+    Numbers,
     /// A list of texts, or a table that gives each of them a list of texts.
     Names,
 }
@@ -116,6 +162,13 @@ impl OperatorManifest {
             doc: first_line(&schema),
             options: options(&schema),
             units: S::HAS_UNITS,
+            ports: (S::PORTS.iter())
+                .map(|port| PortManifest {
+                    name: port.name.to_owned(),
+                    whole: port.whole,
+                })
+                .collect(),
+            starts: S::STARTS,
             examples: S::examples(),
         }
     }
@@ -138,6 +191,8 @@ fn options(schema: &Value) -> Vec<OptionManifest> {
             required: required(name),
             doc: first_line(property),
             choices: choices(property),
+            minimum: bound(property, "minimum"),
+            maximum: bound(property, "maximum"),
         })
         .collect()
 }
@@ -150,11 +205,21 @@ fn default(property: &Value) -> Value {
     written.map_or(value.clone(), Value::from)
 }
 
-fn option_type(property: &Value) -> OptionType {
-    let has = |name: &str| match &property["type"] {
+/// What `range(min = .., max = ..)` gives, for a list of its items.
+fn bound(property: &Value, name: &str) -> Option<f64> {
+    (property[name].as_f64()).or_else(|| property["items"][name].as_f64())
+}
+
+/// Whether a value described by `schema` may be of type `name`.
+fn may_be(schema: &Value, name: &str) -> bool {
+    match &schema["type"] {
         Value::Array(all) => all.iter().any(|one| one == name),
         one => one == name,
-    };
+    }
+}
+
+fn option_type(property: &Value) -> OptionType {
+    let has = |name: &str| may_be(property, name);
     if property["format"] == "path" {
         OptionType::Path
     } else if property["format"] == "output-path" {
@@ -165,6 +230,10 @@ fn option_type(property: &Value) -> OptionType {
         OptionType::Integer
     } else if has("number") {
         OptionType::Number
+    } else if has("array") && may_be(&property["items"], "integer") {
+        OptionType::Integers
+    } else if has("array") && may_be(&property["items"], "number") {
+        OptionType::Numbers
     } else if has("array") {
         OptionType::Strings
     } else {

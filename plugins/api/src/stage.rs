@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{Batch, Column, Columns, Error, Example, Host, Next, Result, Units};
+use crate::{Batch, Column, Columns, Error, Example, Host, Next, Port, Result, Units};
 
 /// An operator: its fields are its options, read from the graph file.
 ///
@@ -17,6 +17,13 @@ use crate::{Batch, Column, Columns, Error, Example, Host, Next, Result, Units};
 pub trait Stage: DeserializeOwned + JsonSchema + 'static {
     /// Whether [`Stage::units`] gives units, so that `split` works.
     const HAS_UNITS: bool = false;
+
+    /// The input ports, where the edges that lead to the operator differ in what they bring:
+    /// each edge of `from` and `loop` leads to one, in their order or as the graph names them.
+    const PORTS: &'static [Port] = &[];
+
+    /// Whether the stage needs no input to begin: then [`Stage::begin`] is called.
+    const STARTS: bool = false;
 
     /// What the operator reads and writes under these options.
     fn columns(&self) -> Columns;
@@ -48,11 +55,15 @@ pub trait Stage: DeserializeOwned + JsonSchema + 'static {
     }
 
     /// One batch in, one batch out. Only the columns that [`Stage::columns`]
-    /// names as written are taken from it.
+    /// names as written are taken from it. Either this or [`Stage::process_each`] is what
+    /// an operator does; as it stands it fails.
     ///
     /// # Errors
     /// What makes the batch impossible to process
-    fn process(&mut self, batch: Batch) -> Result<Batch>;
+    fn process(&mut self, _batch: Batch) -> Result<Batch> {
+        let message = "the operator has neither `process` nor `process_each`";
+        Err(Error::new("no-process", message))
+    }
 
     /// As [`Stage::process`], for an operator that gives none or several batches, or
     /// has more to tell the host.
@@ -61,6 +72,15 @@ pub trait Stage: DeserializeOwned + JsonSchema + 'static {
     /// What makes the batch impossible to process
     fn process_each(&mut self, batch: Batch, host: &mut Host<'_>) -> Result<()> {
         host.emit(self.process(batch)?);
+        Ok(())
+    }
+
+    /// The first call after [`Stage::start`] in a fresh run, for a stage that
+    /// [`STARTS`](Stage::STARTS): it gives its first batches, at time 0.
+    ///
+    /// # Errors
+    /// What makes them impossible to give
+    fn begin(&mut self, _host: &mut Host<'_>) -> Result<()> {
         Ok(())
     }
 

@@ -22,6 +22,7 @@ use crate::dataflow::judge::Judge;
 use crate::dataflow::ledger::END;
 use crate::dataflow::losses::Losses;
 use crate::dataflow::metrics::Latency;
+use crate::dataflow::parcel::Part;
 use crate::dataflow::shared::{Failure, Shared};
 use crate::dataflow::source::Mark;
 use crate::graph::Graph;
@@ -35,8 +36,8 @@ const POINTS_MAX: usize = 1024;
 /// The longest latency that is told apart: an hour, in microseconds.
 const LONGEST_US: u64 = 3_600_000_000;
 
-/// What workers tell the committer. Each *teller*, a sink or the ledger, tells what it has
-/// in order of time.
+/// What workers tell the committer. Each *teller*, a sink, the ledger or the archive, tells
+/// what it has in order of time.
 #[derive(Debug)]
 pub enum ToCommit {
     /// Every stage of every device has started: files may be opened.
@@ -58,13 +59,20 @@ pub enum ToCommit {
         edge: usize,
         /// The time at which they were given.
         time: u64,
-        /// The rows.
-        rows: RecordBatch,
+        /// The rows, and which part of them it is.
+        rows: Part,
     },
     /// A cut behind this time is wanted.
     Cut(u64),
     /// A stage that keeps its state itself has saved all up to a time.
     Saved {
+        /// The stage.
+        stage: String,
+        /// The time.
+        time: u64,
+    },
+    /// A stage that keeps state needs no more than what it was given up to a time.
+    Ended {
         /// The stage.
         stage: String,
         /// The time.
@@ -81,7 +89,8 @@ pub enum ToCommit {
     },
     /// A teller has told all before a time; `u64::MAX` at its end.
     Reached {
-        /// The sink's number; that of the ledger comes after those of the sinks.
+        /// The sink's number; those of the ledger and of the archive come after those of
+        /// the sinks.
         teller: usize,
         /// The time.
         before: u64,
@@ -142,6 +151,9 @@ pub struct Committer {
     states: BTreeMap<String, (u64, Vec<u8>)>,
     /// By stage, up to which time it has saved.
     saved: BTreeMap<String, u64>,
+    /// By stage that needs no more, the last time that it took.
+    ended: BTreeMap<String, u64>,
+    graph: Graph,
     /// By time and edge.
     loops: BTreeMap<u64, BTreeMap<usize, LoopRows>>,
     /// When batches arrived that are not sealed.
@@ -186,8 +198,10 @@ impl Committer {
             journal,
             header,
             rejects,
-            reached: vec![0; participants.sinks + 1],
+            reached: vec![0; participants.sinks + 2],
             participants,
+            ended: written.stops.clone(),
+            graph: graph.clone(),
             written,
             sealed: cut,
             pending: BTreeMap::new(),
@@ -290,6 +304,7 @@ impl Committer {
             }
             ToCommit::Cut(time) => drop(self.wanted.insert(time)),
             ToCommit::Saved { stage, time } => drop(self.saved.insert(stage, time)),
+            ToCommit::Ended { stage, time } => drop(self.ended.insert(stage, time)),
             ToCommit::State { stage, time, state } => {
                 self.states.insert(stage, (time, state));
             }
@@ -350,6 +365,9 @@ impl Committer {
             mut rows,
             mut marks,
         } = pending;
+        // How far a source came that nobody needs depends on threads.
+        let unneeded = self.unneeded(time);
+        marks.retain(|(mark, _)| !unneeded.contains(&mark.stage));
         // They came in the order of threads.
         marks.sort_by(|(a, _), (b, _)| a.stage.cmp(&b.stage));
         for sink in self.outputs.keeping_rejects() {
@@ -380,6 +398,16 @@ impl Committer {
             self.opened.push((time, arrived));
         }
         Ok(())
+    }
+
+    /// The sources of which nothing at `time` is needed.
+    fn unneeded(&self, time: u64) -> BTreeSet<String> {
+        let before = self.ended.iter().filter(|(_, ended)| **ended < time);
+        let stages: BTreeSet<String> = before.map(|(stage, _)| stage.clone()).collect();
+        match stages.is_empty() {
+            true => BTreeSet::new(),
+            false => self.graph.unneeded(&stages),
+        }
     }
 
     /// Seals the latest cut that every participant can go on behind.
@@ -418,10 +446,14 @@ impl Committer {
                 if all && (none_saves || saved >= Some(cut.time)) {
                     let cut = cut.clone();
                     let states = std::mem::take(&mut self.states);
-                    let kept = Kept {
+                    let mut kept = Kept {
                         stages: states.into_iter().map(|(n, (_, s))| (n, s)).collect(),
                         loops: self.loops.remove(&cut.time).unwrap_or_default(),
                     };
+                    for rows in kept.loops.values_mut() {
+                        // They came in the order of threads.
+                        rows.0.sort_by(|(a, _), (b, _)| a.cmp(b));
+                    }
                     self.awaited = None;
                     self.seal(cut, &kept)?;
                 }
@@ -439,6 +471,8 @@ impl Committer {
 
     fn seal(&mut self, mut cut: Cut, kept: &Kept) -> Result<(), Failure> {
         self.outputs.sync()?;
+        let ended = self.ended.iter().filter(|(_, ended)| **ended <= cut.time);
+        cut.stops = ended.map(|(stage, time)| (stage.clone(), *time)).collect();
         cut.state = store::write(self.journal.path(), cut.time, kept)?;
         self.journal.append(&cut)?;
         let before = self.sealed.take().and_then(|cut| cut.state);

@@ -24,6 +24,9 @@ pub struct Cut {
     pub sums: BTreeMap<String, u32>,
     /// Bytes of the rejects file.
     pub rejects: u64,
+    /// The stages that need no more, each with the last time that it took.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stops: BTreeMap<String, u64>,
     /// What each source reads, as the device that reads it sees it; none before its
     /// first batch.
     pub inputs: BTreeMap<String, String>,

@@ -32,6 +32,7 @@ pub fn header(graph: &Graph) -> Value {
                 "operator": [&manifest.name, &manifest.version],
                 "from": names(&stage.inputs),
                 "loop": names(&stage.loops),
+                "ports": [&stage.ports.inputs, &stage.ports.loops],
                 "options": options_but_range(stage),
                 "files": files(stage),
                 "wire": format!("{:?}", stage.wire).to_lowercase(),

@@ -9,12 +9,12 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use arrow_array::RecordBatch;
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::ArrowError;
 use serde::{Deserialize, Serialize};
 
+use crate::dataflow::parcel::Part;
 use crate::dataflow::shared::Failure;
 
 /// Where what was given lies.
@@ -30,9 +30,9 @@ pub struct Stored {
 }
 
 /// The rows that were on their way round one loop edge: what the stage gave at the last
-/// time of the cut, in order.
+/// time of the cut, each batch with which part of that it is.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct LoopRows(pub Vec<RecordBatch>);
+pub struct LoopRows(pub Vec<Part>);
 
 /// All that was given to keep.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -103,9 +103,14 @@ impl Kept {
     }
 }
 
-fn encode_rows(batches: &[RecordBatch]) -> Result<Vec<u8>, ArrowError> {
+/// Each as the length of its part's number, that number, the length of an Arrow stream, and
+/// that stream.
+fn encode_rows(batches: &[Part]) -> Result<Vec<u8>, ArrowError> {
     let mut bytes = Vec::new();
-    for batch in batches {
+    for (part, batch) in batches {
+        bytes.extend((part.len() as u64).to_le_bytes());
+        part.iter()
+            .for_each(|number| bytes.extend(number.to_le_bytes()));
         let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema())?;
         writer.write(batch)?;
         let frame = writer.into_inner()?;
@@ -118,10 +123,15 @@ fn encode_rows(batches: &[RecordBatch]) -> Result<Vec<u8>, ArrowError> {
 fn decode_rows(mut bytes: &[u8]) -> Option<LoopRows> {
     let mut rows = Vec::new();
     while !bytes.is_empty() {
-        let (length, rest) = bytes.split_first_chunk::<8>()?;
-        let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
-        let (frame, rest) = rest.split_at_checked(length)?;
-        rows.push(StreamReader::try_new(frame, None).ok()?.next()?.ok()?);
+        let length = |bytes: &[u8; 8]| usize::try_from(u64::from_le_bytes(*bytes)).ok();
+        let (numbers, rest) = bytes.split_first_chunk::<8>()?;
+        let (numbers, rest) = rest.split_at_checked(length(numbers)?.checked_mul(4)?)?;
+        let part = numbers.as_chunks().0.iter();
+        let part: Vec<u32> = part.map(|number| u32::from_le_bytes(*number)).collect();
+        let (frame, rest) = rest.split_first_chunk::<8>()?;
+        let (frame, rest) = rest.split_at_checked(length(frame)?)?;
+        let batch = StreamReader::try_new(frame, None).ok()?.next()?.ok()?;
+        rows.push((part, batch));
         bytes = rest;
     }
     Some(LoopRows(rows))
@@ -222,11 +232,14 @@ mod tests {
     #[test]
     fn what_is_kept_comes_back() {
         let column: ArrayRef = Arc::new(UInt64Array::from(vec![3, 4]));
-        let rows = RecordBatch::try_from_iter([("x", column)]).unwrap();
+        let rows = arrow_array::RecordBatch::try_from_iter([("x", column)]).unwrap();
         let kept = Kept {
             stages: [("a\n".to_owned(), vec![1, 2, 3]), ("b".to_owned(), vec![])].into(),
             loops: [
-                (0, LoopRows(vec![rows.clone(), rows.slice(1, 1)])),
+                (
+                    0,
+                    LoopRows(vec![(vec![0], rows.clone()), (vec![], rows.slice(1, 1))]),
+                ),
                 (1, LoopRows(vec![])),
             ]
             .into(),

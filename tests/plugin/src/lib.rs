@@ -5,6 +5,7 @@ mod faults;
 mod gate;
 mod leash;
 mod ledger;
+mod loops;
 mod rows;
 mod sum;
 mod types;
@@ -18,6 +19,9 @@ segue_plugin::export!(
     "reached" => rows::Reached,
     "ledger" => ledger::Ledger,
     "running-sum" => sum::RunningSum,
+    "propose" => loops::Propose,
+    "score" => loops::Score,
+    "enough" => loops::Enough,
     "gate" => gate::Gate,
     "every-type" => types::EveryType,
     "same-types" => types::SameTypes,
