@@ -1,9 +1,10 @@
-//! A stage as a timely operator: one batch a scheduling, on the worker the plan says.
+//! A stage as a timely operator, on the worker the plan says: one batch a scheduling, or as
+//! many small ones as fit into a moment.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use segue_plugin::Error;
@@ -20,6 +21,10 @@ use super::shared::{Failure, Shared};
 use super::tally::Tally;
 use crate::graph::{Plan, Stage};
 use crate::plugins::Instance;
+
+/// A scheduling in which so much time has passed ends: what a stage gives is to reach the next
+/// worker while it works on.
+pub const SLICE: Duration = Duration::from_micros(200);
 
 /// What runs when the operator is scheduled.
 struct Runner {
@@ -133,17 +138,22 @@ pub fn build<'scope>(
             if inputs.side_open(frontiers) {
                 return;
             }
-            match runner.step(inputs.first(frontiers)) {
-                Ok(Some((capability, outputs))) => {
-                    if let Some(capability) = capability {
-                        send(&mut output, &capability, outputs);
+            let (complete, started) = (inputs.first(frontiers), Instant::now());
+            loop {
+                match runner.step(complete) {
+                    Ok(Some((capability, outputs))) => {
+                        if let Some(capability) = capability {
+                            send(&mut output, &capability, outputs);
+                        }
                     }
-                    again.activate();
+                    Ok(None) => return,
+                    Err(failure) => {
+                        shared.fail(failure);
+                        return runner.abandon();
+                    }
                 }
-                Ok(None) => {}
-                Err(failure) => {
-                    shared.fail(failure);
-                    runner.abandon();
+                if started.elapsed() > SLICE {
+                    return again.activate();
                 }
             }
         }

@@ -26,6 +26,7 @@ use super::inbox::{Arrived, Edge, Inbox, Inputs, Rows, Waiting};
 use super::ledger::{Cuts, END, Tells, Told, end_time, first, pieces, unconnected};
 use super::parcel::{Parcel, Part, send};
 use super::shared::{Failure, Shared};
+use super::stage::SLICE;
 use super::tally::Tally;
 use crate::graph::{Plan, Stage};
 use crate::plugins::{Given, Instance};
@@ -179,25 +180,31 @@ pub fn build<'scope>(
             if inputs.side_open(of_rows) {
                 return;
             }
-            match stateful.step(inputs.first(of_rows), first(of_cuts)) {
-                Ok(Some(step)) => {
-                    if let Some((at, rows)) = step.rows {
-                        send(&mut output, &at, rows);
+            let (complete, decided) = (inputs.first(of_rows), first(of_cuts));
+            let started = Instant::now();
+            loop {
+                match stateful.step(complete, decided) {
+                    Ok(Some(step)) => {
+                        if let Some((at, rows)) = step.rows {
+                            send(&mut output, &at, rows);
+                        }
+                        if let Some((at, rows)) = step.at_end {
+                            send(&mut end_output, &at, rows);
+                        }
+                        if let Some((at, told)) = step.told {
+                            let mut session = told_output.activate();
+                            let mut session = session.session_with_builder(&at);
+                            told.into_iter().for_each(|told| session.give(told));
+                        }
                     }
-                    if let Some((at, rows)) = step.at_end {
-                        send(&mut end_output, &at, rows);
+                    Ok(None) => return,
+                    Err(failure) => {
+                        shared.fail(failure);
+                        return stateful.abandon();
                     }
-                    if let Some((at, told)) = step.told {
-                        let mut session = told_output.activate();
-                        let mut session = session.session_with_builder(&at);
-                        told.into_iter().for_each(|told| session.give(told));
-                    }
-                    again.activate();
                 }
-                Ok(None) => {}
-                Err(failure) => {
-                    shared.fail(failure);
-                    stateful.abandon();
+                if started.elapsed() > SLICE {
+                    return again.activate();
                 }
             }
         }

@@ -6,13 +6,18 @@ use std::path::Path;
 use segue::plugins::{Plugins, broken};
 use tempfile::TempDir;
 
-use crate::harness::{Project, ROOT, Ran, beside_this, compile, compile_word_count, reviews};
+use crate::harness::{
+    Project, ROOT, Ran, beside_this, compile, compile_row_count, compile_word_count, reviews,
+};
 
 #[test]
 fn the_examples_of_every_operator_that_ships_hold() {
     let folder = TempDir::new().unwrap();
     let plugins = Plugins::new();
-    let mut paths = vec![compile_word_count(folder.path())];
+    let mut paths = vec![
+        compile_word_count(folder.path()),
+        compile_row_count(folder.path()),
+    ];
     for name in ["aggregator", "bert", "tokenizer"] {
         paths.push(beside_this(&format!("libsegue_{name}.so")));
     }

@@ -270,6 +270,14 @@ pub fn compile_word_count(folder: &Path) -> PathBuf {
     library
 }
 
+/// Compiles the operator in C that keeps state, into `folder`.
+pub fn compile_row_count(folder: &Path) -> PathBuf {
+    let library = folder.join("libsegue_row_count.so");
+    let source = Path::new(ROOT).join("plugins/row-count/row_count.c");
+    compile(&source, &library, &[]);
+    library
+}
+
 /// Holds `actual` to the file `name` of this suite; `UPDATE=1` writes it instead.
 pub fn golden(name: &str, actual: &str) {
     let path = Path::new(ROOT).join("tests/suite").join(name);

@@ -1,7 +1,7 @@
 //! Loops that start by themselves, parts that are dealt over all replicas, side inputs, and
 //! stages that need no more.
 
-use crate::harness::{Project, reviews};
+use crate::harness::{Project, compile_row_count, reviews};
 use crate::pace::{Leash, commits, kill_after};
 
 /// A search in small. Its texts are a side input of what scores.
@@ -164,6 +164,43 @@ fn what_ended_stays_ended_after_a_crash() {
     // All is committed: nothing is processed any more.
     project.run_graph(&["--resume"]);
     assert_eq!(project.read("out.jsonl"), expected.read("out.jsonl"));
+}
+
+/// The operator in C that ends itself, behind a stage that may be held.
+fn counted(most: u64) -> Project {
+    let graph = ENOUGH
+        .replace(
+            "\"enough\"\nfrom = \"pass\"",
+            "\"libsegue_row_count.so\"\nfrom = { texts = \"pass\" }",
+        )
+        .replace("with.batches = 5", &format!("with.most = {most}"));
+    let project = Project::with_graph(&graph)
+        .file("reviews.csv", reviews(100))
+        .test_plugin();
+    compile_row_count(&project.path(""));
+    project
+}
+
+#[test]
+fn an_operator_in_c_ends_itself_and_keeps_its_state() {
+    for (most, rows) in [(0, 100), (30, 32), (1000, 100)] {
+        let project = counted(most);
+        let mut leash = Leash::new(&project);
+        kill_after(&mut leash, "out.jsonl", 3, 0, &[]);
+        leash.free();
+        let done = project.run_graph(&["--resume"]);
+        let given = project.read("out.jsonl");
+        assert_eq!(given, format!("{{\"rows\":{rows}}}\n"), "{most} {done}");
+    }
+    let project = counted(0);
+    project.write(
+        "graph.toml",
+        project.read("graph.toml").replace("most = 0", "most = -3"),
+    );
+    let says = ["`most` must be at least 0, not -3", "graph.toml:14:13"];
+    project
+        .run(&["check", "graph.toml"])
+        .failed_with(2, "bad-value", &says);
 }
 
 #[test]

@@ -294,6 +294,13 @@ mod tests {
         max_tokens: Option<usize>,
         #[serde(default)]
         names: Vec<String>,
+        /// Each from 1 to 9.
+        #[serde(default)]
+        #[schemars(inner(range(min = 1, max = 9)))]
+        sizes: Vec<u32>,
+        #[serde(default)]
+        #[schemars(range(min = 0.0, max = 1.0))]
+        share: f32,
     }
 
     #[derive(Default, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
@@ -336,14 +343,20 @@ mod tests {
                 ("max-tokens", OptionType::Integer, false, String::new()),
                 ("model", OptionType::Path, true, String::new()),
                 ("names", OptionType::Strings, false, String::new()),
+                ("share", OptionType::Number, false, String::new()),
                 (
                     "side",
                     OptionType::String,
                     false,
                     "head head-and-tail".to_owned()
                 ),
+                ("sizes", OptionType::Integers, false, String::new()),
             ]
         );
-        assert_eq!(manifest.options[3].default, "head");
+        assert_eq!(manifest.options[4].default, "head");
+        let range = |i: usize| (manifest.options[i].minimum, manifest.options[i].maximum);
+        assert_eq!(range(3), (Some(0.0), Some(1.0)));
+        assert_eq!(range(5), (Some(1.0), Some(9.0)));
+        assert_eq!(range(2), (None, None));
     }
 }
