@@ -20,9 +20,18 @@ fn generations() -> u64 {
 }
 
 const CANDIDATES: u64 = 40;
+/// Candidates that share a batch: what crosses to a plugin and back is batches.
+const TOGETHER: u64 = 5;
 
-/// Seconds that the loop takes on `workers`, with `sleep_ms` a candidate.
-fn seconds(operators: &Operators, folder: &Path, workers: usize, sleep_ms: u64) -> f64 {
+/// Seconds that the loop takes on `workers`, with `sleep_ms` a candidate and batches of
+/// `together`.
+fn seconds(
+    operators: &Operators,
+    folder: &Path,
+    workers: usize,
+    sleep_ms: u64,
+    together: u64,
+) -> f64 {
     let here = std::env::current_exe().expect("this program has a path");
     let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     let library = here.with_file_name(format!("{prefix}test_plugin{suffix}"));
@@ -37,7 +46,7 @@ plugin = \"{library}#propose\"
 loop = \"score\"
 with.generations = {generations}
 with.candidates = {CANDIDATES}
-with.alone = true
+with.together = {together}
 [stage.score]
 plugin = \"{library}#score\"
 from = {{ candidates = \"search\", rows = \"rows\" }}
@@ -64,12 +73,16 @@ fn main() {
     let rows = folder.path().join("rows.csv");
     std::fs::write(rows, "text\na film\n").expect("the folder can be written");
     let operators = Operators::default();
-    let run = |workers, sleep_ms| seconds(&operators, folder.path(), workers, sleep_ms);
-    let (mut one, mut two, mut bare) = (Vec::new(), Vec::new(), Vec::new());
+    let run = |workers, sleep_ms, together| {
+        seconds(&operators, folder.path(), workers, sleep_ms, together)
+    };
+    let (mut one, mut two) = (Vec::new(), Vec::new());
+    let (mut bare, mut single) = (Vec::new(), Vec::new());
     for _ in 0..rounds() {
-        one.push(run(1, 1));
-        two.push(run(2, 1));
-        bare.push(run(1, 0));
+        one.push(run(1, 1, TOGETHER));
+        two.push(run(2, 1, TOGETHER));
+        bare.push(run(1, 0, TOGETHER));
+        single.push(run(1, 0, 1));
     }
     let generations = generations();
     println!("{generations} generations of {CANDIDATES} candidates, 1 ms each");
@@ -83,10 +96,11 @@ fn main() {
         median_ratio(&one, &two),
         "1.9 or more",
     );
-    let overhead_ms = median(bare) * 1e3 / generations as f64;
+    let ms = |seconds: Vec<f64>| median(seconds) * 1e3 / generations as f64;
+    show("ms a generation that scores nothing", ms(bare), "1 or less");
     show(
-        "ms a generation that scores nothing",
-        overhead_ms,
-        "1 or less",
+        "the same, each candidate a batch of its own",
+        ms(single),
+        "none",
     );
 }

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crossbeam_channel::Sender;
 use serde::{Deserialize, Serialize};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Exchange;
@@ -22,7 +21,7 @@ use super::inbox::Rows;
 use super::parcel::{Parcel, Part, Route};
 use super::shared::{Failure, Shared};
 use super::source::{Mark, Marks};
-use super::state::{Participants, ToCommit, When};
+use super::state::{Participants, ToCommit, ToCommitter, When};
 use super::wire::expand;
 
 /// The first time at which nothing can be cut: what a stage gives at its own end comes
@@ -69,7 +68,7 @@ pub fn build<'scope>(
     inputs: Inputs<'scope>,
     participants: &Participants,
     (worker, from): (usize, u64),
-    committer: Option<(usize, Sender<ToCommit>)>,
+    committer: Option<(usize, ToCommitter)>,
     probes: [&Probe<u64>; 2],
     shared: &Arc<Shared>,
 ) -> Cuts<'scope> {
@@ -103,8 +102,7 @@ pub fn build<'scope>(
                 loops.iter_mut().for_each(|input| input.for_each(|_, _| {}));
                 return;
             };
-            // The committer ends by itself when it fails, and has then said why.
-            let tell = |message| drop(sender.send(message));
+            let tell = |message| sender.send(message);
             for input in &mut marks {
                 input.for_each(|_, arrived: &mut Vec<Mark>| {
                     for mark in arrived.drain(..) {
@@ -187,7 +185,7 @@ pub fn archive<'scope>(
     scope: Scope<'scope, u64>,
     tells: Vec<Tells<'scope>>,
     worker: usize,
-    committer: Option<(usize, Sender<ToCommit>)>,
+    committer: Option<(usize, ToCommitter)>,
     probe: &Probe<u64>,
 ) {
     let mut builder = OperatorBuilder::new("archive".to_owned(), scope);
@@ -203,8 +201,11 @@ pub fn archive<'scope>(
         let mut states: Vec<Vec<u8>> = vec![Vec::new(); inputs.len()];
         let mut reached = 0;
         move |frontiers| {
-            // The committer ends by itself when it fails.
-            let tell = |message| drop(committer.as_ref().map(|(_, sender)| sender.send(message)));
+            let tell = |message| {
+                if let Some((_, sender)) = &committer {
+                    sender.send(message);
+                }
+            };
             for (input, gathered) in inputs.iter_mut().zip(&mut states) {
                 input.for_each(|_, arrived: &mut Vec<Told>| {
                     for told in arrived.drain(..) {

@@ -30,7 +30,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use crate::cluster::Stream;
 use crate::graph::{Graph, Plan, Role};
@@ -39,7 +39,7 @@ use crate::plugins::Library;
 use judge::Judge;
 use network::{Connections, Leave};
 use shared::Shared;
-use state::{Committed, Committer, Cut, Journal, Kept, Names, QUEUE, Start, ToCommit};
+use state::{Committed, Committer, Cut, Journal, Kept, Messages, Names, Start, ToCommit};
 use timely::communication::allocator::zero_copy::stream::Stream as TimelyStream;
 use timely::worker::Worker;
 use worker::{Job, Measured, Origin};
@@ -177,7 +177,7 @@ fn run_connected<S: TimelyStream + 'static>(
         _ => Kept::default(),
     };
     let libraries = libraries(&plan, operators, device)?;
-    let (to_committer, messages) = bounded(QUEUE);
+    let (to_committer, messages) = state::channel();
     let committing = start.filter(|_| !before.done).map(|start| {
         let (shared, graph) = (Arc::clone(&shared), plan.graph.clone());
         std::thread::spawn(move || {
@@ -248,7 +248,7 @@ fn run_connected<S: TimelyStream + 'static>(
 fn commit(
     graph: &Graph,
     start: Start,
-    messages: &Receiver<ToCommit>,
+    messages: &Messages,
     shared: &Arc<Shared>,
 ) -> Result<Option<Committed>, Failure> {
     match messages.recv() {

@@ -5,7 +5,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use crossbeam_channel::Sender;
 use timely::dataflow::Scope;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::probe::Handle as Probe;
@@ -13,7 +12,7 @@ use timely::dataflow::operators::{Capability, Probe as _};
 
 use super::inbox::{Arrived, Edge, Inbox, Inputs};
 use super::shared::{Failure, Shared};
-use super::state::ToCommit;
+use super::state::{ToCommit, ToCommitter};
 use crate::graph::Plan;
 
 /// Adds the sink that is stage number `index` of `plan`. `committer` is there only on
@@ -23,7 +22,7 @@ pub fn build<'scope>(
     plan: &Arc<Plan>,
     index: usize,
     edges: Vec<Edge<'scope>>,
-    committer: Option<(usize, Sender<ToCommit>)>,
+    committer: Option<(usize, ToCommitter)>,
     probes: [&Probe<u64>; 2],
     shared: &Arc<Shared>,
 ) {
@@ -53,12 +52,11 @@ pub fn build<'scope>(
             let next = inputs.first(frontiers);
             if let Some((time, waiting)) = inbox.next_complete(next) {
                 match rows_of(waiting.arrived) {
-                    // The committer ends by itself when it fails, and has then said why.
-                    Ok(rows) => drop(sender.send(ToCommit::Rows {
+                    Ok(rows) => sender.send(ToCommit::Rows {
                         sink: *sink,
                         time,
                         rows,
-                    })),
+                    }),
                     Err(failure) => shared.fail(failure),
                 }
                 again.activate();
@@ -68,7 +66,7 @@ pub fn build<'scope>(
             if before > told {
                 told = before;
                 let teller = *sink;
-                let _ = sender.send(ToCommit::Reached { teller, before });
+                sender.send(ToCommit::Reached { teller, before });
             }
             if before == u64::MAX {
                 committer = None;

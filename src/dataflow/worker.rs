@@ -21,7 +21,7 @@ use super::shared::{Failure, Shared};
 use super::sink;
 use super::source::{self, Opening, Wakers};
 use super::stage;
-use super::state::{Cut, Kept, Participants, ToCommit};
+use super::state::{Cut, Kept, Participants, ToCommit, ToCommitter};
 use super::stateful::{self, Begins};
 use super::tally::Tally;
 use super::wire::compacted;
@@ -48,7 +48,7 @@ pub struct Job {
     pub device: usize,
     pub strict: bool,
     pub shared: Arc<Shared>,
-    pub committer: Sender<ToCommit>,
+    pub committer: ToCommitter,
     pub started: Instant,
     /// Told at the end.
     pub done: Sender<()>,
@@ -170,8 +170,7 @@ impl Job {
         }
         // By the worker from which all else comes that is to be committed.
         if self.start.is_some() && index == self.plan.commit_worker() {
-            // The committer ends by itself when it fails, and has then said why.
-            let _ = self.committer.send(ToCommit::Ready);
+            self.committer.send(ToCommit::Ready);
         }
         let probes = Probes::default();
         let sources = worker.dataflow(|scope| self.build(scope, made, &probes, &start, kept));

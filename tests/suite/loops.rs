@@ -17,7 +17,7 @@ plugin = \"propose\"
 loop = \"score\"
 with.generations = 12
 with.candidates = 7
-with.alone = true
+with.together = 1
 [stage.score]
 plugin = \"score\"
 from = { candidates = \"search\", rows = \"train\" }
@@ -62,7 +62,8 @@ fn a_search_gives_the_same_wherever_it_runs() {
         &["--workers", "3", "--set", "score.replicas=2"],
         &["--devices", "2", "--workers", "2"],
         &["--devices", "3"],
-        &["--set", "search.alone=false"],
+        &["--set", "search.together=0"],
+        &["--workers", "2", "--set", "search.together=3"],
         &["--set", "stream.batch=7", "--set", "stream.window=1"],
     ] {
         let project = search();

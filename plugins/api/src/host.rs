@@ -51,6 +51,45 @@ impl<'a> Host<'a> {
     /// For a stage that [keeps](crate::Columns::keeps) state: it needs no more input. It
     /// gets none after this call, whatever still comes, and then
     /// [`Stage::finish`](crate::Stage::finish) is called; sources that lead nowhere else stop.
+    ///
+    /// ```
+    /// use segue_plugin::{Batch, Columns, Host, Result, Rows, Stage};
+    ///
+    /// /// Gives the first batches of a stream.
+    /// #[derive(serde::Deserialize, schemars::JsonSchema)]
+    /// pub struct First {
+    ///     /// How many.
+    ///     #[schemars(range(min = 1))]
+    ///     batches: u64,
+    ///     #[serde(skip)]
+    ///     given: u64,
+    /// }
+    ///
+    /// impl Stage for First {
+    ///     fn columns(&self) -> Columns {
+    ///         let columns = Columns::new().reads("text", "utf8").writes("text", "utf8");
+    ///         columns.rows(Rows::New).snapshots(1000)
+    ///     }
+    ///
+    ///     fn process_each(&mut self, batch: Batch, host: &mut Host<'_>) -> Result<()> {
+    ///         self.given += 1;
+    ///         if self.given == self.batches {
+    ///             host.done();
+    ///         }
+    ///         host.emit(batch);
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn snapshot(&mut self) -> Result<Vec<u8>> {
+    ///         Ok(self.given.to_le_bytes().to_vec())
+    ///     }
+    ///
+    ///     fn restore(&mut self, state: &[u8]) -> Result<()> {
+    ///         self.given = state.try_into().map_or(0, u64::from_le_bytes);
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
     pub fn done(&mut self) {
         self.done = true;
     }

@@ -256,11 +256,6 @@ impl Stage for Distill {
         Ok(())
     }
 
-    fn process(&mut self, batch: Batch) -> Result<Batch> {
-        // Never called: `process_each` is.
-        Ok(batch)
-    }
-
     fn process_each(&mut self, batch: Batch, host: &mut Host<'_>) -> Result<()> {
         let mut running = self.running.take();
         let Some(Running {

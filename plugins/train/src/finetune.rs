@@ -103,11 +103,6 @@ impl Stage for Finetune {
         Ok(())
     }
 
-    fn process(&mut self, batch: Batch) -> Result<Batch> {
-        // Never called: `process_each` is.
-        Ok(batch)
-    }
-
     fn process_each(&mut self, batch: Batch, host: &mut Host<'_>) -> Result<()> {
         let Some((.., trainer)) = &mut self.running else {
             return Err(not_started());

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arrow_array::RecordBatch;
-use crossbeam_channel::Receiver;
 use hdrhistogram::Histogram;
 use serde_json::Value;
 
 use super::cut::{Counts, Cut, Names, Standing};
 use super::journal::Journal;
+use super::messages::{Messages, ToCommit};
 use super::outputs::Outputs;
 use super::participants::{Participants, When};
 use super::store::{self, Kept, LoopRows};
@@ -22,80 +22,15 @@ use crate::dataflow::judge::Judge;
 use crate::dataflow::ledger::END;
 use crate::dataflow::losses::Losses;
 use crate::dataflow::metrics::Latency;
-use crate::dataflow::parcel::Part;
 use crate::dataflow::shared::{Failure, Shared};
 use crate::dataflow::source::Mark;
 use crate::graph::Graph;
-
-/// Messages that may wait for the committer before a worker waits too.
-pub const QUEUE: usize = 8;
 
 /// Cuts that may wait for stages to save.
 const POINTS_MAX: usize = 1024;
 
 /// The longest latency that is told apart: an hour, in microseconds.
 const LONGEST_US: u64 = 3_600_000_000;
-
-/// What workers tell the committer. Each *teller*, a sink, the ledger or the archive, tells
-/// what it has in order of time.
-#[derive(Debug)]
-pub enum ToCommit {
-    /// Every stage of every device has started: files may be opened.
-    Ready,
-    /// Rows of one sink and time, in order.
-    Rows {
-        /// The sink, counted in the order of the plan.
-        sink: usize,
-        /// The time.
-        time: u64,
-        /// Its rows.
-        rows: Vec<RecordBatch>,
-    },
-    /// How far a source was after the batch of a time, and when that arrived here.
-    Mark(Mark, Instant),
-    /// Rows that one loop edge carries from a time to the next.
-    Loop {
-        /// The edge, counted in the order of the plan.
-        edge: usize,
-        /// The time at which they were given.
-        time: u64,
-        /// The rows, and which part of them it is.
-        rows: Part,
-    },
-    /// A cut behind this time is wanted.
-    Cut(u64),
-    /// A stage that keeps its state itself has saved all up to a time.
-    Saved {
-        /// The stage.
-        stage: String,
-        /// The time.
-        time: u64,
-    },
-    /// A stage that keeps state needs no more than what it was given up to a time.
-    Ended {
-        /// The stage.
-        stage: String,
-        /// The time.
-        time: u64,
-    },
-    /// What a stage needs to go on behind a time.
-    State {
-        /// The stage.
-        stage: String,
-        /// The time, which was wanted.
-        time: u64,
-        /// What it gave.
-        state: Vec<u8>,
-    },
-    /// A teller has told all before a time; `u64::MAX` at its end.
-    Reached {
-        /// The sink's number; those of the ledger and of the archive come after those of
-        /// the sinks.
-        teller: usize,
-        /// The time.
-        before: u64,
-    },
-}
 
 /// Where a run starts from, and where its rejects go.
 pub struct Start {
@@ -228,14 +163,14 @@ impl Committer {
     ///
     /// # Errors
     /// `write-failed`, `output-lost`, `all-rejected`
-    pub fn run(mut self, messages: &Receiver<ToCommit>) -> Result<Option<Committed>, Failure> {
+    pub fn run(mut self, messages: &Messages) -> Result<Option<Committed>, Failure> {
         while self.told() < u64::MAX {
             let Ok(message) = messages.recv() else {
                 return Ok(None);
             };
             self.take(message);
             // What has come meanwhile shares one trip to the disk.
-            messages.try_iter().for_each(|message| self.take(message));
+            messages.waiting().for_each(|message| self.take(message));
             if self.shared.stopped() {
                 return Ok(None);
             }

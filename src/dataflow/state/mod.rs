@@ -8,15 +8,17 @@
 mod commit;
 mod cut;
 mod journal;
+mod messages;
 mod origin;
 mod outputs;
 mod participants;
 mod rejects;
 mod store;
 
-pub use commit::{Committed, Committer, QUEUE, Start, ToCommit};
+pub use commit::{Committed, Committer, Start};
 pub use cut::{Counts, Cut, Names, Standing};
 pub use journal::{Journal, parse, peek, summed};
+pub use messages::{Messages, ToCommit, ToCommitter, channel};
 pub use origin::{header, inputs_of, same_inputs};
 pub use outputs::{beside, sweep, verify};
 pub use participants::{Participants, When};

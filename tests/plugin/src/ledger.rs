@@ -83,10 +83,6 @@ impl Stage for Ledger {
         Ok(())
     }
 
-    fn process(&mut self, batch: Batch) -> Result<Batch> {
-        Ok(batch)
-    }
-
     fn process_each(&mut self, batch: Batch, host: &mut Host<'_>) -> Result<()> {
         let time = batch.time();
         if self.seen != u64::MAX && time <= self.seen {

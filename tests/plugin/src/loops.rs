@@ -17,9 +17,9 @@ pub struct Propose {
     pub generations: u64,
     /// Candidates in each.
     pub candidates: u64,
-    /// Whether each candidate is a batch of its own.
+    /// How many of them share a batch; 0 for all of a generation.
     #[serde(default)]
-    pub alone: bool,
+    pub together: usize,
     #[serde(skip)]
     state: State,
 }
@@ -39,7 +39,10 @@ impl Propose {
         let numbers: Vec<u64> = (first..first + self.candidates).collect();
         let value = |number: &u64| self.state.best + ((number * 7919) % 101) as f64 / 101.0 - 0.5;
         let values: Vec<f64> = numbers.iter().map(value).collect();
-        let size = if self.alone { 1 } else { numbers.len() };
+        let size = match self.together {
+            0 => numbers.len(),
+            together => together,
+        };
         for (numbers, values) in numbers.chunks(size).zip(values.chunks(size)) {
             host.emit(batch("candidate", numbers.to_vec(), values.to_vec())?);
         }

@@ -49,10 +49,6 @@ impl Stage for Hoard {
             .rows(Rows::New)
     }
 
-    fn process(&mut self, batch: Batch) -> Result<Batch> {
-        Ok(batch)
-    }
-
     fn process_each(&mut self, batch: Batch, _host: &mut Host<'_>) -> Result<()> {
         let texts = batch.text("text")?.iter().flatten().map(str::to_owned);
         self.held.push((batch.time(), texts.collect()));
