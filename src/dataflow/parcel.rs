@@ -177,11 +177,14 @@ fn decode(bytes: Bytes, head: usize) -> Result<RecordBatch, String> {
     }
 }
 
+/// Names the worker for a time and a part.
+pub type Router = dyn Fn(u64, &[u32]) -> usize + Send + Sync;
+
 /// Where the parcels of an edge go.
 #[derive(Clone)]
 pub enum Route {
     /// Each to the worker that this names for its time and part.
-    To(Arc<dyn Fn(u64, &[u32]) -> usize + Send + Sync>),
+    To(Arc<Router>),
     /// Each to all of these workers.
     All(Vec<usize>),
 }

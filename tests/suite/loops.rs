@@ -94,7 +94,7 @@ fn a_search_goes_on_where_it_was() {
 
 #[test]
 fn records_of_a_side_input_are_rejected_once() {
-    let bad = reviews(30) + "x,\n" + &reviews(30).split_once('\n').unwrap().1;
+    let bad = reviews(30) + "x,\n" + reviews(30).split_once('\n').unwrap().1;
     let project = Project::with_graph(SEARCH)
         .file("reviews.csv", &bad)
         .test_plugin();
@@ -128,7 +128,7 @@ with.path = \"out.jsonl\"
 
 fn enough(rows: usize) -> Project {
     // Whoever reads on meets a record that cannot be used.
-    let bad = reviews(rows) + "x,\n" + &reviews(4000).split_once('\n').unwrap().1;
+    let bad = reviews(rows) + "x,\n" + reviews(4000).split_once('\n').unwrap().1;
     Project::with_graph(ENOUGH)
         .file("reviews.csv", bad)
         .test_plugin()
