@@ -5,6 +5,7 @@
 //! and only there is the plugin's instance created.
 
 mod apply;
+mod build;
 mod gather;
 mod inbox;
 mod judge;

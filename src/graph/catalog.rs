@@ -128,7 +128,7 @@ pub trait Catalog {
     /// The file or folder at `address` when that is an address and no path; `None` for a path.
     ///
     /// # Errors
-    /// Why it cannot be had
+    /// Why it is missing
     fn fetched(&self, address: &str) -> Option<Result<PathBuf, Problem>>;
 
     /// One name for all the ways to name the file at `path`, which need not exist: links of

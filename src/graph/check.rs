@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use segue_plugin::{Column, Columns, Unit, Units};
 use serde_json::Value;
@@ -174,11 +174,11 @@ pub fn check(
     Err(errors)
 }
 
-struct Checker<'a> {
+pub(super) struct Checker<'a> {
     base: &'a Path,
-    catalog: &'a dyn Catalog,
-    errors: Vec<Diagnostic>,
-    stages: Vec<Stage>,
+    pub(super) catalog: &'a dyn Catalog,
+    pub(super) errors: Vec<Diagnostic>,
+    pub(super) stages: Vec<Stage>,
 }
 
 impl Checker<'_> {
@@ -420,75 +420,6 @@ impl Checker<'_> {
                 self.stages[first].loops = edges.iter().filter_map(|&from| ends[from]).collect();
             }
         }
-    }
-
-    /// A sink must not write the file of another sink, or one that a source reads; nor may
-    /// what is kept beside its file be one.
-    fn outputs_differ(&mut self) {
-        let mut seen: BTreeMap<PathBuf, (Span, &str)> = BTreeMap::new();
-        let mut errors = Vec::new();
-        let of = |role: Role| self.stages.iter().filter(move |s| s.operator.role == role);
-        let stages = of(Role::Source).chain(of(Role::Sink));
-        let files = stages.flat_map(|stage| {
-            let files = stage.own_files().into_iter();
-            let files = files.flat_map(|(option, path)| {
-                let all = self.catalog.files(path).into_iter();
-                all.map(move |path| (option, path))
-            });
-            files.map(move |(option, path)| (stage, option, path))
-        });
-        let mut sinks = Vec::new();
-        for (stage, option, path) in files {
-            let span = stage.spans.options.get(option).copied();
-            let span = span.unwrap_or(stage.spans.name);
-            let is_source = stage.operator.role == Role::Source;
-            let does = if is_source { "reads" } else { "writes" };
-            let resolved = self.catalog.resolved(&path);
-            if !is_source {
-                sinks.push((stage, path.clone(), span));
-            }
-            let known = seen.insert(resolved, (span, does));
-            let Some((other, did)) = known.or_else(|| self.fitting(&path)).filter(|_| !is_source)
-            else {
-                continue;
-            };
-            let message = format!("`{}` writes a file that another stage {did}", stage.name);
-            let error = Diagnostic::new("duplicate", message).at(span);
-            errors.push(error.label(other, "the other"));
-        }
-        for (stage, path, span) in sinks {
-            for kept in self.catalog.kept_beside(&path) {
-                let Some((other, does)) = seen.get(&self.catalog.resolved(&kept)) else {
-                    continue;
-                };
-                let (name, kept) = (&stage.name, kept.display());
-                let message = format!(
-                    "beside the file of `{name}` a run keeps `{kept}`, which another stage {does}"
-                );
-                let error = Diagnostic::new("duplicate", message).at(span);
-                errors.push(
-                    error
-                        .label(*other, "the other")
-                        .help("write to another file"),
-                );
-            }
-        }
-        self.errors.extend(errors);
-    }
-
-    /// The source whose pattern fits `path`, as the next run would find.
-    fn fitting(&self, path: &Path) -> Option<(Span, &'static str)> {
-        let mut sources = self
-            .stages
-            .iter()
-            .filter(|s| s.operator.role == Role::Source);
-        let fits = |stage: &&Stage| {
-            let mut own = stage.own_files().into_iter();
-            own.any(|(_, pattern)| self.catalog.fits(pattern, path))
-        };
-        let stage = sources.find(fits)?;
-        let span = stage.spans.options.get("path").copied();
-        Some((span.unwrap_or(stage.spans.name), "would read the next time"))
     }
 }
 

@@ -9,6 +9,7 @@ mod flow;
 mod merge;
 pub(crate) mod node;
 mod options;
+mod outputs;
 mod plan;
 mod ports;
 mod raw;

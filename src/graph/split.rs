@@ -10,7 +10,7 @@ use crate::diagnostic::Diagnostic;
 /// The unit ranges that `split` asks for, in order, covering all `units`.
 ///
 /// # Errors
-/// `bad-split` when they cannot be had, or leave a gap
+/// `bad-split` when there are no such units, or they leave a gap
 pub fn ranges(split: &At<RawSplit>, units: &[Unit]) -> Result<Vec<Range<usize>>, Diagnostic> {
     match &split.value {
         RawSplit::Count(count) => {
