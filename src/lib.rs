@@ -3,6 +3,7 @@
 pub mod account;
 pub mod cluster;
 pub mod dataflow;
+pub mod deploy;
 pub mod diagnostic;
 pub mod graph;
 pub mod hub;

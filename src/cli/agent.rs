@@ -19,6 +19,7 @@ use super::run::RunArgs;
 use super::say::say;
 use super::words::Word;
 use super::{AGAIN, Failed, NOBODY, Outcome};
+use segue::deploy::{Ended, Next, Restarts};
 use segue::diagnostic::{Diagnostic, Sources};
 
 /// `segue agent`
@@ -28,17 +29,6 @@ pub struct AgentArgs {
     run: RunArgs,
 }
 
-/// Before another generation, so that a lost device is not asked for in a busy loop.
-const PAUSE: Duration = Duration::from_millis(300);
-/// The longest pause after crashes, each of which doubles it.
-const PAUSE_MAX: Duration = Duration::from_secs(10);
-/// Generations in which nobody was there, after which an agent that has never met another
-/// device gives up: the run may have been completed long ago.
-const NOBODY_MAX: usize = 10;
-/// Crashes in a row, with nothing committed between them, after which an agent gives up.
-const CRASHES_MAX: u32 = 5;
-/// The same where somebody else, such as the system when it is out of memory, ended it.
-const KILLS_MAX: u32 = 30;
 /// Signals that no plugin comes by: SIGHUP, SIGINT, SIGKILL, SIGTERM.
 const BY_OTHERS: [i32; 4] = [1, 2, 9, 15];
 /// How often it is looked whether the run has ended.
@@ -60,29 +50,27 @@ pub fn agent(arguments: &AgentArgs) -> Outcome {
         ))
     };
     let signals = Signals::new().map_err(internal)?;
-    let (mut met, mut alone, mut crashes) = (false, 0, Crashes::default());
+    let mut restarts = Restarts::default();
     for generation in 0_u64.. {
         let mut run = Run::start(generation).map_err(internal)?;
-        let ended = run.wait(&signals).map_err(internal)?;
+        let status = run.wait(&signals).map_err(internal)?;
         signals.obey();
-        met |= ended == Verdict::Again;
-        alone += usize::from(ended == Verdict::Nobody);
-        let mut pause = PAUSE;
+        let ended = run.ended(status);
+        let pause = match restarts.after(&ended) {
+            Next::Complete => return Ok(()),
+            Next::GiveUp(error) => return Err(error.into()),
+            Next::Fail if status.code() == Some(2) => return Err(Failed::Wrong(String::new())),
+            Next::Fail => return Err(Failed::Running(String::new())),
+            Next::Again(pause) => pause,
+        };
         match ended {
-            Verdict::Done => return Ok(()),
-            Verdict::Nobody if !met && alone >= NOBODY_MAX => return Err(nobody()),
-            // The generation has said what is wrong.
-            Verdict::Failed(2) => return Err(Failed::Wrong(String::new())),
-            Verdict::Failed(_) => return Err(Failed::Running(String::new())),
-            Verdict::Again => {
+            Ended::Lost => {
                 say("the run goes on from the last commit when its devices are there");
             }
-            Verdict::Nobody => {}
-            Verdict::Ended(status) => {
-                let text = how_ended(status);
-                pause = crashes.one_more(status, run.begins, &text)?;
+            Ended::Crashed { text, .. } => {
                 say(format_args!("{text}; it goes on from the last commit"));
             }
+            Ended::Done | Ended::Nobody | Ended::Failed => {}
         }
         let until = Instant::now() + pause;
         while Instant::now() < until {
@@ -157,7 +145,7 @@ impl Run {
     }
 
     /// Until it has ended, which it also does when this process is to end.
-    fn wait(&mut self, signals: &Signals) -> std::io::Result<Verdict> {
+    fn wait(&mut self, signals: &Signals) -> std::io::Result<ExitStatus> {
         let mut asked = None;
         let status = loop {
             self.listen();
@@ -180,10 +168,26 @@ impl Run {
             std::thread::sleep(TICK);
         };
         self.listen();
+        Ok(status)
+    }
+
+    /// What it has come to, with `status`.
+    fn ended(&self, status: ExitStatus) -> Ended {
         // What has become of it after that does not matter.
-        match Word::heard(&self.said).any(|word| word == Word::Done) {
-            true => Ok(Verdict::Done),
-            false => Ok(verdict(status)),
+        if Word::heard(&self.said).any(|word| word == Word::Done) {
+            return Ended::Done;
+        }
+        let by_others = |signal: i32| BY_OTHERS.contains(&signal);
+        match status.code() {
+            Some(code) if code == i32::from(AGAIN) => Ended::Lost,
+            Some(code) if code == i32::from(NOBODY) => Ended::Nobody,
+            // One that is complete says so; a signal by which it ends it may have noticed.
+            Some(code) if code != 0 && !by_others(code - 128) => Ended::Failed,
+            _ => Ended::Crashed {
+                begins: self.begins,
+                by_others: ended_by(status).is_some_and(by_others),
+                text: how_ended(status),
+            },
         }
     }
 
@@ -205,84 +209,6 @@ impl Run {
     }
 }
 
-fn nobody() -> Failed {
-    let message = format!("nobody was there in {NOBODY_MAX} generations");
-    let error = Diagnostic::new("missing-devices", message);
-    let help = "the run may be complete; if not, start the other agents, then this one again";
-    error.help(help).into()
-}
-
-/// How often the run has crashed in a row.
-#[derive(Default)]
-struct Crashes {
-    /// Where it had begun.
-    begins: Option<u64>,
-    count: u32,
-}
-
-impl Crashes {
-    /// Gives how long to wait before it is tried again.
-    ///
-    /// # Errors
-    /// When it has crashed too often since anything was committed
-    fn one_more(
-        &mut self,
-        status: ExitStatus,
-        begins: Option<u64>,
-        text: &str,
-    ) -> Result<Duration, Failed> {
-        // One that never began has made no way either.
-        if begins.is_some() && begins != self.begins {
-            self.begins = begins;
-            self.count = 0;
-        }
-        self.count += 1;
-        let by_others = BY_OTHERS
-            .iter()
-            .any(|other| ended_by(status) == Some(*other));
-        let most = if by_others { KILLS_MAX } else { CRASHES_MAX };
-        if self.count < most {
-            let doubled = PAUSE * 2_u32.saturating_pow(self.count - 1).min(1 << 10);
-            return Ok(if by_others {
-                PAUSE
-            } else {
-                doubled.min(PAUSE_MAX)
-            });
-        }
-        let message = format!(
-            "{text}, {} times in a row with nothing committed between",
-            self.count
-        );
-        let error = Diagnostic::new("crashed", message);
-        let help =
-            "a plugin of this device's stages may be at fault; what it printed last is above";
-        Err(error.help(help).into())
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Done,
-    /// The others were there, and may be again.
-    Again,
-    Nobody,
-    /// By a signal, or by a plugin that ended the process.
-    Ended(ExitStatus),
-    Failed(i32),
-}
-
-fn verdict(status: ExitStatus) -> Verdict {
-    match status.code() {
-        Some(code) if code == i32::from(AGAIN) => Verdict::Again,
-        Some(code) if code == i32::from(NOBODY) => Verdict::Nobody,
-        // One that is complete says so.
-        Some(0) | None => Verdict::Ended(status),
-        // By a signal too, which it has noticed.
-        Some(code) if BY_OTHERS.iter().any(|signal| code == 128 + signal) => Verdict::Ended(status),
-        Some(code) => Verdict::Failed(code),
-    }
-}
-
 /// The signal that has ended it, whether or not it has noticed.
 fn ended_by(status: ExitStatus) -> Option<i32> {
     let noticed = status.code().filter(|code| *code > 128);
@@ -296,41 +222,5 @@ fn how_ended(status: ExitStatus) -> String {
             format!("the run on this device was ended by signal {signal}{name}")
         }
         None => "the run on this device ended before it was complete".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn crashes_count_until_something_is_committed() {
-        let crash = ExitStatus::from_raw(11);
-        let mut crashes = Crashes::default();
-        let mut one = |begins| crashes.one_more(crash, begins, "it crashed");
-        for begins in [None, Some(3), Some(3), None, Some(3)] {
-            assert!(one(begins).is_ok());
-        }
-        for _ in 1..CRASHES_MAX {
-            assert!(one(Some(4)).is_ok());
-        }
-        let Err(Failed::Running(text)) = one(None) else {
-            panic!("it goes on for ever")
-        };
-        assert!(
-            text.contains("error[crashed]: it crashed, 5 times"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn pauses_grow_with_crashes_and_not_with_kills() {
-        let pauses = |raw| {
-            let mut crashes = Crashes::default();
-            let mut one = || crashes.one_more(ExitStatus::from_raw(raw), Some(1), "");
-            [one(), one(), one()].map(|pause| pause.ok().unwrap().as_millis())
-        };
-        assert_eq!(pauses(6), [300, 600, 1200]);
-        assert_eq!(pauses(9), [300, 300, 300]);
     }
 }

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::load::{Loaded, load, render_failure};
+use super::load::{load, render_failure};
 use super::{Failed, GraphArgs, Outcome, answer};
 use segue::dataflow::{self, RunOptions};
+use segue::deploy::Loaded;
 use segue::diagnostic::Diagnostic;
 use segue::graph::Role;
 

@@ -1,9 +1,10 @@
 //! `segue check`
 
-use super::load::{Loaded, load, render_all};
+use super::load::{load, render_all};
 use super::say::say;
 use super::test::examples_of;
 use super::{Failed, GraphArgs, Outcome, answer};
+use segue::deploy::Loaded;
 use segue::diagnostic::{Note, visible};
 use segue::operators;
 

@@ -7,9 +7,9 @@ use segue_plugin::{Column, Type};
 use serde_json::{Value, json};
 
 use super::load::load;
-use super::memory::{mib, queues, weights};
 use super::svg::svg;
 use super::{GraphArgs, Outcome, answer};
+use segue::deploy::{queues, weights};
 use segue::graph::{Plan, Stage};
 
 /// `segue explain`
@@ -180,6 +180,7 @@ fn whole(plan: &Plan) -> String {
         return format!("{workers} workers");
     }
     let device = |(i, (name, _)): (usize, &(String, usize))| {
+        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         let (weights, queues) = (mib(weights(plan, i)), mib(queues(plan, i)));
         format!("{name} (weights of {weights:.1} MiB, queues of up to {queues:.1} MiB)")
     };

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use segue::diagnostic::visible;
-use segue::hub::Fetch;
+use segue::hub::{Fetch, OnFetch};
 use segue::operators::Operators;
 
 /// File, time, how much of it is here, and when the rest will be.
@@ -13,9 +13,14 @@ const TEMPLATE: &str =
 
 /// These operators, which show what they fetch.
 pub fn shown(mut operators: Operators) -> Operators {
-    let bar = Mutex::new(None);
-    operators.on_fetch = Some(Arc::new(move |fetch| show(fetch, &bar)));
+    operators.on_fetch = Some(on_fetch());
     operators
+}
+
+/// Shows what is fetched.
+pub fn on_fetch() -> OnFetch {
+    let bar = Mutex::new(None);
+    Arc::new(move |fetch| show(fetch, &bar))
 }
 
 fn show(fetch: Fetch<'_>, bar: &Mutex<Option<ProgressBar>>) {

@@ -1,26 +1,36 @@
-//! From a graph file to a plan, or to its errors as text.
+//! From what was typed to a plan, or to its errors as text.
 
-use std::io::Read;
 use std::path::Path;
 
-use super::cluster::{Target, target};
-use super::fetch::shown;
-use super::memory::check_memory;
+use super::fetch::{on_fetch, shown};
 use super::{Failed, GraphArgs};
 use segue::dataflow::Failure;
+use segue::deploy::{self, Errors, Loaded, Request, Unready, Where};
 use segue::diagnostic::{Diagnostic, Sources, visible};
-use segue::graph::{self, Graph, Plan};
+use segue::graph::Plan;
 use segue::operators::Operators;
 
-/// The longest graph or cluster file: some are not files at all, and never end.
-const TEXT_MAX: u64 = 16 << 20;
-
-/// A plan, and what its messages point into.
-pub struct Loaded {
-    pub plan: Plan,
-    pub target: Target,
-    pub sources: Sources,
-    pub operators: Operators,
+impl GraphArgs {
+    /// What these ask for.
+    fn request(&self) -> Request {
+        let workers = self.workers.map(usize::from);
+        let on = match (&self.cluster, self.devices) {
+            (_, Some(devices)) => Where::Local {
+                devices,
+                workers: workers.unwrap_or(1),
+            },
+            (Some(file), None) => Where::Cluster {
+                file: file.clone(),
+                device: self.device.clone(),
+            },
+            (None, None) => Where::Here { workers },
+        };
+        Request {
+            graph: self.graph.clone(),
+            set: self.set.clone(),
+            on,
+        }
+    }
 }
 
 /// Reads, checks and plans a graph, for the devices it is to run on.
@@ -28,83 +38,33 @@ pub struct Loaded {
 /// # Errors
 /// [`Failed::Wrong`] with every error of the graph, or of the cluster
 pub fn load(arguments: &GraphArgs) -> Result<Loaded, Failed> {
-    load_with(arguments, shown(Operators::default()))
+    let operators = shown(Operators::default());
+    deploy::load(&arguments.request(), operators).map_err(wrong)
 }
 
-/// The same with these operators.
+/// The same for a run on this device, which may be one of several.
 ///
 /// # Errors
-/// The same
-pub fn load_with(arguments: &GraphArgs, operators: Operators) -> Result<Loaded, Failed> {
-    let (graph, mut sources) = checked(arguments, &operators)?;
-    let target = target(arguments, &graph, &mut sources)?;
-    let plan = graph::plan(graph, target.layout.clone());
-    if let (Some(cluster), Some(path)) = (&target.cluster, &arguments.cluster) {
-        let errors = check_memory(&plan, cluster);
-        if !errors.is_empty() {
-            return Err(render_all(&errors, &sources, path));
-        }
-    }
-    Ok(Loaded {
-        plan,
-        target,
+/// The same; [`Failed::Nobody`] when a device that had to be asked was not there
+pub fn load_here(arguments: &GraphArgs) -> Result<Loaded, Failed> {
+    let loaded = deploy::load_here(&arguments.request(), Some(on_fetch()));
+    loaded.map_err(|unready| match unready {
+        Unready::Wrong(errors) => wrong(errors),
+        Unready::Failed(error) => error.into(),
+        Unready::Nobody(error) => Failed::Nobody(error.text()),
+    })
+}
+
+fn wrong(wrong: Errors) -> Failed {
+    let Errors {
+        errors,
         sources,
-        operators,
-    })
-}
-
-/// The graph alone.
-///
-/// # Errors
-/// [`Failed::Wrong`] with every error of the graph
-pub fn checked(arguments: &GraphArgs, operators: &Operators) -> Result<(Graph, Sources), Failed> {
-    let path = &arguments.graph;
-    let mut sources = Sources::new();
-    let text = read_text(path).map_err(|error| Failed::Wrong(error.render(&sources)))?;
-    let number = sources.add(path.to_string_lossy(), text);
-    let base = path.parent().unwrap_or(Path::new(""));
-    match graph::check(&mut sources, number, &arguments.set, base, operators) {
-        Ok(graph) => Ok((graph, sources)),
-        Err(errors) => Err(render_all(&errors, &sources, path)),
+        file,
+    } = wrong;
+    match file {
+        Some(path) => render_all(&errors, &sources, &path),
+        None => Failed::Wrong(errors.iter().map(|error| error.render(&sources)).collect()),
     }
-}
-
-/// The text of a graph or cluster file.
-///
-/// # Errors
-/// `missing-file`, `is-directory`, `unreadable`, `invalid-utf8`
-pub fn read_text(path: &Path) -> Result<String, Diagnostic> {
-    let shown = path.display();
-    let read = || {
-        let mut bytes = Vec::new();
-        std::fs::File::open(path)?
-            .take(TEXT_MAX + 1)
-            .read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let bytes = read().map_err(|error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            Diagnostic::new("missing-file", format!("there is no file `{shown}`"))
-        }
-        std::io::ErrorKind::IsADirectory => {
-            let error = Diagnostic::new("is-directory", format!("`{shown}` is a folder"));
-            error.help("name a file in it")
-        }
-        _ => Diagnostic::new("unreadable", format!("cannot read `{shown}`: {error}")),
-    })?;
-    if bytes.len() as u64 > TEXT_MAX {
-        let message = format!("`{shown}` is longer than {} MiB", TEXT_MAX >> 20);
-        return Err(Diagnostic::new("too-large", message).help("is it the right file?"));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
-            .split(|b| *b == b'\n')
-            .count();
-        Diagnostic::new(
-            "invalid-utf8",
-            format!("line {line} of `{shown}` is not UTF-8"),
-        )
-    })
 }
 
 /// More errors than anyone mends at once; a damaged file can have one in each of its bytes.

@@ -1,14 +1,14 @@
 //! `segue run`
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use clap::Args;
 
-use super::elsewhere::load_here;
 use super::interrupt::{self, Interrupt};
-use super::join::{Apart, Duty, Joined, Part, join};
-use super::load::{Loaded, render_failure};
+use super::load::{load_here, render_failure};
 use super::local::run_local_devices;
 use super::numbers::count;
 use super::progress::Display;
@@ -17,6 +17,7 @@ use super::summary::{summary, written_to};
 use super::words::Word;
 use super::{Failed, GraphArgs, Outcome};
 use segue::dataflow::{self, Failure, Here, Progress, Report, RunOptions};
+use segue::deploy::{Agent, Apart, Duty, Joined, Loaded, Part, join};
 use segue::diagnostic::{Diagnostic, Note, visible};
 use segue::graph::{Catalog, Plan, Role, Stage};
 
@@ -102,7 +103,12 @@ fn run_part(arguments: &RunArgs) -> Outcome {
         return Err(Failed::Wrong(error));
     }
     let file = cluster.unwrap_or(Path::new(""));
-    let joined = join(&loaded, file, arguments.generation);
+    let agent = arguments.generation.map(|generation| Agent {
+        generation,
+        begins: |time| Word::Begins(time).say(),
+        done: || Word::Done.say(),
+    });
+    let joined = join(&loaded, file, agent, Arc::new(|line| say(visible(line))));
     let Part {
         plan,
         here,
@@ -243,7 +249,15 @@ fn interrupted(arguments: &RunArgs, plan: &Plan, signal: u8, committed: Option<u
 
 /// Tells those who were not there that the run is complete.
 fn fulfil(duty: Duty, arguments: &RunArgs) -> Outcome {
-    let unaware = duty.complete(arguments.quiet).map_err(|error| {
+    let waits = |longest: Duration| {
+        if !arguments.quiet {
+            let seconds = longest.as_secs_f64();
+            say(format_args!(
+                "who was not there is told that the run is complete, for up to {seconds} s"
+            ));
+        }
+    };
+    let unaware = duty.complete(waits).map_err(|error| {
         let error = Diagnostic::new(error.code(), error.to_string());
         arguments.lost(error.text())
     })?;

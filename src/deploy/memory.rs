@@ -3,9 +3,9 @@
 
 use segue_plugin::{Column, Type};
 
-use segue::cluster::Cluster;
-use segue::diagnostic::Diagnostic;
-use segue::graph::{Plan, Wire};
+use crate::cluster::Cluster;
+use crate::diagnostic::Diagnostic;
+use crate::graph::{Plan, Wire};
 
 /// The option that says how long the lists are which a stage makes of texts.
 const LONGEST: &str = "max-tokens";
@@ -37,7 +37,7 @@ pub fn check_memory(plan: &Plan, cluster: &Cluster) -> Vec<Diagnostic> {
 }
 
 /// In MiB, for people.
-pub fn mib(bytes: u64) -> f64 {
+fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 

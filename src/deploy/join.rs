@@ -4,23 +4,21 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::unbounded;
 
 use super::done::DoneNote;
 use super::elsewhere::notice;
 use super::load::Loaded;
-use super::say::say;
 use super::survivors;
-use super::words::Word;
-use segue::account::{Account, Digests, differences};
-use segue::cluster::{
+use crate::account::{Account, Digests, differences};
+use crate::cluster::{
     self, Cluster, Formation, Identity, Log, Members, Mesh, MeshError, Porter, Survivors,
 };
-use segue::dataflow::{self, Here, Network, Standing};
-use segue::diagnostic::{Diagnostic, visible};
-use segue::graph::Plan;
+use crate::dataflow::{self, Here, Network, Standing};
+use crate::diagnostic::Diagnostic;
+use crate::graph::Plan;
 
 /// What became of joining.
 pub enum Joined {
@@ -64,6 +62,17 @@ fn help(error: &MeshError) -> Option<&'static str> {
     }
 }
 
+/// Who starts a run again when it is lost, as the run knows it.
+#[derive(Clone, Copy)]
+pub struct Agent {
+    /// How many runs there were before.
+    pub generation: u64,
+    /// To be called with the time at which all devices go on, once they are together.
+    pub begins: fn(u64),
+    /// To be called when this device has done its part, whatever happens next.
+    pub done: fn(),
+}
+
 /// A device's part of the run.
 pub struct Part {
     /// Over those that take part.
@@ -86,6 +95,7 @@ pub struct Duty {
     at: (u64, Members),
     mesh: Option<Mesh>,
     porter: Option<Porter>,
+    log: Log,
 }
 
 /// A device on its way into the run.
@@ -94,8 +104,10 @@ struct Joining<'a> {
     cluster: &'a Cluster,
     me: usize,
     identity: Identity,
+    agent: Option<Agent>,
     /// Under an agent, the device that commits.
     commits: Option<usize>,
+    log: Log,
     /// On the device that commits, since when each other one is gone.
     absent: Vec<Option<Instant>>,
     digests: Digests,
@@ -103,12 +115,13 @@ struct Joining<'a> {
     done: DoneNote,
 }
 
-/// Joins the other devices of the cluster, as generation `generation` of the run or, if
-/// they are further, as theirs; without one, this is no agent's.
+/// Joins the other devices of the cluster, whose file is `file`, as the generation of the run
+/// that `agent` says or, if they are further, as theirs. What is noticed of others meanwhile
+/// goes to `log`.
 ///
 /// # Errors
 /// What keeps them from coming together
-pub fn join(loaded: &Loaded, file: &Path, generation: Option<u64>) -> Result<Joined, Apart> {
+pub fn join(loaded: &Loaded, file: &Path, agent: Option<Agent>, log: Log) -> Result<Joined, Apart> {
     let me = loaded.target.device;
     let clusters = loaded.target.cluster.as_ref();
     let Some(cluster) = clusters.filter(|one| one.devices.len() > 1) else {
@@ -122,12 +135,14 @@ pub fn join(loaded: &Loaded, file: &Path, generation: Option<u64>) -> Result<Joi
         cluster,
         me,
         identity,
-        commits: generation.map(|_| loaded.plan.sink_device()),
+        agent,
+        commits: agent.map(|_| loaded.plan.sink_device()),
+        log,
         absent: vec![None; cluster.devices.len()],
         digests: Digests::default(),
         done: DoneNote::new(folder, &cluster.devices[me].name, &loaded.plan),
     };
-    let mut at = (generation.unwrap_or(0), Members::ALL);
+    let mut at = (agent.map_or(0, |agent| agent.generation), Members::ALL);
     loop {
         match joining.attempt(at) {
             Err(MeshError::Outdated {
@@ -139,7 +154,7 @@ pub fn join(loaded: &Loaded, file: &Path, generation: Option<u64>) -> Result<Joi
                 return Ok(Joined::Done);
             }
             Err(MeshError::Missing { nobody: true, .. })
-                if generation.is_some() && joining.done.is_there() =>
+                if agent.is_some() && joining.done.is_there() =>
             {
                 return Ok(Joined::Done);
             }
@@ -175,7 +190,7 @@ impl Joining<'_> {
         let (cluster, plan) = match at.1 {
             Members::ALL => (self.cluster.clone(), plan.clone()),
             members => {
-                survivors::plan(self.loaded, self.cluster, members).map_err(MeshError::Survivors)?
+                survivors::plan(plan, self.cluster, members).map_err(MeshError::Survivors)?
             }
         };
         let device = (0..self.me).filter(|device| at.1.has(*device)).count();
@@ -184,7 +199,7 @@ impl Joining<'_> {
         }
         let account = Account::of(&plan, device, &self.digests);
         let begun = matches!(standing, Standing::ToResume(_) | Standing::ToFinish(_));
-        let possible = |members| survivors::possible(self.loaded, self.cluster, members);
+        let possible = |members| survivors::possible(&self.loaded.plan, self.cluster, members);
         let absent = &mut self.absent;
         let after = self.cluster.survivors.filter(|_| begun);
         let (tell, lost) = unbounded();
@@ -208,7 +223,7 @@ impl Joining<'_> {
             }),
             notice: notice(&self.loaded.operators),
             listener: cluster::listen(self.cluster, self.me)?,
-            log: log(),
+            log: Arc::clone(&self.log),
             // With the run over nobody listens any more.
             on_loss: Arc::new(move |loss| {
                 let matters = needed.is_none_or(|needed| needed == loss.device);
@@ -224,16 +239,15 @@ impl Joining<'_> {
             })?),
             false => None,
         };
-        let complete = (self.commits.is_some() && !commits).then(|| {
-            let done = self.done.clone();
+        let complete = self.agent.filter(|_| !commits).map(|agent| {
+            let note = self.done.clone();
             let tell = move || {
-                done.write();
-                Word::Done.say();
+                note.write();
+                (agent.done)();
             };
             Arc::new(tell) as dataflow::Tell
         });
-        let begins =
-            (self.commits.is_some()).then_some((|time| Word::Begins(time).say()) as fn(u64));
+        let begins = self.agent.map(|agent| agent.begins);
         let network = Some(Network {
             mesh,
             lost,
@@ -257,6 +271,7 @@ impl Joining<'_> {
             at,
             mesh,
             porter: None,
+            log: Arc::clone(&self.log),
         };
         if at.1 != Members::ALL {
             // Those who are left out may come back, and are to know.
@@ -268,11 +283,12 @@ impl Joining<'_> {
 
 impl Duty {
     /// The run is complete: tells all who cannot know it, for as long as devices wait
-    /// for each other. Gives the names of those who did not ask.
+    /// for each other. Before that, `waits` is called with how long that is. Gives the names
+    /// of those who did not ask.
     ///
     /// # Errors
     /// `cannot-listen`
-    pub fn complete(mut self, quiet: bool) -> Result<Vec<String>, MeshError> {
+    pub fn complete(mut self, waits: impl FnOnce(Duration)) -> Result<Vec<String>, MeshError> {
         let devices = 0..self.cluster.devices.len();
         let members = devices.clone().filter(|device| self.at.1.has(*device));
         let ended = self.mesh.as_ref().map(Mesh::ended).unwrap_or_default();
@@ -288,12 +304,7 @@ impl Duty {
             None => self.porter()?,
         };
         let longest = self.cluster.mesh.connect;
-        if !quiet {
-            let seconds = longest.as_secs_f64();
-            say(format_args!(
-                "who was not there is told that the run is complete, for up to {seconds} s"
-            ));
-        }
+        waits(longest);
         let left = porter.complete(&unaware, longest);
         let name = |device: usize| self.cluster.devices[device].name.clone();
         Ok(left.into_iter().map(name).collect())
@@ -301,13 +312,9 @@ impl Duty {
 
     fn porter(&self) -> Result<Porter, MeshError> {
         let listener = cluster::listen(&self.cluster, self.me)?;
-        let identity = &self.identity;
-        cluster::porter(&self.cluster, self.me, identity, self.at, listener, log())
+        let (identity, log) = (&self.identity, Arc::clone(&self.log));
+        cluster::porter(&self.cluster, self.me, identity, self.at, listener, log)
     }
-}
-
-fn log() -> Log {
-    Arc::new(|line| say(visible(line)))
 }
 
 /// As the mesh tells it, and compares it with what others tell.

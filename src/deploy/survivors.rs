@@ -1,9 +1,8 @@
-//! The plan over the devices that are left.
+//! The plan over the devices that are left of the whole one.
 
-use super::load::Loaded;
 use super::memory::check_memory;
-use segue::cluster::{Cluster, Members};
-use segue::graph::{Layout, Plan, Role};
+use crate::cluster::{Cluster, Members};
+use crate::graph::{Layout, Plan, Role};
 
 /// The cluster of the `members`, and the plan over them, as each of them finds it by
 /// itself: what is committed stays where it is, and a source whose device is gone is read
@@ -11,12 +10,7 @@ use segue::graph::{Layout, Plan, Role};
 ///
 /// # Errors
 /// Why there is no such plan
-pub fn plan(
-    loaded: &Loaded,
-    cluster: &Cluster,
-    members: Members,
-) -> Result<(Cluster, Plan), String> {
-    let whole = &loaded.plan;
+pub fn plan(whole: &Plan, cluster: &Cluster, members: Members) -> Result<(Cluster, Plan), String> {
     let commits = whole.sink_device();
     let number = |device: usize| (0..device).filter(|one| members.has(*one)).count();
     let mut place = std::collections::BTreeMap::new();
@@ -38,7 +32,7 @@ pub fn plan(
     let cluster = cluster.only(members);
     let devices = cluster.devices.iter();
     let devices = devices.map(|one| (one.name.clone(), one.workers)).collect();
-    let plan = segue::graph::plan(whole.graph.clone(), Layout::of_devices(devices, place));
+    let plan = crate::graph::plan(whole.graph.clone(), Layout::of_devices(devices, place));
     match check_memory(&plan, &cluster).into_iter().next() {
         Some(error) => Err(error.message),
         None => Ok((cluster, plan)),
@@ -49,15 +43,14 @@ pub fn plan(
 ///
 /// # Errors
 /// Why not
-pub fn possible(loaded: &Loaded, cluster: &Cluster, members: Members) -> Result<(), String> {
-    let whole = &loaded.plan;
-    plan(loaded, cluster, members)?;
+pub fn possible(whole: &Plan, cluster: &Cluster, members: Members) -> Result<(), String> {
+    plan(whole, cluster, members)?;
     for (i, stage) in whole.graph.stages.iter().enumerate() {
         let device = source_device(whole, i);
         let moves = stage.operator.role == Role::Source && !members.has(device);
         let lacks = stage
             .reads()
-            .find(|(_, path)| moves && !segue::io::files(path).iter().any(|path| path.exists()));
+            .find(|(_, path)| moves && !crate::io::files(path).iter().any(|path| path.exists()));
         if let Some((_, path)) = lacks {
             let (stage, device) = (&stage.name, &cluster.devices[device].name);
             let path = path.display();

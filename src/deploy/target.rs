@@ -2,13 +2,57 @@
 //! local processes that stand for devices.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::load::{read_text, render_all};
-use super::{Failed, GraphArgs};
-use segue::cluster::{self, Cluster, Place};
-use segue::diagnostic::{Diagnostic, Sources};
-use segue::graph::{Graph, Layout, Role, asked_workers, did_you_mean};
+use super::load::{Errors, read_text};
+use crate::cluster::{self, Cluster, Place};
+use crate::diagnostic::{Diagnostic, Sources};
+use crate::graph::{Graph, Layout, Role, asked_workers, did_you_mean};
+
+/// Which graph is to run, and where.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The graph file.
+    pub graph: PathBuf,
+    /// Options that differ from the file's, each as `STAGE.OPTION=VALUE`.
+    pub set: Vec<String>,
+    /// On which devices.
+    pub on: Where,
+}
+
+/// On which devices a graph is to run.
+#[derive(Clone, Debug)]
+pub enum Where {
+    /// On this one alone.
+    Here {
+        /// Its threads; as many as the graph asks for when none are named.
+        workers: Option<usize>,
+    },
+    /// On local processes that stand for devices.
+    Local {
+        /// How many.
+        devices: u16,
+        /// Threads of each.
+        workers: usize,
+    },
+    /// On the devices of a cluster file.
+    Cluster {
+        /// The file.
+        file: PathBuf,
+        /// Which of its devices this is; `None` for the first.
+        device: Option<String>,
+    },
+}
+
+impl Where {
+    /// The cluster file.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Where::Cluster { file, .. } => Some(file),
+            Where::Here { .. } | Where::Local { .. } => None,
+        }
+    }
+}
 
 /// Where a graph is to run.
 pub struct Target {
@@ -20,51 +64,55 @@ pub struct Target {
     pub device: usize,
 }
 
+impl Target {
+    fn without_cluster(layout: Layout) -> Self {
+        Target {
+            cluster: None,
+            layout,
+            device: 0,
+        }
+    }
+}
+
 /// Finds out where the graph is to run. `sources` gets the cluster file.
 ///
 /// # Errors
-/// [`Failed::Wrong`] with every error of the cluster file
-pub fn target(
-    arguments: &GraphArgs,
+/// Every error of the cluster file
+pub fn target(request: &Request, graph: &Graph, sources: &mut Sources) -> Result<Target, Errors> {
+    match &request.on {
+        Where::Here { workers } => {
+            let asked = workers.map_or_else(|| asked_workers(graph), Ok);
+            let workers =
+                asked.map_err(|error| Errors::of(vec![error], sources, &request.graph))?;
+            Ok(Target::without_cluster(Layout::local(workers)))
+        }
+        Where::Local { devices, workers } => {
+            let devices = (1..=*devices).map(|i| (local_name(i), *workers)).collect();
+            let layout = Layout::of_devices(devices, BTreeMap::new());
+            Ok(Target::without_cluster(layout))
+        }
+        Where::Cluster { file, device } => on_cluster(file, device.as_deref(), graph, sources),
+    }
+}
+
+fn on_cluster(
+    path: &Path,
+    device: Option<&str>,
     graph: &Graph,
     sources: &mut Sources,
-) -> Result<Target, Failed> {
-    let workers = arguments.workers.map(usize::from);
-    if let Some(devices) = arguments.devices {
-        let each = workers.unwrap_or(1);
-        let devices = (1..=devices).map(|i| (local_name(i), each)).collect();
-        let layout = Layout::of_devices(devices, BTreeMap::new());
-        return Ok(Target {
-            cluster: None,
-            layout,
-            device: 0,
-        });
-    }
-    let Some(path) = &arguments.cluster else {
-        let workers = match workers {
-            Some(workers) => workers,
-            None => asked_workers(graph)
-                .map_err(|error| render_all(&[error], sources, &arguments.graph))?,
-        };
-        let layout = Layout::local(workers);
-        return Ok(Target {
-            cluster: None,
-            layout,
-            device: 0,
-        });
-    };
-    let text = read_text(path).map_err(|error| Failed::Wrong(error.render(sources)))?;
+) -> Result<Target, Errors> {
+    let text = read_text(path).map_err(|error| Errors::alone(error, sources))?;
     let number = sources.add(path.to_string_lossy(), text);
     let checked = cluster::check(sources, number).and_then(|cluster| {
         let layout = layout(&cluster, graph)?;
         Ok((cluster, layout))
     });
-    let (cluster, layout) = checked.map_err(|errors| render_all(&errors, sources, path))?;
-    let device = match &arguments.device {
+    let (cluster, layout) = checked.map_err(|errors| Errors::of(errors, sources, path))?;
+    let device = match device {
         None => 0,
         Some(name) => cluster
             .device(name)
-            .ok_or_else(|| no_device(name, &cluster, path))?,
+            .ok_or_else(|| Errors::alone(no_device(name, &cluster, path), sources))?,
     };
     Ok(Target {
         cluster: Some(cluster),
@@ -153,10 +201,9 @@ fn sinks_apart(cluster: &Cluster, graph: &Graph) -> Option<Diagnostic> {
     Some(error.help("place them on the same device, or only one of them"))
 }
 
-fn no_device(name: &str, cluster: &Cluster, path: &Path) -> Failed {
+fn no_device(name: &str, cluster: &Cluster, path: &Path) -> Diagnostic {
     let known = cluster.devices.iter().map(|device| device.name.as_str());
     let help = did_you_mean(name, "devices", known);
     let message = format!("`{}` has no device `{name}`", path.display());
-    let error = Diagnostic::new("unknown-device", message).help_some(help);
-    Failed::Wrong(error.render(&Sources::new()))
+    Diagnostic::new("unknown-device", message).help_some(help)
 }

@@ -5,40 +5,50 @@ use std::path::Path;
 
 use segue_plugin::Column;
 
-use super::fetch::shown;
-use super::load::{Loaded, checked, load, load_with, read_text};
-use super::{Failed, GraphArgs};
-use segue::cluster::{self, Cluster, Identity};
-use segue::diagnostic::{Diagnostic, Sources};
-use segue::graph::{Plan, Role};
-use segue::operators::Operators;
+use super::load::{Loaded, Unready, checked, load, read_text};
+use super::target::{Request, Where};
+use crate::cluster::{self, Cluster, Identity};
+use crate::diagnostic::{Diagnostic, Sources};
+use crate::graph::{Plan, Role};
+use crate::hub::OnFetch;
+use crate::operators::Operators;
 
 type Known = Vec<Option<Vec<Column>>>;
 
-/// Loads a graph as [`load`] does, for a run on one of several devices.
+/// Loads a graph as [`load`] does, for a run on this device, which may be one of several.
+/// `on_fetch` is told of models that have to be fetched.
 ///
 /// # Errors
-/// The same; [`Failed::Nobody`] when there was no one to ask
-pub fn load_here(arguments: &GraphArgs) -> Result<Loaded, Failed> {
-    let failed = match (load(arguments), &arguments.cluster, &arguments.device) {
-        (Err(Failed::Wrong(text)), Some(file), Some(name)) => (text, file, name),
-        (loaded, ..) => return loaded,
+/// The same, and why others could not be asked
+pub fn load_here(request: &Request, on_fetch: Option<OnFetch>) -> Result<Loaded, Unready> {
+    let telling = |mut operators: Operators| {
+        operators.on_fetch = on_fetch.clone();
+        operators
     };
-    let (text, file, name) = failed;
-    let wrong = || Failed::Wrong(text.clone());
-    let probe = shown(Operators::elsewhere(Vec::new()));
-    // What is wrong is told already, or will be when the columns are known.
-    let _ = checked(arguments, &probe);
+    let here = load(request, telling(Operators::default()));
+    let (errors, file, name) = match (here, &request.on) {
+        (
+            Err(errors),
+            Where::Cluster {
+                file,
+                device: Some(name),
+            },
+        ) => (errors, file, name),
+        (loaded, _) => return loaded.map_err(Unready::Wrong),
+    };
+    let probe = telling(Operators::elsewhere(Vec::new()));
+    // What is wrong is in `errors`, or will be found when the columns are known.
+    let _ = checked(request, &probe);
     let known = probe.sources();
-    if known.iter().all(Option::is_some) {
-        return Err(wrong());
-    }
-    let cluster = read(file).ok_or_else(wrong)?;
-    let me = cluster.device(name).ok_or_else(wrong)?;
+    let cluster = read(file).and_then(|cluster| Some((cluster.device(name)?, cluster)));
+    let (me, cluster) = match cluster {
+        Some(both) if known.iter().any(Option::is_none) => both,
+        _ => return Err(Unready::Wrong(errors)),
+    };
     let known = ask(&cluster, me, file, known)?;
-    let loaded = load_with(arguments, shown(Operators::elsewhere(known)))?;
+    let loaded = load(request, telling(Operators::elsewhere(known))).map_err(Unready::Wrong)?;
     match lacks_own(&loaded.plan, me) {
-        true => Err(wrong()),
+        true => Err(Unready::Wrong(errors)),
         false => Ok(loaded),
     }
 }
@@ -56,11 +66,10 @@ pub fn notice(operators: &Operators) -> Vec<u8> {
 }
 
 /// Asks the other devices for what is not in `known`.
-fn ask(cluster: &Cluster, me: usize, file: &Path, mut known: Known) -> Result<Known, Failed> {
-    let render = |error: Diagnostic| error.render(&Sources::new());
+fn ask(cluster: &Cluster, me: usize, file: &Path, mut known: Known) -> Result<Known, Unready> {
     let name = &cluster.devices[me].name;
     let identity = Identity::load(file.parent().unwrap_or(Path::new("")), name)
-        .map_err(|e| Failed::Running(render(Diagnostic::new(e.code(), e.to_string()))))?;
+        .map_err(|e| Unready::Failed(Diagnostic::new(e.code(), e.to_string())))?;
     let notice = serde_json::to_vec(&known).unwrap_or_default();
     let mut enough = |notice: &[u8]| {
         let theirs: Known = serde_json::from_slice(notice).unwrap_or_default();
@@ -69,14 +78,14 @@ fn ask(cluster: &Cluster, me: usize, file: &Path, mut known: Known) -> Result<Kn
         known.iter().all(Option::is_some)
     };
     let found = cluster::notices(cluster, me, &identity, notice, &mut enough)
-        .map_err(|e| Failed::Running(render(Diagnostic::new(e.code(), e.to_string()))))?;
+        .map_err(|e| Unready::Failed(Diagnostic::new(e.code(), e.to_string())))?;
     if found {
         return Ok(known);
     }
     let message = "an input file is not here, and no device that has it could be asked";
     let help = "start the device that reads it, or copy the file here";
     let error = Diagnostic::new("missing-devices", message).help(help);
-    Err(Failed::Nobody(render(error)))
+    Err(Unready::Nobody(error))
 }
 
 /// Whether the file of a source that device `me` reads is not here.
@@ -85,7 +94,7 @@ fn lacks_own(plan: &Plan, me: usize) -> bool {
         let mine = plan.layout.device(plan.worker(i, 0)) == me;
         let lacks = stage
             .reads()
-            .any(|(_, path)| !segue::io::files(path).iter().any(|path| path.exists()));
+            .any(|(_, path)| !crate::io::files(path).iter().any(|path| path.exists()));
         stage.operator.role == Role::Source && mine && lacks
     })
 }

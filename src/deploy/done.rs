@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use segue::account::Account;
-use segue::cluster::Fingerprint;
-use segue::graph::Plan;
+use crate::account::Account;
+use crate::cluster::Fingerprint;
+use crate::graph::Plan;
 
 /// Where the note of one device is, and of which plan it is to be.
 #[derive(Clone)]
