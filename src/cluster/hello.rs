@@ -7,7 +7,7 @@
 //! | bytes | |
 //! | --- | --- |
 //! | 0..8 | `segue\0\r\n` |
-//! | 8..10 | version of the protocol: 3 |
+//! | 8..10 | version of the protocol: 4 |
 //! | 10..12 | 0 from who is to be connected, 1 from who only asks how things are, 2 from who asks for the notice |
 //! | 12..16 | index of the sender in the cluster |
 //! | 16..20 | how many devices there are |
@@ -23,7 +23,7 @@ pub const HELLO_BYTES: usize = 72;
 /// How long an answer is.
 pub const ANSWER_BYTES: usize = 2 + HELLO_BYTES;
 /// The version spoken here.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// Where its number stands, in this version and in all others.
 pub const VERSION_AT: std::ops::Range<usize> = 8..10;
@@ -379,8 +379,8 @@ mod tests {
         let mut longer = HELLO.to_bytes().to_vec();
         longer.push(0);
         assert_eq!(parse_hello(&longer), Err(HelloError::Length(73)));
-        longer[9] = 4;
-        assert_eq!(parse_hello(&longer), Err(HelloError::Version(4)));
+        longer[9] = 9;
+        assert_eq!(parse_hello(&longer), Err(HelloError::Version(9)));
     }
 
     #[test]

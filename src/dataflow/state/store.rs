@@ -68,7 +68,7 @@ impl Kept {
             .collect::<Result<_, _>>()
             .map_err(failed)?;
         let head = Head {
-            version: 1,
+            version: 2,
             stages: (self.stages.iter())
                 .map(|(n, s)| (n.clone(), s.len()))
                 .collect(),
@@ -99,7 +99,7 @@ impl Kept {
         for (edge, length) in head.loops {
             kept.loops.insert(edge, decode_rows(take(length)?)?);
         }
-        (head.version == 1 && rest.is_empty()).then_some(kept)
+        (head.version == 2 && rest.is_empty()).then_some(kept)
     }
 }
 
