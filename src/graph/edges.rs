@@ -45,7 +45,7 @@ pub fn check(
     if stages.iter().zip(&inputs).all(resolved) {
         errors.extend(unread(stages, roles, &inputs, &loops));
     }
-    errors.extend(ends(stages, roles));
+    errors.extend(ends(stages, roles, starts));
     Edges {
         inputs,
         loops,
@@ -173,11 +173,13 @@ fn unread(
         .collect()
 }
 
-fn ends(stages: &[RawStage], roles: &[Option<Role>]) -> Option<Diagnostic> {
+/// A graph needs rows from somewhere, a source or a stage that starts by itself, and a sink.
+fn ends(stages: &[RawStage], roles: &[Option<Role>], starts: &[bool]) -> Option<Diagnostic> {
     if roles.iter().any(Option::is_none) {
         return None;
     }
-    let lacks = |role: Role| !roles.contains(&Some(role));
+    let begins = |role: Role| role == Role::Source && starts.contains(&true);
+    let lacks = |role: Role| !roles.contains(&Some(role)) && !begins(role);
     let missing: Vec<&str> = [(Role::Source, "read"), (Role::Sink, "write")]
         .into_iter()
         .filter_map(|(role, plugin)| lacks(role).then_some(plugin))

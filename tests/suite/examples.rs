@@ -18,7 +18,7 @@ fn the_examples_of_every_operator_that_ships_hold() {
         compile_word_count(folder.path()),
         compile_row_count(folder.path()),
     ];
-    for name in ["aggregator", "bert", "tokenizer"] {
+    for name in ["aggregator", "bert", "search", "tokenizer"] {
         paths.push(beside_this(&format!("libsegue_{name}.so")));
     }
     let mut checked = BTreeSet::new();

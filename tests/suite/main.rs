@@ -29,6 +29,7 @@ mod plugins;
 mod reference;
 mod report;
 mod resume;
+mod search;
 mod seen;
 mod snapshots;
 mod splits;

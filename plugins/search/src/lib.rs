@@ -6,6 +6,9 @@
 //!             └────────────────────────────tell──── scores ───────────────────────────┘
 //! ```
 //!
+//! In a graph all of this is an operator: a search proposes, an evaluator scores, and scores come
+//! back over a loop edge; see [`stages`].
+//!
 //! [`Algorithm`] is the one trait behind which all stand; [`Method`] names them with their options,
 //! [`State`] is their state as plain data. [`Search`] puts one over a [`space`], keeps the best,
 //! the Pareto front and the scores that are known, and can be saved and restored between any two
@@ -60,6 +63,7 @@ mod random;
 mod search;
 mod setup;
 pub mod space;
+pub mod stages;
 
 pub use algorithm::{Algorithm, Method, State};
 pub use error::{Error, Result};
@@ -70,3 +74,17 @@ pub use quality::Quality;
 pub use random::{Purpose, Random};
 pub use search::Search;
 pub use setup::{Best, Candidate, Score, Setup, Stop};
+
+segue_plugin::export!(
+    "pso" => stages::swarm::PsoStage,
+    "pso-ga" => stages::swarm::PsoGaStage,
+    "pso-cs" => stages::swarm::PsoCsStage,
+    "pso-adam" => stages::swarm::PsoAdamStage,
+    "ga" => stages::population::GaStage,
+    "bat" => stages::population::BatStage,
+    "cuckoo" => stages::population::CuckooStage,
+    "cma-es" => stages::population::CmaStage,
+    "search-history" => stages::report::History,
+    "search-best" => stages::report::Best,
+    "function" => stages::function::Evaluator,
+);

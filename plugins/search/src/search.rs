@@ -145,6 +145,11 @@ impl Search {
         self.saved.best.as_ref()
     }
 
+    /// How many candidates were scored so far.
+    pub fn evaluations(&self) -> u64 {
+        self.saved.evaluations
+    }
+
     /// What no other beats in every objective, of those that break no constraint and were scored
     /// in full. Objectives are signed so that all are minimised.
     pub fn front(&self) -> &[Point] {

@@ -21,6 +21,7 @@ segue_plugin::export!(
     "running-sum" => sum::RunningSum,
     "propose" => loops::Propose,
     "score" => loops::Score,
+    "hold" => loops::Hold,
     "enough" => loops::Enough,
     "gate" => gate::Gate,
     "every-type" => types::EveryType,

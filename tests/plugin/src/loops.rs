@@ -179,6 +179,27 @@ impl Stage for Score {
     }
 }
 
+/// Gives the candidates that it gets as soon as it may.
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Hold {
+    /// The file that says how far it may go.
+    pub leash: String,
+}
+
+impl Stage for Hold {
+    fn columns(&self) -> Columns {
+        Columns::new()
+            .reads("candidate", "u64")
+            .writes("candidate", "u64")
+    }
+
+    fn process(&mut self, batch: Batch) -> Result<Batch> {
+        leash::wait(&self.leash, batch.time());
+        Ok(batch)
+    }
+}
+
 /// Gives the number of each row until it has had enough, and how many there were at its end.
 #[derive(serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

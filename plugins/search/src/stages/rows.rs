@@ -1,0 +1,241 @@
+//! The rows that a search gives, and those that evaluators give back.
+//!
+//! | column | type | of which rows |
+//! | --- | --- | --- |
+//! | `what` | `utf8` | all: `candidate`, `generation` or `best` |
+//! | `generation` | `u64` | all, from 0 |
+//! | `candidate` | `u64` | candidates and the best: the number in its generation |
+//! | `position` | `list f64` | candidates and the best: a point of the unit box; else empty |
+//! | `effort` | `f64` | candidates: the share of the full effort at which it is scored |
+//! | `steps`, `rate` | `u64`, `f64` | candidates: Adam's steps to take before it is scored, and their rate |
+//! | `evaluations` | `u64` | generations and the best: candidates scored so far |
+//! | `best` | `f64` | generations and the best: the best fitness so far |
+//! | `mean`, `diversity` | `f64` | generations |
+//! | `seconds` | `f64` | generations: time that the search has run; the one column that differs between runs |
+//!
+//! An evaluator gives back `candidate`, `fitness` f64, and `position`: where Adam's steps led, or
+//! what it was given.
+
+use std::sync::Arc;
+
+use segue_plugin::arrow_array::builder::{Float64Builder, ListBuilder};
+use segue_plugin::arrow_array::cast::AsArray;
+use segue_plugin::arrow_array::types::Float64Type;
+use segue_plugin::arrow_array::{
+    Array, ArrayRef, Float64Array, ListArray, StringArray, UInt64Array,
+};
+use segue_plugin::arrow_schema::{DataType, Field};
+use segue_plugin::{Batch, Columns, Error, Result};
+
+use crate::Task;
+
+/// What a row tells of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum What {
+    /// One to be scored.
+    #[default]
+    Candidate,
+    /// How a generation was.
+    Generation,
+    /// The best, at the end.
+    Best,
+}
+
+impl What {
+    /// As it stands in the column.
+    pub fn name(self) -> &'static str {
+        match self {
+            What::Candidate => "candidate",
+            What::Generation => "generation",
+            What::Best => "best",
+        }
+    }
+}
+
+/// One row that a search gives.
+#[derive(Clone, Debug, Default)]
+pub struct Row<'a> {
+    /// What it tells of.
+    pub what: What,
+    /// Of which generation.
+    pub generation: u64,
+    /// The number there.
+    pub candidate: Option<u64>,
+    /// A point of the unit box.
+    pub position: &'a [f64],
+    /// What is asked.
+    pub task: Option<Task>,
+    /// Candidates scored so far.
+    pub evaluations: Option<u64>,
+    /// The best fitness so far.
+    pub best: Option<f64>,
+    /// The generation's mean fitness.
+    pub mean: Option<f64>,
+    /// How far its candidates lie apart.
+    pub diversity: Option<f64>,
+    /// How long the search has run.
+    pub seconds: Option<f64>,
+}
+
+/// The columns of these rows.
+pub fn written(columns: Columns) -> Columns {
+    columns
+        .writes("what", "utf8")
+        .writes("generation", "u64")
+        .writes("candidate", "u64")
+        .writes("position", "list f64")
+        .writes("effort", "f64")
+        .writes("steps", "u64")
+        .writes("rate", "f64")
+        .writes("evaluations", "u64")
+        .writes("best", "f64")
+        .writes("mean", "f64")
+        .writes("diversity", "f64")
+        .writes("seconds", "f64")
+}
+
+/// A batch of these rows.
+///
+/// # Errors
+/// None that is known.
+pub fn batch(rows: &[Row<'_>]) -> Result<Batch> {
+    let numbers = |of: &dyn Fn(&Row<'_>) -> Option<u64>| -> ArrayRef {
+        Arc::new(rows.iter().map(of).collect::<UInt64Array>())
+    };
+    let reals = |of: &dyn Fn(&Row<'_>) -> Option<f64>| -> ArrayRef {
+        Arc::new(rows.iter().map(of).collect::<Float64Array>())
+    };
+    let whats = StringArray::from_iter_values(rows.iter().map(|row| row.what.name()));
+    let columns: [(&str, ArrayRef); 12] = [
+        ("what", Arc::new(whats)),
+        ("generation", numbers(&|row| Some(row.generation))),
+        ("candidate", numbers(&|row| row.candidate)),
+        (
+            "position",
+            Arc::new(points(rows.iter().map(|row| row.position))),
+        ),
+        ("effort", reals(&|row| row.task.map(effort))),
+        ("steps", numbers(&|row| row.task.map(|task| steps(task).0))),
+        ("rate", reals(&|row| row.task.map(|task| steps(task).1))),
+        ("evaluations", numbers(&|row| row.evaluations)),
+        ("best", reals(&|row| row.best)),
+        ("mean", reals(&|row| row.mean)),
+        ("diversity", reals(&|row| row.diversity)),
+        ("seconds", reals(&|row| row.seconds)),
+    ];
+    let named = |(name, column): (&str, ArrayRef)| (name.to_owned(), column);
+    Batch::from_arrays(0, columns.into_iter().map(named).collect())
+}
+
+fn effort(task: Task) -> f64 {
+    match task {
+        Task::Score { effort } => effort,
+        Task::Adam { .. } => 1.0,
+    }
+}
+
+fn steps(task: Task) -> (u64, f64) {
+    match task {
+        Task::Score { .. } => (0, 0.0),
+        Task::Adam { steps, rate } => (u64::from(steps), rate),
+    }
+}
+
+/// A column of points.
+fn points<'a>(points: impl Iterator<Item = &'a [f64]>) -> ListArray {
+    let item = Field::new("item", DataType::Float64, false);
+    let mut builder = ListBuilder::new(Float64Builder::new()).with_field(item);
+    for point in points {
+        builder.values().append_slice(point);
+        builder.append(true);
+    }
+    builder.finish()
+}
+
+/// The numbers of row `row` of the column `position`.
+///
+/// # Errors
+/// `missing-column`, `column-mismatch`
+pub fn point(batch: &Batch, row: usize) -> Result<Vec<f64>> {
+    let points: &ListArray = batch.get("position")?;
+    let wrong = || Error::new("column-mismatch", "column `position` is not `list f64`");
+    let point = points.value(row);
+    let point = point.as_primitive_opt::<Float64Type>().ok_or_else(wrong)?;
+    Ok(point.values().to_vec())
+}
+
+/// The columns of an evaluator that reads candidates at `port` and whose batches are dealt over
+/// all its replicas; `port` is empty where it has one input alone.
+pub fn evaluates(port: &str) -> Columns {
+    Columns::new()
+        .reads_at(port, "what", "utf8")
+        .reads_at(port, "candidate", "u64")
+        .reads_at(port, "position", "list f64")
+        .reads_at(port, "steps", "u64")
+        .reads_at(port, "rate", "f64")
+        .writes("candidate", "u64")
+        .writes("fitness", "f64")
+        .writes("position", "list f64")
+        .spreads()
+}
+
+/// Scores the candidates of `batch`: `score` gets a point and the Adam steps to take from it
+/// first, as their number and rate; it moves the point where they lead. `None` where no row is a
+/// candidate.
+///
+/// # Errors
+/// `missing-column`, `column-mismatch`, and those of `score`
+pub fn scored(
+    batch: &Batch,
+    mut score: impl FnMut(&mut Vec<f64>, (u32, f64)) -> Result<f64>,
+) -> Result<Option<Batch>> {
+    let (whats, numbers) = (batch.text("what")?, batch.u64("candidate")?);
+    let (steps, rates) = (batch.u64("steps")?, batch.get::<Float64Array>("rate")?);
+    let is_candidate = |row: &usize| whats.value(*row) == What::Candidate.name();
+    let rows: Vec<usize> = (0..batch.rows()).filter(is_candidate).collect();
+    let (mut fitness, mut places) = (Vec::new(), Vec::new());
+    for &row in &rows {
+        let mut place = point(batch, row)?;
+        let walk = (
+            u32::try_from(steps.value(row)).unwrap_or(u32::MAX),
+            rates.value(row),
+        );
+        fitness.push(score(&mut place, walk)?);
+        places.push(place);
+    }
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let numbers: UInt64Array = rows.iter().map(|row| Some(numbers.value(*row))).collect();
+    let columns: [(&str, ArrayRef); 3] = [
+        ("candidate", Arc::new(numbers)),
+        ("fitness", Arc::new(Float64Array::from(fitness))),
+        (
+            "position",
+            Arc::new(points(places.iter().map(Vec::as_slice))),
+        ),
+    ];
+    let named = |(name, column): (&str, ArrayRef)| (name.to_owned(), column);
+    let columns = columns.into_iter().map(named).collect();
+    Batch::from_arrays(batch.time(), columns).map(Some)
+}
+
+/// The scores that came back: candidates' numbers, fitness (not a number where there is none),
+/// and where they ended if the column is there.
+///
+/// # Errors
+/// `missing-column`, `column-mismatch`
+pub fn scores(batch: &Batch) -> Result<Vec<(u64, f64, Option<Vec<f64>>)>> {
+    let numbers = batch.u64("candidate")?;
+    let fitness: &Float64Array = batch.get("fitness")?;
+    let places = batch.columns().column_by_name("position").is_some();
+    let one = |row: usize| {
+        let fitness = match fitness.is_null(row) {
+            true => f64::NAN,
+            false => fitness.value(row),
+        };
+        let place = places.then(|| point(batch, row)).transpose()?;
+        Ok((numbers.value(row), fitness, place))
+    };
+    (0..batch.rows()).map(one).collect()
+}

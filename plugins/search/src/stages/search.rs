@@ -1,0 +1,263 @@
+//! A search as an operator.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use segue_plugin::{Batch, Column, Columns, Context, Error, Host, Next, Port, Result, Rows, Stage};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::common::{Common, refused};
+use super::rows::{self, Row, What};
+use crate::{Candidate, Method, Score, Search, Setup, Statistics};
+
+/// The options of one algorithm.
+pub trait Options: DeserializeOwned + JsonSchema + 'static {
+    /// Whether evaluators walk, so that it must hear where that led.
+    const WALKS: bool = false;
+
+    /// Those that every search has.
+    fn common(&self) -> &Common;
+
+    /// Which algorithm, with its options.
+    fn method(&self) -> Method;
+}
+
+/// A search: it begins by itself, proposes a generation, and proposes the next when all scores
+/// have come back over the loop.
+///
+/// # Columns
+/// reads `candidate` u64 and `fitness` f64, and `position` list f64 where evaluators walk
+/// writes the [rows] of candidates, generations and the best
+/// # Errors
+/// `bad-option`, `bad-search`; `lost-score` when an evaluator does not score each candidate once
+#[derive(Deserialize)]
+#[serde(from = "O", bound = "O: Options")]
+pub struct SearchStage<O: Options> {
+    options: O,
+    run: Option<Run>,
+}
+
+/// A search that has started.
+struct Run {
+    search: Search,
+    /// What has come of this generation, by candidate.
+    scores: BTreeMap<u64, Score>,
+    /// How long it had run before it was started here.
+    before: f64,
+    since: Instant,
+}
+
+impl<O: Options> From<O> for SearchStage<O> {
+    fn from(options: O) -> Self {
+        SearchStage { options, run: None }
+    }
+}
+
+impl<O: Options> JsonSchema for SearchStage<O> {
+    fn schema_name() -> Cow<'static, str> {
+        O::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        O::json_schema(generator)
+    }
+}
+
+impl<O: Options> SearchStage<O> {
+    fn setup(&self) -> Setup {
+        self.options.common().setup(self.options.method())
+    }
+
+    fn run(&mut self) -> Result<&mut Run> {
+        let missing = || Error::new("not-started", "there is no search yet");
+        self.run.as_mut().ok_or_else(missing)
+    }
+}
+
+impl<O: Options> Stage for SearchStage<O> {
+    const PORTS: &'static [Port] = &[Port::new("scores")];
+    const STARTS: bool = true;
+
+    fn columns(&self) -> Columns {
+        let mut columns = Columns::new()
+            .reads_at("scores", "candidate", "u64")
+            .reads_at("scores", "fitness", "f64");
+        if O::WALKS {
+            columns = columns.reads_at("scores", "position", "list f64");
+        }
+        rows::written(columns).rows(Rows::New).snapshots(0)
+    }
+
+    fn columns_for(&self, _input: &[Column]) -> Result<Columns> {
+        // Options that cannot be are told before anything runs.
+        Search::new(self.setup()).map_err(refused)?;
+        Ok(self.columns())
+    }
+
+    fn start(&mut self, _context: &Context) -> Result<()> {
+        let search = Search::new(self.setup()).map_err(refused)?;
+        self.run = Some(Run::new(search, 0.0));
+        Ok(())
+    }
+
+    fn begin(&mut self, host: &mut Host<'_>) -> Result<()> {
+        let chunk = self.options.common().chunk;
+        self.run()?.propose(chunk, host)
+    }
+
+    fn process_each(&mut self, batch: Batch, _host: &mut Host<'_>) -> Result<()> {
+        let run = self.run()?;
+        for (number, fitness, place) in rows::scores(&batch)? {
+            let score = Score {
+                improved: place.filter(|_| O::WALKS),
+                ..Score::of(fitness)
+            };
+            if run.scores.insert(number, score).is_some() {
+                return Err(lost(format!("candidate {number} was scored twice")));
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, _time: u64, host: &mut Host<'_>) -> Result<()> {
+        let chunk = self.options.common().chunk;
+        let run = self.run()?;
+        if run.scores.is_empty() {
+            return Ok(());
+        }
+        run.tell(host)?;
+        run.propose(chunk, host)
+    }
+
+    fn finish(&mut self, host: &mut Host<'_>) -> Result<Next> {
+        self.run()?.end(host)?;
+        Ok(Next::Done)
+    }
+
+    fn snapshot(&mut self) -> Result<Vec<u8>> {
+        let run = self.run()?;
+        let mut bytes = run.seconds().to_le_bytes().to_vec();
+        bytes.extend(run.search.save().map_err(no_state)?);
+        Ok(bytes)
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<()> {
+        let (before, saved) = (state.split_first_chunk())
+            .ok_or_else(|| Error::new("no-state", "a saved search is too short"))?;
+        let search = Search::restore(self.setup(), saved).map_err(no_state)?;
+        self.run = Some(Run::new(search, f64::from_le_bytes(*before)));
+        Ok(())
+    }
+}
+
+impl Run {
+    fn new(search: Search, before: f64) -> Self {
+        Run {
+            search,
+            scores: BTreeMap::new(),
+            before,
+            since: Instant::now(),
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.before + self.since.elapsed().as_secs_f64()
+    }
+
+    /// Gives the next candidates, unless it has come to its end. A generation that is known
+    /// already needs nobody.
+    fn propose(&mut self, chunk: usize, host: &mut Host<'_>) -> Result<()> {
+        while !self.search.is_done() {
+            let generation = self.search.generation().number;
+            let asked = self.search.ask();
+            for candidates in asked.chunks(chunk.max(1)) {
+                let rows: Vec<Row<'_>> = (candidates.iter())
+                    .map(|candidate| candidate_row(generation, candidate))
+                    .collect();
+                host.emit(rows::batch(&rows)?);
+            }
+            if !asked.is_empty() {
+                return Ok(());
+            }
+            let statistics = self.search.tell(&[]).map_err(refused)?;
+            self.report(&statistics, host)?;
+        }
+        Ok(())
+    }
+
+    /// Hands over all scores of a generation, in the order of its candidates.
+    fn tell(&mut self, host: &mut Host<'_>) -> Result<()> {
+        let mut came = std::mem::take(&mut self.scores);
+        let asked = self.search.ask();
+        let score = |candidate: &Candidate<'_>| {
+            let missing = || lost(format!("candidate {} was not scored", candidate.number));
+            came.remove(&(candidate.number as u64)).ok_or_else(missing)
+        };
+        let scores = asked.iter().map(score).collect::<Result<Vec<Score>>>()?;
+        if let Some(number) = came.keys().next() {
+            return Err(lost(format!(
+                "candidate {number} was scored, but never proposed"
+            )));
+        }
+        let statistics = self.search.tell(&scores).map_err(refused)?;
+        self.report(&statistics, host)
+    }
+
+    fn report(&self, statistics: &Statistics, host: &mut Host<'_>) -> Result<()> {
+        let best = statistics
+            .best
+            .map_or("none".to_owned(), |best| format!("{best:.6}"));
+        host.progress(&format!(
+            "generation {}, {} evaluations, best {best}",
+            statistics.generation, statistics.evaluations
+        ));
+        host.emit(rows::batch(&[Row {
+            what: What::Generation,
+            generation: statistics.generation,
+            evaluations: Some(statistics.evaluations),
+            best: statistics.best,
+            mean: statistics.mean,
+            diversity: Some(statistics.diversity),
+            seconds: Some(self.seconds()),
+            ..Row::default()
+        }])?);
+        Ok(())
+    }
+
+    /// Gives the best.
+    fn end(&self, host: &mut Host<'_>) -> Result<()> {
+        let none = "no candidate has a fitness that is a finite number";
+        let best = (self.search.best()).ok_or_else(|| Error::new("no-best", none))?;
+        host.emit(rows::batch(&[Row {
+            what: What::Best,
+            generation: best.generation,
+            candidate: Some(best.candidate as u64),
+            position: &best.position,
+            evaluations: Some(self.search.evaluations()),
+            best: best.objectives.first().copied(),
+            ..Row::default()
+        }])?);
+        Ok(())
+    }
+}
+
+fn candidate_row<'a>(generation: u64, candidate: &Candidate<'a>) -> Row<'a> {
+    Row {
+        generation,
+        candidate: Some(candidate.number as u64),
+        position: candidate.position,
+        task: Some(candidate.task),
+        ..Row::default()
+    }
+}
+
+fn lost(message: String) -> Error {
+    Error::new("lost-score", message)
+}
+
+fn no_state(error: crate::Error) -> Error {
+    Error::new("no-state", error.to_string())
+}
