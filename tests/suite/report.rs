@@ -419,7 +419,7 @@ fn stages_are_listed_and_shown() {
         aggregator.contains("\nexample, with {}\n  in   {"),
         "{aggregator}"
     );
-    let text = project.run(&["stages", "brt"]).failed(2);
-    let expected = "error[unknown-plugin]: there is no plugin `brt`\nhelp: did you mean `bert`?\nhelp: looked in SEGUE_PLUGIN_PATH";
+    let text = project.run(&["stages", "berrt"]).failed(2);
+    let expected = "error[unknown-plugin]: there is no plugin `berrt`\nhelp: did you mean `bert`?\nhelp: looked in SEGUE_PLUGIN_PATH";
     assert!(text.starts_with(expected), "{text}");
 }

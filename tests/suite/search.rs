@@ -72,7 +72,8 @@ fn compare(project: &Project, expected: &Project, how: &str) {
 fn what_a_search_finds_does_not_depend_on_where_it_runs() {
     for search in ALL {
         let expected = project(search);
-        expected.run_graph(&["--workers", "1"]);
+        let ran = expected.run_graph(&["--workers", "1"]);
+        assert!(ran.stderr.contains(" a second"), "{ran}");
         let best = expected.lines("out.jsonl");
         let [best] = best.as_slice() else {
             panic!("{search}: {best:?}")

@@ -128,6 +128,8 @@ impl Committer {
         let participants = Participants::of(graph);
         let written = cut.clone().unwrap_or_else(|| Names::of(graph).start());
         shared.progress.set_committed(&written.counts);
+        // Where nothing is read, no mark says when it began.
+        let first = written.sources.is_empty().then(Instant::now);
         Ok(Committer {
             outputs,
             journal,
@@ -152,7 +154,7 @@ impl Committer {
             // Three digits: a latency is known to a thousandth of itself.
             latency: Histogram::new_with_bounds(1, LONGEST_US, 3)
                 .map_err(|e| Failure::new("internal", e.to_string()))?,
-            first: None,
+            first,
             last: None,
             shared,
         })
