@@ -73,8 +73,12 @@ impl Bare {
         let mut rows = Vec::new();
         for batch in &self.batches {
             let columns = batch.columns().clone();
-            let (time, port, part) = (0, 0, 0);
-            let origin = segue_plugin::ffi::Origin { time, port, part };
+            let (time, port, reserved) = (0, 0, 0);
+            let origin = segue_plugin::ffi::Origin {
+                time,
+                port,
+                reserved,
+            };
             let given = self
                 .tokenizer
                 .process(&origin, columns, false)

@@ -86,7 +86,7 @@ typedef struct segue_reply {
   void (*state)(void *host, const uint8_t *bytes, size_t length);
   /* Since 1.2, for a stage that keeps state: it needs no more input. It gets none after
    * this call, whatever still comes, and is told to `finish`; sources that lead nowhere
-   * else stop. */
+   * else stop. It does not imply `saved`. Only `process` and `flush` may say it. */
   void (*done)(void *host);
 } segue_reply;
 
@@ -96,8 +96,7 @@ typedef struct segue_origin {
   /* The input port: its place among the operator's `ports`, or where it names none the
    * place of the edge in `from`, then in `loop`. */
   uint32_t port;
-  /* Which part of its time this is, as the host counts the parts that came here. */
-  uint32_t part;
+  uint32_t reserved; /* 0 */
 } segue_origin;
 
 /* Every function returns 0, or another number after `reply->fail`. */

@@ -235,12 +235,7 @@ fn interrupted(arguments: &RunArgs, plan: &Plan, signal: u8, committed: Option<u
         (None, Some(_)) => interrupt::command_of_agent(),
         (None, None) => interrupt::command_to_resume(),
     };
-    let loops = plan
-        .graph
-        .stages
-        .iter()
-        .any(|stage| !stage.loops.is_empty());
-    let help = match loops || committed == Some(0) {
+    let help = match committed == Some(0) {
         true => "run it again from the start".to_owned(),
         false => format!("go on from there with: {command}"),
     };

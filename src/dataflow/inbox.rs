@@ -7,10 +7,12 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use segue_plugin::Error;
 use segue_plugin::ffi::Origin;
+use timely::container::NoopBuilder;
 use timely::dataflow::Stream;
-use timely::dataflow::channels::pact::ParallelizationContract;
+use timely::dataflow::channels::pact::{ParallelizationContract, Pipeline};
 use timely::dataflow::operators::InputCapability;
 use timely::dataflow::operators::generic::InputHandleCore;
+use timely::dataflow::operators::generic::Operator;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::progress::frontier::MutableAntichain;
 
@@ -65,19 +67,20 @@ impl Inputs {
         };
         for edge in edges {
             let whole = stage.is_whole(edge.port);
-            let route = if whole {
-                Route::All(plan.workers_of(index))
+            let (rows, route) = if whole {
+                let copies = copies(edge.rows, plan.workers_of(index));
+                let first = |part: &[u32]| part.first().map_or(0, |&worker| worker as usize);
+                (copies, Route::new(move |_, part| first(part)))
             } else {
                 let (plan, late) = (Arc::clone(plan), u64::from(edge.looped));
-                Route::To(Arc::new(move |time, part| {
+                let route = move |time: u64, part: &[u32]| {
                     plan.worker_of_part(index, time.wrapping_add(late), part)
-                }))
+                };
+                (edge.rows, Route::new(route))
             };
             let port = edge.port;
             inputs.kinds.push(Kind { port, whole });
-            inputs
-                .handles
-                .push(builder.new_input(edge.rows, route.pact()));
+            inputs.handles.push(builder.new_input(rows, route.pact()));
         }
         inputs
     }
@@ -128,6 +131,27 @@ impl Inputs {
     }
 }
 
+/// Each parcel once for each of `workers`, whose number stands before that of its part.
+fn copies<'scope>(rows: Rows<'scope>, workers: Vec<usize>) -> Rows<'scope> {
+    rows.unary::<NoopBuilder<Parcel>, _, _, _>(Pipeline, "copies", |_, _| {
+        move |input, output| {
+            input.for_each(|capability, parcel| {
+                let whole = std::mem::take(parcel);
+                let (Some(capability), Some(rows)) = (capability.retain_least(0), whole.rows)
+                else {
+                    return;
+                };
+                let mut session = output.session_with_builder(&capability);
+                for &worker in &workers {
+                    // There are not so many workers.
+                    let part = [&[worker as u32], whole.part.as_slice()].concat();
+                    session.give_container(&mut Parcel::of(whole.time, part, rows.clone()));
+                }
+            });
+        }
+    })
+}
+
 /// A batch that has arrived.
 #[derive(Debug)]
 pub struct Arrived {
@@ -147,7 +171,7 @@ impl Arrived {
             time,
             // As many ports as a graph file has edges.
             port: self.port as u32,
-            part: self.part.first().copied().unwrap_or(0),
+            reserved: 0,
         }
     }
 
@@ -206,6 +230,9 @@ impl<C> Inbox<C> {
                     rows,
                 };
                 if kind.whole {
+                    // Its first number was the worker's.
+                    let part = arrived.part.get(1..).unwrap_or_default().to_vec();
+                    let arrived = Arrived { part, ..arrived };
                     self.side.push_back((time, arrived));
                     return;
                 }

@@ -174,7 +174,7 @@ fn run_connected<S: TimelyStream + 'static>(
         return Ok(Some(report(&plan, nothing, Measured::default())));
     }
     let kept = match (&start, &before.state) {
-        (Some(start), Some(stored)) => state::read(start.journal.path(), stored)?,
+        (Some(start), Some(stored)) if !before.done => state::read(start.journal.path(), stored)?,
         _ => Kept::default(),
     };
     let libraries = libraries(&plan, operators, device)?;

@@ -180,14 +180,9 @@ fn decode(bytes: Bytes, head: usize) -> Result<RecordBatch, String> {
 /// Names the worker for a time and a part.
 pub type Router = dyn Fn(u64, &[u32]) -> usize + Send + Sync;
 
-/// Where the parcels of an edge go.
+/// Sends each parcel to the worker that this names for it.
 #[derive(Clone)]
-pub enum Route {
-    /// Each to the worker that this names for its time and part.
-    To(Arc<Router>),
-    /// Each to all of these workers.
-    All(Vec<usize>),
-}
+pub struct Route(Arc<Router>);
 
 /// The contract of an edge.
 pub type Routed = DistributorPact<Box<dyn FnOnce(usize) -> Route>>;
@@ -198,9 +193,14 @@ impl Route {
         DistributorPact(Box::new(move |_peers| self))
     }
 
+    /// To the worker that `route` names for a time and a part.
+    pub fn new(route: impl Fn(u64, &[u32]) -> usize + Send + Sync + 'static) -> Self {
+        Route(Arc::new(route))
+    }
+
     /// All parcels to one worker.
     pub fn to_worker(worker: usize) -> Self {
-        Route::To(Arc::new(move |_, _| worker))
+        Route::new(move |_, _| worker)
     }
 }
 
@@ -211,19 +211,8 @@ impl Distributor<Parcel> for Route {
         stamp: &Stamp<T>,
         pushers: &mut [P],
     ) {
-        match self {
-            Route::To(route) => {
-                let worker = route(parcel.time, &parcel.part);
-                Message::push_at(parcel, stamp.clone(), &mut pushers[worker]);
-            }
-            Route::All(workers) => {
-                for worker in workers {
-                    let mut copy = parcel.clone();
-                    Message::push_at(&mut copy, stamp.clone(), &mut pushers[*worker]);
-                }
-                *parcel = Parcel::default();
-            }
-        }
+        let worker = (self.0)(parcel.time, &parcel.part);
+        Message::push_at(parcel, stamp.clone(), &mut pushers[worker]);
     }
 
     fn flush<T: Clone, P: Push<Message<T, Parcel>>>(&mut self, _: &Stamp<T>, _: &mut [P]) {}

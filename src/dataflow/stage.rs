@@ -20,7 +20,7 @@ use super::parcel::{Parcel, Part, send};
 use super::shared::{Failure, Shared};
 use super::tally::Tally;
 use crate::graph::{Plan, Stage};
-use crate::plugins::Instance;
+use crate::plugins::{Given, Instance};
 
 /// A scheduling in which so much time has passed ends: what a stage gives is to reach the next
 /// worker while it works on.
@@ -37,7 +37,8 @@ struct Runner {
     ordered: bool,
     /// How the parts are numbered that it gives.
     numbering: Numbering,
-    ready: VecDeque<(Capability<u64>, Arrived)>,
+    /// By time, what may be processed now.
+    ready: BTreeMap<u64, (Capability<u64>, VecDeque<Arrived>)>,
     /// Times whose batches were all processed, to be flushed when they are complete.
     to_flush: BTreeMap<u64, Capability<u64>>,
 }
@@ -122,7 +123,7 @@ pub fn build<'scope>(
             true => Numbering::Of { edges },
             false => Numbering::Counted(BTreeMap::new()),
         },
-        ready: VecDeque::new(),
+        ready: BTreeMap::new(),
         to_flush: BTreeMap::new(),
     });
     builder.build(move |capabilities| {
@@ -175,22 +176,27 @@ impl Runner {
             return Ok(Some((None, Vec::new())));
         }
         self.release(complete);
-        let next_ready = self.ready.front().map(|(next, _)| *next.time());
+        let next_ready = self.ready.keys().next().copied();
         let due = |time: &u64| *time < complete && next_ready.is_none_or(|next| next > *time);
         if let Some(entry) = self.to_flush.first_entry().filter(|entry| due(entry.key())) {
             let (time, capability) = entry.remove_entry();
             let outputs = self.flush(time)?;
             return Ok(Some((Some(capability), outputs)));
         }
-        let Some((capability, batch)) = self.ready.pop_front() else {
+        let Some(mut first) = self.ready.first_entry() else {
             return Ok(None);
         };
-        let time = *capability.time();
-        let mut outputs = self.process(time, batch)?;
-        let last_of_time = self
-            .ready
-            .front()
-            .is_none_or(|(next, _)| *next.time() != time);
+        let time = *first.key();
+        let (capability, batches) = first.get_mut();
+        let (capability, batch) = (capability.clone(), batches.pop_front());
+        let last_of_time = batches.is_empty();
+        if last_of_time {
+            first.remove();
+        }
+        let mut outputs = match batch {
+            Some(batch) => self.process(time, batch)?,
+            None => Vec::new(),
+        };
         if last_of_time && time < complete {
             self.to_flush.remove(&time);
             outputs.extend(self.flush(time)?);
@@ -205,6 +211,7 @@ impl Runner {
         let outputs = apply::flush(&self.stage, &mut self.instance, time);
         self.tally.add_time(started.elapsed());
         let given = outputs.map_err(|e| Failure::of_batch(&self.stage, time, 0, e))?;
+        self.goes_on(time, &given)?;
         let parts = self.numbering.count(time, given.batches);
         self.numbering.close(time);
         Ok(parts)
@@ -217,11 +224,11 @@ impl Runner {
                 true => self.inbox.next_complete(complete),
                 false => self.inbox.next_arrived(),
             };
-            let Some((_, waiting)) = next else { return };
+            let Some((time, waiting)) = next else { return };
             if let Some(open) = waiting.open {
-                let batches = waiting.arrived.into_iter();
-                self.ready
-                    .extend(batches.map(|batch| (open.clone(), batch)));
+                let ready = self.ready.entry(time);
+                let (_, batches) = ready.or_insert_with(|| (open, VecDeque::new()));
+                batches.extend(waiting.arrived);
             }
         }
     }
@@ -235,12 +242,18 @@ impl Runner {
         self.tally.add(rows.num_rows(), started.elapsed());
         let failed = |e| Failure::of_batch(&self.stage, time, rows.num_rows(), e);
         let given = outputs.map_err(failed)?;
-        if given.done {
-            let message = "it says that it needs no more, but keeps no state";
-            let error = Error::new("bad-plugin", message);
-            return Err(Failure::of_batch(&self.stage, time, rows.num_rows(), error));
-        }
+        self.goes_on(time, &given)?;
         Ok(self.numbering.number(time, &batch, given.batches))
+    }
+
+    /// A stage without state cannot end itself: its replicas would each end elsewhere.
+    fn goes_on(&self, time: u64, given: &Given) -> Result<(), Failure> {
+        if !given.done {
+            return Ok(());
+        }
+        let message = "it says that it needs no more, but keeps no state";
+        let error = Error::new("bad-plugin", message);
+        Err(Failure::of_batch(&self.stage, time, 0, error))
     }
 
     /// Drops what was held, so that the dataflow can end.

@@ -49,6 +49,8 @@ struct Stateful {
     wanted: BTreeMap<u64, Capability<u64>>,
     /// For what it gives at its end, and for what it then tells; `None` afterwards.
     end: Option<Capability<u64>>,
+    /// How many parts it gave at its start, which are of time 0.
+    begun: u32,
     /// How many parts it gave at its end so far.
     given_at_end: u32,
     /// Up to which time it has saved, as it said last.
@@ -142,6 +144,7 @@ pub fn build<'scope>(
                 current: None,
                 wanted: BTreeMap::new(),
                 end,
+                begun: 0,
                 given_at_end: 0,
                 saved: None,
                 ended: match begins {
@@ -221,7 +224,12 @@ impl Stateful {
     /// All times before `complete` have come, and all cuts before `decided`.
     fn step(&mut self, complete: u64, decided: u64) -> Result<Option<Step>, Failure> {
         if let Some((time, batch)) = self.inbox.next_of_side() {
-            self.process(time, batch)?;
+            let given = self.process(time, batch)?;
+            if given.done || given.saved {
+                let message = "it is done, or has saved, within a side input";
+                let error = segue_plugin::Error::new("bad-plugin", message);
+                return Err(Failure::of_batch(&self.stage, time, 0, error));
+            }
             return Ok(Some(Step::default()));
         }
         if let Some(open) = self.start.take() {
@@ -241,7 +249,8 @@ impl Stateful {
         if next.is_some_and(free)
             && let Some((time, waiting)) = self.inbox.next_complete(complete)
         {
-            return self.go_on(time, waiting, 0).map(Some);
+            let count = if time == 0 { self.begun } else { 0 };
+            return self.go_on(time, waiting, count).map(Some);
         }
         let over = complete == u64::MAX && next.is_none() && cut.is_none();
         match (over || self.ended.is_some()) && self.end.is_some() {
@@ -255,7 +264,12 @@ impl Stateful {
         let given = apply::begin(&self.stage, &mut self.instance);
         self.tally.add_time(started.elapsed());
         let given = given.map_err(|e| Failure::of_stage(&self.stage, "at its start", e))?;
-        let parts = numbered(&mut 0, given.batches);
+        if given.done {
+            let message = "it says that it needs no more before it was given anything";
+            let error = segue_plugin::Error::new("bad-plugin", message);
+            return Err(Failure::of_stage(&self.stage, "at its start", error));
+        }
+        let parts = numbered(&mut self.begun, given.batches);
         Ok(Step {
             rows: Some((open, parts)),
             ..Step::default()
@@ -322,8 +336,9 @@ impl Stateful {
         self.ended = Some(Ended { state });
         let name = || self.stage.name.clone();
         let ended = Told::Ended(name(), time);
-        // Whatever comes now it can go on behind.
-        let saved = (!self.stage.columns.snapshots).then(|| Told::Saved(name(), END - 1));
+        // Whatever comes now it can go on behind, if it has saved what it has.
+        let all = !self.stage.columns.snapshots && self.saved == Some(time);
+        let saved = all.then(|| Told::Saved(name(), END - 1));
         Ok([ended].into_iter().chain(saved).collect())
     }
 

@@ -214,7 +214,9 @@ impl Checker<'_> {
                 window: 0,
                 stages: std::mem::take(&mut self.stages),
             };
-            graph.check_sides(&mut self.errors);
+            if !graph.check_ports(&mut self.errors) {
+                graph.check_sides(&mut self.errors);
+            }
             self.stages = graph.stages;
         }
         if self.errors.is_empty() {
@@ -277,6 +279,12 @@ impl Checker<'_> {
         let mut ports = ports::resolve(raw, &operator.manifest, &mut self.errors);
         let (units, ranges) = self.segments(raw, operator, options)?;
         let count = ranges.len();
+        if count > 1 && !operator.manifest.ports.is_empty() {
+            let span = raw.split.as_ref().map_or(raw.name.span, |split| split.span);
+            let message = format!("`{}` has input ports, and cannot be split", raw.name.value);
+            self.errors
+                .push(Diagnostic::new("bad-split", message).at(span));
+        }
         for (index, range) in ranges.into_iter().enumerate() {
             let mut options = options.clone();
             let segment = segment_of(&units, range.clone(), index, count);

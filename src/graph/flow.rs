@@ -134,6 +134,7 @@ pub fn check_reads(stage: &Stage, stages: &[Stage], errors: &mut Vec<Diagnostic>
     // What a loop brings is not known yet.
     let ports = stage.ports.inputs.iter();
     let mut ports: Vec<usize> = match stage.operator.manifest.ports.is_empty() {
+        true if stage.inputs.is_empty() => Vec::new(),
         true => vec![0],
         false => ports.copied().collect(),
     };

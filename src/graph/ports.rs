@@ -151,10 +151,13 @@ impl Graph {
     /// The sources whose rows reach no sink but over stages of `ended`, which need no more.
     pub fn unneeded(&self, ended: &BTreeSet<String>) -> BTreeSet<String> {
         let mut needed = vec![false; self.stages.len()];
-        for at in (0..self.stages.len()).rev() {
-            let is_sink = self.stages[at].operator.role == Role::Sink;
-            let read = self.readers(at).any(|(reader, _)| needed[reader]);
-            needed[at] = (is_sink || read) && !ended.contains(&self.stages[at].name);
+        // Along loops it takes more than one pass.
+        for _ in 0..self.stages.len() {
+            for at in (0..self.stages.len()).rev() {
+                let is_sink = self.stages[at].operator.role == Role::Sink;
+                let read = self.readers(at).any(|(reader, _)| needed[reader]);
+                needed[at] = (is_sink || read) && !ended.contains(&self.stages[at].name);
+            }
         }
         let stages = self.stages.iter().zip(needed);
         let unneeded =
@@ -162,10 +165,49 @@ impl Graph {
         unneeded.map(|(stage, _)| stage.name.clone()).collect()
     }
 
+    /// Reports ports that are read though no edge leads to them, and side inputs round a loop;
+    /// gives whether there is one of these.
+    pub(super) fn check_ports(&self, errors: &mut Vec<Diagnostic>) -> bool {
+        let mut looped = false;
+        for stage in &self.stages {
+            let manifest = &stage.operator.manifest;
+            for (number, port) in manifest.ports.iter().enumerate() {
+                let led = stage.edges().any(|(_, at)| at == number);
+                let reads = stage.reads_at(number).next().filter(|_| !led);
+                if let Some(column) = reads {
+                    let (name, column) = (&stage.name, &column.name);
+                    let message = format!(
+                        "`{name}` reads `{column}` by its port `{}`, to which no edge leads",
+                        port.name
+                    );
+                    let error = Diagnostic::new("missing-key", message).at(stage.spans.name);
+                    let help = format!("name a stage: `from = {{ {} = \"STAGE\" }}`", port.name);
+                    errors.push(error.help(help));
+                }
+                if port.whole && stage.ports.loops.contains(&number) {
+                    looped = true;
+                    let message = format!(
+                        "the port `{}` of `{}` is a side input, which cannot come round a loop",
+                        port.name, stage.name
+                    );
+                    errors.push(Diagnostic::new("bad-edge", message).at(stage.spans.name));
+                }
+            }
+        }
+        looped
+    }
+
     /// Reports stages that a side input cannot come from.
     pub(super) fn check_sides(&self, errors: &mut Vec<Diagnostic>) {
         let side = self.side();
         for (at, stage) in self.stages.iter().enumerate() {
+            if side[at] && stage.edges().any(|(_, port)| stage.is_whole(port)) {
+                let message = format!(
+                    "`{}` has a side input, and its own rows are one: neither could begin",
+                    stage.name
+                );
+                errors.push(Diagnostic::new("bad-edge", message).at(stage.spans.name));
+            }
             let leads =
                 |(reader, port): (usize, usize)| self.stages[reader].is_whole(port) || side[reader];
             let mut readers = self.readers(at);

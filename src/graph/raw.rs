@@ -405,6 +405,11 @@ impl Reader {
             return (vec![None; stages.len()], stages);
         };
         let mut all = (Vec::new(), Vec::new());
+        if ports.is_empty() {
+            let message = format!("`{}` is an empty table", entry.key);
+            self.errors
+                .push(Diagnostic::new("bad-value", message).at(entry.node.span));
+        }
         for port in ports {
             let name = At {
                 value: port.key.clone(),

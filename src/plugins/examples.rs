@@ -74,9 +74,13 @@ fn outputs(
     let first = operator.ports.first().map_or("", |port| port.name.as_str());
     let reads = columns.reads.iter().filter(|column| column.port == first);
     let reads: Vec<Column> = reads.cloned().collect();
-    let (time, port, part) = (0, 0, 0);
+    let (time, port, reserved) = (0, 0, 0);
     let whole = operator.ports.first().is_some_and(|port| port.whole);
-    let origin = Origin { time, port, part };
+    let origin = Origin {
+        time,
+        port,
+        reserved,
+    };
     let mut given = stage
         .process(&origin, batch(&reads, &example.input)?, whole)?
         .batches;

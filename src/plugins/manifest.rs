@@ -63,6 +63,13 @@ fn check_options(operator: &OperatorManifest) -> Result<(), Error> {
                 "the plugin's manifest gives {of} twice, or without a name"
             )));
         }
+        if let (Some(minimum), Some(maximum)) = (option.minimum, option.maximum)
+            && minimum > maximum
+        {
+            let message =
+                format!("the plugin's manifest gives {of} a range from {minimum} to {maximum}");
+            return Err(bad(message));
+        }
         if !option.default.is_null() && !fits(option) {
             let message = format!(
                 "the plugin's manifest gives {of} the default {}, which does not fit its type",
@@ -114,6 +121,14 @@ pub fn check_columns(columns: &Columns) -> Result<(), Error> {
 /// # Errors
 /// `bad-plugin`
 pub fn check_ports_of(operator: &OperatorManifest, columns: &Columns) -> Result<(), Error> {
+    let odd = match (columns.keeps, columns.snapshots, columns.spreads) {
+        (true, _, true) => Some("spreads, though its batches build on each other"),
+        (false, true, _) => Some("snapshots, but keeps no state"),
+        _ => None,
+    };
+    if let Some(odd) = odd {
+        return Err(bad(format!("it says that it {odd}")));
+    }
     let known = |column: &Column| match operator.ports.is_empty() {
         true => column.port.is_empty(),
         false => operator.ports.iter().any(|port| port.name == column.port),

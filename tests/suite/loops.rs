@@ -89,6 +89,14 @@ fn a_search_goes_on_where_it_was() {
         let done = project.run_graph(&[last, &["--resume"]].concat());
         assert!(done.stderr.contains(" committed before"), "{done}");
         compare(&project, &expected, &more.join(" "));
+        // All is committed: nothing is processed any more, wherever it is asked.
+        for again in [
+            &["--workers", "2", "--resume"][..],
+            &["--devices", "2", "--resume"],
+        ] {
+            project.run_graph(again);
+            compare(&project, &expected, &again.join(" "));
+        }
     }
 }
 
@@ -230,6 +238,18 @@ fn edges_that_cannot_be_are_refused() {
             "from = [\"search\", \"train\", \"train\"]",
             "duplicate",
             "twice",
+        ),
+        (
+            "loop = \"score\"\n",
+            "",
+            "missing-key",
+            "by its port `scores`, to which no edge leads",
+        ),
+        (
+            "plugin = \"read\"\n",
+            "plugin = \"read\"\nfrom = {}\n",
+            "bad-value",
+            "is an empty table",
         ),
     ];
     for (old, new, code, says) in wrong {

@@ -226,9 +226,21 @@ unsafe extern "C" fn process(
     schema: *mut FFI_ArrowSchema,
     reply: *const Reply,
 ) -> i32 {
-    let (port, part) = (0, 0);
+    let (port, reserved) = (0, 0);
     // SAFETY: the caller's duties are the same.
-    unsafe { process_from(stage, &Origin { time, port, part }, array, schema, reply) }
+    unsafe {
+        process_from(
+            stage,
+            &Origin {
+                time,
+                port,
+                reserved,
+            },
+            array,
+            schema,
+            reply,
+        )
+    }
 }
 
 unsafe extern "C" fn process_from(

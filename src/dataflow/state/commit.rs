@@ -136,6 +136,11 @@ impl Committer {
             header,
             rejects,
             reached: vec![0; participants.sinks + 2],
+            // What has ended with all it had saved needs to save no more.
+            saved: (written.stops.keys())
+                .filter(|stage| participants.saves.contains(*stage))
+                .map(|stage| (stage.clone(), END - 1))
+                .collect(),
             participants,
             ended: written.stops.clone(),
             graph: graph.clone(),
@@ -146,7 +151,6 @@ impl Committer {
             wanted: BTreeSet::new(),
             awaited: None,
             states: BTreeMap::new(),
-            saved: BTreeMap::new(),
             loops: BTreeMap::new(),
             opened: Vec::new(),
             judge: Judge::new(graph),

@@ -40,10 +40,12 @@ pub fn header(graph: &Graph) -> Value {
             stages.insert(stage.file_name.clone(), whole);
         }
     }
-    let sources = graph
+    let of_time = graph
         .stages
         .iter()
-        .filter(|stage| stage.operator.role == Role::Source);
+        .zip(graph.side())
+        .filter(|(_, side)| !side);
+    let sources = of_time.filter(|(stage, _)| stage.operator.role == Role::Source);
     // Batches of several sources take turns, so there the order of rows depends on it.
     let batch = (sources.count() > 1).then_some(graph.batch);
     Value::Object(serde_json::Map::from_iter([

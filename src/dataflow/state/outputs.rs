@@ -65,13 +65,18 @@ fn sinks(graph: &Graph) -> impl Iterator<Item = &Stage> {
     stages.filter(|stage| stage.operator.role == Role::Sink)
 }
 
-/// The sources whose records come to `stage`.
+/// The sources whose records come to `stage`, other than as a side input.
 fn sources_of(graph: &Graph, stage: &Stage) -> BTreeSet<String> {
     let mut reached = BTreeSet::new();
-    let mut next = stage.inputs.clone();
+    let of = |stage: &Stage| -> Vec<usize> {
+        let inputs = stage.inputs.iter().zip(&stage.ports.inputs);
+        let inputs = inputs.filter(|(_, port)| !stage.is_whole(**port));
+        inputs.map(|(&input, _)| input).collect()
+    };
+    let mut next = of(stage);
     while let Some(i) = next.pop() {
         if reached.insert(i) {
-            next.extend(&graph.stages[i].inputs);
+            next.extend(of(&graph.stages[i]));
         }
     }
     let stages = reached.into_iter().map(|i| &graph.stages[i]);

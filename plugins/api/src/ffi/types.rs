@@ -75,8 +75,8 @@ pub struct Origin {
     pub time: u64,
     /// The input port.
     pub port: u32,
-    /// Which part of its time it is.
-    pub part: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// `manifest`
