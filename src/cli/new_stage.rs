@@ -32,13 +32,15 @@ macro_rules! sdk {
     };
 }
 /// The SDK, which goes into each project, so that it builds wherever it is taken to.
-const SDK: [(&str, &str); 12] = sdk![
+const SDK: [(&str, &str); 14] = sdk![
     "segue.h",
     "src/batch.rs",
     "src/columns.rs",
     "src/error.rs",
     "src/example.rs",
     "src/ffi.rs",
+    "src/ffi/guard.rs",
+    "src/ffi/types.rs",
     "src/host.rs",
     "src/import.rs",
     "src/lib.rs",
@@ -197,11 +199,19 @@ mod tests {
 
     #[test]
     fn the_whole_sdk_goes_along() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/api/src");
-        let files = std::fs::read_dir(folder).unwrap();
-        let mut names: Vec<String> = files
-            .map(|file| format!("src/{}", file.unwrap().file_name().to_str().unwrap()))
-            .collect();
+        let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/api");
+        let mut names: Vec<String> = Vec::new();
+        let mut folders = vec!["src".to_owned()];
+        while let Some(folder) = folders.pop() {
+            for file in std::fs::read_dir(package.join(&folder)).unwrap() {
+                let file = file.unwrap();
+                let name = format!("{folder}/{}", file.file_name().to_str().unwrap());
+                match file.file_type().unwrap().is_dir() {
+                    true => folders.push(name),
+                    false => names.push(name),
+                }
+            }
+        }
         names.sort();
         let listed = SDK
             .iter()

@@ -214,7 +214,9 @@ impl Committer {
     }
 
     fn finish(&mut self) -> Result<(), Failure> {
-        let mut done = self.written.clone();
+        // What was sealed last: that needs no states any more.
+        let last = self.sealed.clone();
+        let mut done = last.unwrap_or_else(|| self.written.clone());
         done.done = true;
         self.outputs.finish(&mut done)?;
         self.journal.append(&done)?;
