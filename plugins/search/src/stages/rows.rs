@@ -220,12 +220,15 @@ pub fn scored(
     Batch::from_arrays(batch.time(), columns).map(Some)
 }
 
+/// A candidate's number, its fitness, and its position where the evaluator moved it.
+pub type Scored = (u64, f64, Option<Vec<f64>>);
+
 /// The scores that came back: candidates' numbers, fitness (not a number where there is none),
 /// and where they ended if the column is there.
 ///
 /// # Errors
 /// `missing-column`, `column-mismatch`
-pub fn scores(batch: &Batch) -> Result<Vec<(u64, f64, Option<Vec<f64>>)>> {
+pub fn scores(batch: &Batch) -> Result<Vec<Scored>> {
     let numbers = batch.u64("candidate")?;
     let fitness: &Float64Array = batch.get("fitness")?;
     let places = batch.columns().column_by_name("position").is_some();
