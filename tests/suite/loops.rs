@@ -15,7 +15,7 @@ with.path = \"reviews.csv\"
 [stage.search]
 plugin = \"propose\"
 loop = \"score\"
-with.generations = 12
+with.generations = 60
 with.candidates = 7
 with.together = 1
 [stage.score]
@@ -52,10 +52,10 @@ fn a_search_gives_the_same_wherever_it_runs() {
     let expected = search();
     expected.run_graph(&["--workers", "1"]);
     let scores = expected.lines("scores.jsonl");
-    assert_eq!(scores.len(), 12 * 7);
+    assert_eq!(scores.len(), 60 * 7);
     assert!(scores.iter().all(|row| row["texts"] == 90), "{scores:?}");
     let out = expected.read("out.csv");
-    assert_eq!(out.lines().count(), 1 + 12 * 7 + 1, "{out}");
+    assert_eq!(out.lines().count(), 1 + 60 * 7 + 1, "{out}");
     for more in [
         &["--workers", "2"][..],
         &["--workers", "5"],
