@@ -11,7 +11,7 @@ const GRAPH: &str = "format = 1
 plugin = \"SEARCH\"
 loop = \"function\"
 with.dimensions = 6
-with.generations = 12
+with.generations = 60
 with.population = 9
 with.seed = 3
 [stage.hold]
@@ -79,12 +79,12 @@ fn what_a_search_finds_does_not_depend_on_where_it_runs() {
             panic!("{search}: {best:?}")
         };
         let history = history(&expected);
-        assert_eq!(history.len(), 12, "{search}");
+        assert_eq!(history.len(), 60, "{search}");
         let first = history[0]["best"].as_f64();
         assert!(best["best"].as_f64() < first, "{search}: {best} {first:?}");
-        assert_eq!(history[11]["best"], best["best"], "{search}");
-        assert_eq!(best["evaluations"], 12 * 9, "{search}");
-        assert_eq!(expected.lines("scores.jsonl").len(), 12 * 9, "{search}");
+        assert_eq!(history[59]["best"], best["best"], "{search}");
+        assert_eq!(best["evaluations"], 60 * 9, "{search}");
+        assert_eq!(expected.lines("scores.jsonl").len(), 60 * 9, "{search}");
         for more in [
             &["--workers", "2"][..],
             &["--workers", "4"],
@@ -126,7 +126,7 @@ fn a_search_that_is_killed_goes_on_to_the_same_end() {
 fn blocks_and_other_ends_are_options() {
     let blocks = project("cuckoo");
     blocks.run_graph(&["--set", "search.block=2"]);
-    assert_eq!(blocks.lines("history.jsonl").len(), 12);
+    assert_eq!(blocks.lines("history.jsonl").len(), 60);
     let plain = project("cuckoo");
     plain.run_graph(&["--set", "search.target=1000", "--set", "search.seed=4"]);
     assert_eq!(plain.lines("history.jsonl").len(), 1);
