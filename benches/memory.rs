@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use common::{plan, show};
 use segue::dataflow::{self, RunOptions};
 use segue::operators::Operators;
-use segue_bert::{Layers, Segment};
+use segue_encoder::{Layers, Segment};
 
 /// Resident bytes of this process now.
 fn resident() -> f64 {
@@ -61,7 +61,7 @@ fn mib() -> f64 {
 /// What loading the second half of the layers takes, against loading all of them.
 fn segments() {
     let model = common::root().join("models/tinybert-imdb");
-    let config = segue_bert::ModelConfig::read(&model).expect("the model that ships");
+    let config = segue_encoder::ModelConfig::read(&model).expect("the model that ships");
     let count = config.num_hidden_layers;
     let load = |layers: Layers| {
         let before = resident();

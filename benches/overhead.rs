@@ -10,7 +10,7 @@ use std::path::Path;
 use common::{median, median_ratio, plan, rounds, run, seconds, show};
 use segue::io::ReadOptions;
 use segue::operators::{Operators, read_options};
-use segue_bert::{Layers, Segment};
+use segue_encoder::{Layers, Segment};
 use segue_plugin::{Batch, Context};
 
 /// The graph's text and tokenizer, outside any dataflow.
@@ -60,7 +60,7 @@ impl Bare {
             .as_str()
             .expect("a path")
             .to_owned();
-        let config = segue_bert::ModelConfig::read(Path::new(&model)).expect("it was checked");
+        let config = segue_encoder::ModelConfig::read(Path::new(&model)).expect("it was checked");
         let layers = Layers::all(config.num_hidden_layers);
         Bare {
             batches,

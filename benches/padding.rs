@@ -7,7 +7,7 @@
 mod common;
 
 use common::{median_ratio, root, rounds, seconds, show};
-use segue_bert::{Layers, Segment};
+use segue_encoder::{Layers, Segment};
 
 const BATCH: usize = 32;
 
@@ -26,7 +26,7 @@ fn padded_lengths(lengths: &[usize]) -> Vec<usize> {
 
 fn main() {
     let model = root().join("models/tinybert-imdb");
-    let config = segue_bert::ModelConfig::read(&model).expect("the model that ships");
+    let config = segue_encoder::ModelConfig::read(&model).expect("the model that ships");
     let layers = Layers::all(config.num_hidden_layers);
     let mut segment = Segment::load(&model, layers).expect("the model that ships");
     let mut time = |lengths: &[usize]| {

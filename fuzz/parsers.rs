@@ -9,7 +9,7 @@ use segue::diagnostic::Sources;
 use segue::graph::{Catalog, Layout, Operator, Problem, Role};
 use segue::io::{self, ReadOptions};
 use segue::operators::Operators;
-use segue_bert::{Layers, ModelConfig, Segment};
+use segue_encoder::{Layers, ModelConfig, Segment};
 use segue_plugin::arrow_array::cast::AsArray;
 use segue_plugin::arrow_array::{Array, ArrayRef, StringArray};
 use segue_plugin::{Batch, Column, Columns, Context, Stage, Unit, Units};
@@ -120,7 +120,7 @@ fn model(config: &[u8], weights: &[u8]) -> bool {
     let Ok(layers) = Layers::parse("..", config.num_hidden_layers) else {
         return false;
     };
-    if segue_bert::check(path, layers).is_err() {
+    if segue_encoder::check(path, layers).is_err() {
         return false;
     }
     let loaded = Segment::load(path, layers);

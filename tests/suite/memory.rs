@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use segue_bert::{Layers, ModelConfig, Segment, embedding_bytes, layer_cost};
+use segue_encoder::{Layers, ModelConfig, Segment, embedding_bytes, layer_cost};
 
 use crate::harness::{Project, WORDS};
 use crate::reference::model;

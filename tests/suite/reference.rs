@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use segue_bert::{Layers, Segment};
+use segue_encoder::{Layers, Segment};
 use serde::Deserialize;
 
 use crate::harness::ROOT;

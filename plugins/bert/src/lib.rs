@@ -1,21 +1,9 @@
-//! The `bert` operator: runs a range of the encoder layers of a BERT-family model through tract.
+//! The `bert` operator: runs a range of the encoder layers of a BERT-family model.
 //!
-//! [`ModelConfig`] says what a model is, [`Layers`] which part of it to run, and [`Segment`] runs
-//! that part, one review at a time. [`layer_cost`] tells what a layer costs, for choosing cuts.
+//! What it runs them with is `segue_encoder`.
 
-mod cost;
-mod layers;
-mod native;
-mod onnx;
-mod ops;
-mod segment;
-mod stage;
-mod tensors;
+mod operator;
 
-pub use cost::{LayerCost, embedding_bytes, flops, head_bytes, layer_cost};
-pub use layers::Layers;
-pub use segment::{Checked, Segment, check};
-pub use segue_model::{Activation, ModelConfig, ModelError};
-pub use stage::Bert;
+pub use operator::Bert;
 
 segue_plugin::export!("bert" => Bert);

@@ -1,16 +1,15 @@
 //! The operator, as a graph file names it.
 
 use schemars::JsonSchema;
+use segue_encoder::{
+    Checked, Layers, ModelConfig, ModelError, Segment, check, embedding_bytes, flops, head_bytes,
+    layer_cost,
+};
 use segue_plugin::{
     Batch, Column, Columns, Context, Error, ModelPath, Result, Stage, Unit, Units, fixed_f32,
     fixed_f32_array, list_u32, ragged_f32, ragged_f32_array,
 };
 use serde::Deserialize;
-
-use crate::{
-    Checked, Layers, ModelConfig, ModelError, Segment, check, embedding_bytes, flops, head_bytes,
-    layer_cost,
-};
 
 /// Tokens of the review that unit costs are stated for.
 const TYPICAL_TOKENS: usize = 200;

@@ -1,12 +1,15 @@
 //! The operator as the host sees it: columns, units, batches.
 
+#[path = "../../encoder/tests/suite/tiny.rs"]
+mod tiny;
+
 use std::path::Path;
 
 use segue_bert::Bert;
 use segue_plugin::arrow_array::RecordBatch;
 use segue_plugin::{Batch, Context, ModelPath, Stage, list_u32_array};
 
-use crate::tiny::{Tiny, run, tokens};
+use tiny::{Tiny, run, tokens};
 
 fn stage(dir: &Path, layers: &str) -> Bert {
     let options = serde_json::json!({"model": ModelPath(dir.into()), "layers": layers});

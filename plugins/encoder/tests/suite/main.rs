@@ -1,10 +1,10 @@
 //! The engine of `bert` on tiny random models, and on the model in `shared` when it is there.
 
 mod broken;
+mod difference;
 mod export;
 mod families;
 mod onnx;
-mod operator;
 mod reference;
 mod speed;
 mod split;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
-use segue_bert::{Layers, Segment, check};
+use segue_encoder::{Layers, Segment, check};
 use serde_json::{Value, json};
 
 use crate::tiny::{Tiny, run, tokens};
@@ -122,7 +122,7 @@ fn distilbert_pools_with_relu() {
         *x = x.max(0.0);
     }
     let want = dense(&pooled, "classifier");
-    let off = crate::tiny::max_difference(&logits, &want);
+    let off = crate::difference::max_difference(&logits, &want);
     assert!(off < 1e-4, "{logits:?}, not {want:?}");
 }
 

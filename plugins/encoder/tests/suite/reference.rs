@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use segue_bert::{Layers, Segment};
+use segue_encoder::{Layers, Segment};
 
-use crate::tiny::max_difference;
+use crate::difference::max_difference;
 
 #[derive(serde::Deserialize)]
 pub struct Review {

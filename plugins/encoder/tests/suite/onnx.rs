@@ -4,11 +4,12 @@
 use std::path::Path;
 
 use prost::Message;
-use segue_bert::{Layers, Segment};
+use segue_encoder::{Layers, Segment};
 use tract_onnx::pb::NodeProto;
 
+use crate::difference::max_difference;
 use crate::export::{FLOAT, export, value};
-use crate::tiny::{Tiny, max_difference, run, tokens};
+use crate::tiny::{Tiny, run, tokens};
 
 /// Writes the same model twice: as safetensors into `native`, as ONNX into `onnx`.
 fn write(tiny: Tiny, native: &Path, onnx: &Path) {
@@ -96,7 +97,7 @@ fn what_does_not_fit_is_refused() {
     std::fs::write(onnx.path().join("config.json"), &config).unwrap();
     assert_eq!(load().code, "model-onnx");
     assert!(load().help.unwrap().contains("leave out `split`"));
-    let known = segue_bert::check(onnx.path(), Layers::all(3)).unwrap();
+    let known = segue_encoder::check(onnx.path(), Layers::all(3)).unwrap();
     assert!(known.gives_logits && !known.is_cut);
     let tokens = tokens(21, 3);
     let whole = run(onnx.path(), &[0, 3], &tokens);
@@ -111,7 +112,7 @@ fn what_does_not_fit_is_refused() {
     std::fs::write(onnx.path().join("model.onnx"), [0xa5; 300]).unwrap();
     assert_eq!(load().code, "model-onnx");
     assert_eq!(
-        segue_bert::check(onnx.path(), Layers::all(3))
+        segue_encoder::check(onnx.path(), Layers::all(3))
             .unwrap_err()
             .code,
         "model-onnx"

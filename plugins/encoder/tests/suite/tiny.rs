@@ -5,7 +5,7 @@ use std::path::Path;
 
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
-use segue_bert::{Layers, Segment};
+use segue_encoder::{Layers, Segment};
 
 /// What to write.
 #[derive(Clone, Copy)]
@@ -165,11 +165,4 @@ pub fn run(dir: &Path, cuts: &[usize], tokens: &[u32]) -> Vec<f32> {
         data = out;
     }
     data
-}
-
-/// The largest difference between two vectors of one length.
-pub fn max_difference(left: &[f32], right: &[f32]) -> f32 {
-    assert_eq!(left.len(), right.len());
-    let pairs = left.iter().zip(right);
-    pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }

@@ -1,9 +1,9 @@
-//! A quick look at the speed: `cargo test --release -p segue-bert -- --ignored --nocapture`.
+//! A quick look at the speed: `cargo test --release -p segue-encoder -- --ignored --nocapture`.
 
 use std::path::Path;
 use std::time::Instant;
 
-use segue_bert::{Layers, Segment, flops};
+use segue_encoder::{Layers, Segment, flops};
 
 use crate::reference::model_dir;
 use crate::tiny::{Tiny, VOCABULARY};

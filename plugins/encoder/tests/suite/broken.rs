@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use segue_bert::{Layers, ModelError, Segment, check};
+use segue_encoder::{Layers, ModelError, Segment, check};
 
 use crate::tiny::{POSITIONS, Tiny, VOCABULARY, tokens};
 

@@ -1,6 +1,6 @@
 //! Cutting a model changes no bit of what it says.
 
-use segue_bert::{Layers, ModelConfig, Segment};
+use segue_encoder::{Layers, ModelConfig, Segment};
 
 use crate::reference::{model_dir, reviews};
 use crate::tiny::{Tiny, run, tokens};
