@@ -138,7 +138,7 @@ impl Stage for Bert {
         }
         let checked = check(&self.model, Layers::all(count)).map_err(blamed)?;
         let mut units: Vec<Unit> = (0..count)
-            .map(|layer| unit(&config, layer, checked.word_bytes))
+            .map(|layer| unit(&config, layer, &checked))
             .collect();
         if !checked.is_cut {
             units = vec![Unit {
@@ -225,21 +225,21 @@ fn keep(segment: &Segment, states: &mut [Vec<f32>]) -> std::result::Result<(), M
     Ok(())
 }
 
-fn unit(config: &ModelConfig, layer: usize, word_bytes: u64) -> Unit {
+fn unit(config: &ModelConfig, layer: usize, checked: &Checked) -> Unit {
     let one = Layers {
         start: layer,
         end: layer + 1,
     };
     let mut bytes = layer_cost(config, TYPICAL_TOKENS).parameter_bytes;
     if one.has_embeddings() {
-        bytes += embedding_bytes(config, word_bytes);
+        bytes += embedding_bytes(config, checked.word_bytes);
     }
     if one.reaches_head(config.num_hidden_layers) {
         bytes += head_bytes(config);
     }
     Unit {
         name: format!("layer {layer}"),
-        cost: flops(config, one, TYPICAL_TOKENS),
+        cost: flops(config, one, checked.gives_logits, TYPICAL_TOKENS),
         bytes,
     }
 }

@@ -35,10 +35,18 @@ pub fn head_bytes(config: &ModelConfig) -> u64 {
     4 * rows as u64 * (config.hidden_size as u64 + 1)
 }
 
-/// Floating-point operations of the encoder layers `layers` for one review of `tokens` tokens.
+/// Floating-point operations of the encoder layers `layers` for one review of `tokens` tokens;
+/// `gives_logits` where a head follows, which of the last layer needs one row alone.
 ///
 /// A multiply-add counts as two; norms, softmax, activation and head are left out.
-pub fn flops(config: &ModelConfig, layers: Layers, tokens: usize) -> f64 {
-    let count = layers.end.saturating_sub(layers.start) as f64;
-    count * tokens as f64 * layer_cost(config, tokens).flops_per_token
+pub fn flops(config: &ModelConfig, layers: Layers, gives_logits: bool, tokens: usize) -> f64 {
+    let count = layers.end.saturating_sub(layers.start);
+    let layer = layer_cost(config, tokens).flops_per_token;
+    let has_last = gives_logits && count > 0 && layers.reaches_head(config.num_hidden_layers);
+    if !has_last {
+        return count as f64 * tokens as f64 * layer;
+    }
+    let keys_and_values = 4.0 * (config.hidden_size * config.hidden_size) as f64;
+    let others = tokens.saturating_sub(1) as f64 * keys_and_values;
+    (count - 1) as f64 * tokens as f64 * layer + layer + others
 }

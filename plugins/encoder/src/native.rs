@@ -9,7 +9,8 @@ use tract_core::internal::*;
 
 use crate::layers::Layers;
 use crate::ops::{
-    EmbeddingTables, Embeddings, EncoderLayer, Head, HeadWeights, LayerWeights, Workspace,
+    EmbeddingTables, Embeddings, EncoderLayer, Head, HeadWeights, LayerWeights, Projections,
+    Workspace,
 };
 use crate::tensors::Names;
 
@@ -88,12 +89,17 @@ impl<'a> Source<'a> {
         }
         let workspace = Arc::new(Mutex::new(Workspace::default()));
         for layer in self.layers.start..self.layers.end {
+            let after = layer + 1;
+            // Of the last layer the head reads the first row alone.
+            let first_only = self.ends_in_logits()
+                && after == self.config.num_hidden_layers
+                && !states.contains(&after);
             let op = EncoderLayer {
-                weights: Arc::new(self.layer(layer)?),
+                weights: Arc::new(self.layer(layer, first_only)?),
                 workspace: workspace.clone(),
             };
             outlet = wire(&mut model, &format!("layer.{layer}"), op, outlet)?;
-            if states.contains(&(layer + 1)) {
+            if states.contains(&after) {
                 outlets.push(outlet);
             }
         }
@@ -147,7 +153,7 @@ impl<'a> Source<'a> {
         self.read_stored(spec)
     }
 
-    fn layer(&self, layer: usize) -> Result<LayerWeights, ModelError> {
+    fn layer(&self, layer: usize, first_only: bool) -> Result<LayerWeights, ModelError> {
         let [
             qw,
             qb,
@@ -166,11 +172,18 @@ impl<'a> Source<'a> {
             dnw,
             dnb,
         ] = self.names().layer(layer);
+        let projections = match first_only {
+            true => Projections::First {
+                query: self.linear(&[&qw], &[&qb])?,
+                key_value: self.linear(&[&kw, &vw], &[&kb, &vb])?,
+            },
+            false => Projections::Every(self.linear(&[&qw, &kw, &vw], &[&qb, &kb, &vb])?),
+        };
         Ok(LayerWeights {
             isa: self.isa,
             heads: self.config.num_attention_heads,
             activation: self.config.hidden_act,
-            qkv: self.linear(&[&qw, &kw, &vw], &[&qb, &kb, &vb])?,
+            projections,
             output: self.linear(&[&ow], &[&ob])?,
             output_norm: self.norm(&onw, &onb)?,
             up: self.linear(&[&uw], &[&ub])?,

@@ -17,10 +17,56 @@ pub struct Attention {
     scores: Vec<f32>,
 }
 
+/// Queries, keys and values of one text, those of all heads side by side.
+#[derive(Clone, Copy, Debug)]
+pub struct Projected<'a> {
+    /// H numbers of each query, in rows that begin `query_stride` apart.
+    pub queries: &'a [f32],
+    /// Between two queries.
+    pub query_stride: usize,
+    /// How many queries there are.
+    pub query_count: usize,
+    /// H numbers of each key, then H of its value, in rows that begin `key_stride` apart.
+    pub keys: &'a [f32],
+    /// Between two keys.
+    pub key_stride: usize,
+    /// How many keys there are.
+    pub key_count: usize,
+}
+
+impl<'a> Projected<'a> {
+    /// `qkv` is (n, 3 H): query, key and value of each token in one row.
+    pub fn rows(qkv: &'a [f32], hidden: usize) -> Self {
+        let stride = 3 * hidden;
+        let n = qkv.len() / stride;
+        Self {
+            queries: qkv,
+            query_stride: stride,
+            query_count: n,
+            keys: qkv.get(hidden..).unwrap_or_default(),
+            key_stride: stride,
+            key_count: n,
+        }
+    }
+
+    /// One query (H) of a text whose keys and values are (n, 2 H).
+    pub fn one_query(query: &'a [f32], keys: &'a [f32]) -> Self {
+        let hidden = query.len();
+        Self {
+            queries: query,
+            query_stride: hidden,
+            query_count: 1,
+            keys,
+            key_stride: 2 * hidden,
+            key_count: keys.len() / (2 * hidden),
+        }
+    }
+}
+
 /// `out = softmax(Q Kᵀ / √D) V` for each head.
 ///
-/// `qkv` is (n, 3 H): queries, keys and values of all heads side by side. `out` is (n, H), and
-/// D = H / `heads`.
+/// `out` is (queries, H), and D = H / `heads`. What comes out for one query does not depend on
+/// which others there are.
 ///
 /// # Source
 /// Vaswani et al., arXiv:1706.03762, section 3.2
@@ -28,14 +74,14 @@ pub fn attention(
     isa: Isa,
     heads: usize,
     hidden: usize,
-    qkv: &[f32],
+    projected: Projected<'_>,
     out: &mut [f32],
     scratch: &mut Attention,
 ) {
     isa.run(Run {
         heads,
         hidden,
-        qkv,
+        projected,
         out,
         scratch,
     });
@@ -44,7 +90,7 @@ pub fn attention(
 struct Run<'a> {
     heads: usize,
     hidden: usize,
-    qkv: &'a [f32],
+    projected: Projected<'a>,
     out: &'a mut [f32],
     scratch: &'a mut Attention,
 }
@@ -53,7 +99,7 @@ impl Kernel for Run<'_> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         let (width, size) = (2 * S::LANES, self.hidden / self.heads);
-        let n = self.qkv.len() / (3 * self.hidden);
+        let (m, n) = (self.projected.query_count, self.projected.key_count);
         let padded = n.next_multiple_of(width);
         let Attention {
             keys,
@@ -65,8 +111,7 @@ impl Kernel for Run<'_> {
         grow(scores, S::ROWS * padded);
         for head in 0..self.heads {
             let head = Head {
-                qkv: self.qkv,
-                stride: 3 * self.hidden,
+                projected: self.projected,
                 hidden: self.hidden,
                 column: head * size,
                 size,
@@ -74,8 +119,8 @@ impl Kernel for Run<'_> {
             };
             head.pack_keys(keys, width);
             head.pack_values(values, width);
-            for first in (0..n).step_by(S::ROWS) {
-                let count = S::ROWS.min(n - first);
+            for first in (0..m).step_by(S::ROWS) {
+                let count = S::ROWS.min(m - first);
                 head.score::<S>(first, count, keys, scores);
                 let mut scale = [0.0; 16];
                 for row in 0..count {
@@ -116,7 +161,15 @@ mod tests {
             };
             scratch.keys.fill(7.0);
             scratch.values.fill(7.0);
-            attention(isa, heads, hidden, &qkv, &mut out, &mut scratch);
+            let projected = Projected::rows(&qkv, hidden);
+            attention(isa, heads, hidden, projected, &mut out, &mut scratch);
+            let mut alone = vec![f32::NAN; hidden];
+            let keys: Vec<f32> = (qkv.chunks_exact(3 * hidden))
+                .flat_map(|row| row[hidden..].to_vec())
+                .collect();
+            let projected = Projected::one_query(&qkv[..hidden], &keys);
+            attention(isa, heads, hidden, projected, &mut alone, &mut scratch);
+            assert_eq!(alone, out[..hidden], "{isa:?} n={n}");
             for (i, got) in out.iter().enumerate() {
                 let (token, head, d) = (i / hidden, i % hidden / size, i % size);
                 let dot = |key| (0..size).map(move |d| at(token, 0, head, d) * at(key, 1, head, d));

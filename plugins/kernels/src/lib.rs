@@ -28,7 +28,7 @@ mod softmax;
 pub mod training;
 
 pub use activation::Activation;
-pub use attention::{Attention, attention};
+pub use attention::{Attention, Projected, attention};
 pub use isa::{Isa, Kernel};
 pub use math::sum_of;
 pub use norm::{Norm, add_norm};

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tract_core::internal::*;
 
-use segue_kernels::{After, Attention, Isa, Linear, Norm, add_norm, attention};
+use segue_kernels::{After, Attention, Isa, Linear, Norm, Projected, add_norm, attention};
 use segue_model::Activation;
 
 /// A layer's parameters, packed.
@@ -17,8 +17,7 @@ pub(crate) struct LayerWeights {
     pub isa: Isa,
     pub heads: usize,
     pub activation: Activation,
-    /// H -> 3 H: query, key and value side by side.
-    pub qkv: Linear,
+    pub projections: Projections,
     /// H -> H
     pub output: Linear,
     pub output_norm: Norm,
@@ -31,11 +30,38 @@ pub(crate) struct LayerWeights {
     pub inner: usize,
 }
 
+/// How queries, keys and values are made, and with that which rows a layer gives.
+#[derive(Debug)]
+pub(crate) enum Projections {
+    /// H -> 3 H: query, key and value of every token side by side.
+    Every(Linear),
+    /// The layer gives the first token's row alone, as the head reads no other: its query,
+    /// H -> H, and key and value of every token, H -> 2 H.
+    First {
+        /// H -> H
+        query: Linear,
+        /// H -> 2 H
+        key_value: Linear,
+    },
+}
+
+impl Projections {
+    /// How many rows a layer gives of `n`.
+    fn rows(&self, n: usize) -> usize {
+        match self {
+            Self::Every(_) => n,
+            Self::First { .. } => n.min(1),
+        }
+    }
+}
+
 /// Intermediates of one layer, shared by all layers of a segment, so that they stay in the cache.
 #[derive(Debug, Default)]
 pub(crate) struct Workspace {
     /// (n, 3 H), then (n, F)
     wide: Vec<f32>,
+    /// (H)
+    query: Vec<f32>,
     /// (n, H)
     mixed: Vec<f32>,
     /// (n, H)
@@ -43,7 +69,8 @@ pub(crate) struct Workspace {
     attention: Attention,
 }
 
-/// Self-attention and feed-forward, each with residual and layer norm: f32 (n, H) -> (n, H).
+/// Self-attention and feed-forward, each with residual and layer norm: f32 (n, H) -> (n, H), or
+/// (1, H) with [`Projections::First`], to the same bits as the first row of all.
 ///
 /// # Source
 /// Devlin et al., arXiv:1810.04805, section 3; Vaswani et al., arXiv:1706.03762, section 3.1
@@ -55,28 +82,57 @@ pub(crate) struct EncoderLayer {
 }
 
 impl LayerWeights {
-    /// Replaces `x` (n, H) by the layer's output.
-    fn run(&self, x: &mut [f32], space: &mut Workspace) -> TractResult<()> {
+    /// Replaces the first rows of `x` (n, H) by the layer's output, which it gives.
+    fn run<'a>(&self, x: &'a mut [f32], space: &mut Workspace) -> TractResult<&'a mut [f32]> {
         let h = self.output_norm.weight.len();
-        let n = x.len() / h;
-        let Workspace {
-            wide,
+        let rows = self.projections.rows(x.len() / h);
+        let mixed = first(&mut space.mixed, rows * h);
+        let (wide, query) = (&mut space.wide, &mut space.query);
+        let projected = self.project(x, wide, query)?;
+        attention(
+            self.isa,
+            self.heads,
+            h,
+            projected,
             mixed,
-            middle,
-            attention: scratch,
-        } = space;
-        let qkv = first(wide, n * 3 * h);
-        self.qkv.run(x, qkv, After::Nothing)?;
-        let mixed = first(mixed, n * h);
-        attention(self.isa, self.heads, h, qkv, mixed, scratch);
-        let middle = first(middle, n * h);
+            &mut space.attention,
+        );
+        let x = &mut x[..rows * h];
+        let middle = first(&mut space.middle, rows * h);
         self.output.run(mixed, middle, After::Nothing)?;
         add_norm(self.isa, &self.output_norm, middle, Some(x));
-        let inner = first(wide, n * self.inner);
+        let inner = first(&mut space.wide, rows * self.inner);
         self.up.run(middle, inner, After::Apply(self.activation))?;
         self.down.run(inner, x, After::Nothing)?;
         add_norm(self.isa, &self.down_norm, x, Some(middle));
-        Ok(())
+        Ok(x)
+    }
+
+    /// Queries, keys and values of `x` (n, H).
+    fn project<'a>(
+        &self,
+        x: &[f32],
+        wide: &'a mut Vec<f32>,
+        query: &'a mut Vec<f32>,
+    ) -> TractResult<Projected<'a>> {
+        let h = self.output_norm.weight.len();
+        let n = x.len() / h;
+        match &self.projections {
+            Projections::Every(qkv) => {
+                let wide = first(wide, n * 3 * h);
+                qkv.run(x, wide, After::Nothing)?;
+                Ok(Projected::rows(wide, h))
+            }
+            Projections::First {
+                query: weights,
+                key_value,
+            } => {
+                let (keys, query) = (first(wide, n * 2 * h), first(query, h));
+                weights.run(&x[..h], query, After::Nothing)?;
+                key_value.run(x, keys, After::Nothing)?;
+                Ok(Projected::one_query(query, keys))
+            }
+        }
     }
 }
 
@@ -115,9 +171,14 @@ impl EvalOp for EncoderLayer {
             .workspace
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        let length = x.len();
         let mut plain = x.try_as_plain_ram_mut()?;
-        self.weights.run(plain.as_slice_mut::<f32>()?, &mut space)?;
-        Ok(tvec!(x.into()))
+        let out = self.weights.run(plain.as_slice_mut::<f32>()?, &mut space)?;
+        if out.len() == length {
+            return Ok(tvec!(x.into()));
+        }
+        let h = self.weights.output_norm.weight.len();
+        Ok(tvec!(Tensor::from_shape(&[out.len() / h, h], out)?.into()))
     }
 }
 
@@ -125,6 +186,11 @@ impl TypedOp for EncoderLayer {
     as_op!();
 
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        Ok(tvec!(inputs[0].without_value()))
+        match self.weights.projections {
+            Projections::Every(_) => Ok(tvec!(inputs[0].without_value())),
+            Projections::First { .. } => {
+                Ok(tvec!(f32::fact([1.to_dim(), inputs[0].shape[1].clone()])))
+            }
+        }
     }
 }

@@ -20,7 +20,7 @@ fn measure(dir: &Path, what: &str) {
             segment.run_tokens(&tokens, &mut out).unwrap();
             seconds_min = seconds_min.min(start.elapsed().as_secs_f64());
         }
-        let gflops = flops(segment.config(), layers, n) / seconds_min / 1e9;
+        let gflops = flops(segment.config(), layers, true, n) / seconds_min / 1e9;
         let ms = seconds_min * 1e3;
         println!("{what}, {n} tokens: {ms:.2} ms, {gflops:.0} GFLOP/s");
     }

@@ -41,6 +41,20 @@ fn any_cut_of_a_tiny_model_gives_the_same_bits() {
 }
 
 #[test]
+fn the_last_layer_gives_every_row_when_its_state_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    Tiny::default().write(dir.path());
+    for n in [1, 6, 40] {
+        let tokens = tokens(n, 9);
+        let mut segment = Segment::load_with_states(dir.path(), Layers::all(3), &[3]).unwrap();
+        let mut logits = Vec::new();
+        segment.run_tokens(&tokens, &mut logits).unwrap();
+        assert_eq!(segment.state(0).unwrap().len(), n * 78);
+        assert_eq!(logits, run(dir.path(), &[0, 3], &tokens));
+    }
+}
+
+#[test]
 fn a_model_without_head_ends_with_hidden_states() {
     let dir = tempfile::tempdir().unwrap();
     let tiny = Tiny {

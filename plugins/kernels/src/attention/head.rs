@@ -1,31 +1,36 @@
 //! One head of one text, in the steps that attention takes.
 
+use super::Projected;
 use crate::Simd;
 use crate::product::{PANEL_MAX, Rows, Sink, panel_product};
 use crate::softmax::weigh;
 
 /// One head of one text.
 pub(super) struct Head<'a> {
-    /// (n, 3 H)
-    pub qkv: &'a [f32],
-    /// 3 H
-    pub stride: usize,
+    pub projected: Projected<'a>,
     /// H
     pub hidden: usize,
     /// The head's first column within H.
     pub column: usize,
     /// D: its columns.
     pub size: usize,
-    /// Tokens.
+    /// Keys.
     pub n: usize,
 }
 
 impl Head<'_> {
-    /// This head's part of row `token`: 0 for the query, 1 for the key, 2 for the value.
+    /// This head's part of a token's key.
     #[inline(always)]
-    fn part(&self, token: usize, which: usize) -> &[f32] {
-        let at = token * self.stride + which * self.hidden + self.column;
-        &self.qkv[at..at + self.size]
+    fn key(&self, token: usize) -> &[f32] {
+        let at = token * self.projected.key_stride + self.column;
+        &self.projected.keys[at..at + self.size]
+    }
+
+    /// This head's part of a token's value.
+    #[inline(always)]
+    fn value(&self, token: usize) -> &[f32] {
+        let at = token * self.projected.key_stride + self.hidden + self.column;
+        &self.projected.keys[at..at + self.size]
     }
 
     /// Lays out the keys so that a panel's W keys lie side by side in each dimension.
@@ -42,7 +47,7 @@ impl Head<'_> {
                 panel.fill(0.0);
             }
             for i in 0..count {
-                for (d, key) in self.part(from + i, 1).iter().enumerate() {
+                for (d, key) in self.key(from + i).iter().enumerate() {
                     panel[d * width + i] = *key;
                 }
             }
@@ -56,7 +61,7 @@ impl Head<'_> {
             let panel = &mut values[p * self.n * width..][..self.n * width];
             let count = width.min(self.size - from);
             for (token, to) in panel.chunks_exact_mut(width).enumerate() {
-                to[..count].copy_from_slice(&self.part(token, 2)[from..from + count]);
+                to[..count].copy_from_slice(&self.value(token)[from..from + count]);
                 to[count..].fill(0.0);
             }
         }
@@ -68,8 +73,8 @@ impl Head<'_> {
         let width = 2 * S::LANES;
         let padded = self.n.next_multiple_of(width);
         let queries = Rows {
-            data: &self.qkv[self.column..],
-            stride: self.stride,
+            data: &self.projected.queries[self.column..],
+            stride: self.projected.query_stride,
             depth: self.size,
         };
         let panels = keys[..padded * self.size].chunks_exact(self.size * width);
