@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 use crate::algorithm::{Method, State};
 use crate::error::{Result, demand};
 use crate::quality;
-use crate::random::inner_seed;
 use crate::{Algorithm, Answers, Generation, Quality, Scope, Start};
+use segue_candidates::random::inner_seed;
 
 /// How coordinates are cut into blocks. A sweep over them costs all their candidates, so each
 /// should have few: ten do well.

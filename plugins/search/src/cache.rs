@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::Task;
-use crate::digest::Digest;
 use crate::setup::Score;
 use crate::space::Space;
+use segue_candidates::digest::Digest;
 
 /// Scores by what the candidate stands for and at what effort; the oldest go first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ impl Cache {
         if self.limit == 0 {
             return None;
         }
-        let mut digest = Digest::new();
+        let mut digest = Digest::default();
         digest.word(effort.to_bits());
         space.digest(position, &mut digest);
         Some(digest)

@@ -17,10 +17,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Purpose;
 use crate::error::{Result, demand};
 use crate::generation::{row, row_mut};
 use crate::quality;
-use crate::random::Purpose;
 use crate::{Algorithm, Answers, Generation, Quality, Random, Scope};
 
 /// Options of `cuckoo`.

@@ -34,12 +34,15 @@ pub enum Error {
         /// How many are needed.
         want: usize,
     },
+    /// Objectives that cannot be weighed.
+    #[error("objectives need weights above 0")]
+    Goal,
     /// A saved search that this version does not read, or that is damaged.
     #[error("a saved search cannot be read: {0}")]
     Saved(String),
     /// A space, or a point of one, that makes no sense.
-    #[error("{0}")]
-    Space(String),
+    #[error(transparent)]
+    Space(#[from] segue_candidates::space::Error),
 }
 
 /// A result with [`Error`].

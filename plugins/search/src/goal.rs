@@ -57,7 +57,7 @@ impl Goal {
         let good = |objective: &Objective| objective.weight > 0.0 && objective.weight.is_finite();
         match !self.0.is_empty() && self.0.iter().all(good) {
             true => Ok(()),
-            false => Err(Error::Space("objectives need weights above 0".into())),
+            false => Err(Error::Goal),
         }
     }
 

@@ -241,7 +241,7 @@ impl Hyperband {
         let widest = u64::from(rungs) * u64::from(eta).pow(height - 1);
         let count = widest.div_ceil(u64::from(height)) as usize;
         let mut scope = self.scope.clone();
-        scope.seed = crate::random::inner_seed(self.scope.seed, self.bracket);
+        scope.seed = segue_candidates::random::inner_seed(self.scope.seed, self.bracket);
         self.all = scope.first(count);
         self.ladder = Ladder::new(count, eta, height);
     }

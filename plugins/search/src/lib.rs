@@ -39,14 +39,12 @@
 //! # Ok::<(), segue_search::Error>(())
 //! ```
 
-pub mod adam;
 mod algorithm;
 pub mod bat;
 pub mod blocks;
 mod cache;
 pub mod cma;
 pub mod cuckoo;
-mod digest;
 mod error;
 pub mod functions;
 pub mod ga;
@@ -59,20 +57,19 @@ pub mod pareto;
 pub mod plot;
 pub mod pso;
 mod quality;
-mod random;
 mod search;
 mod setup;
-pub mod space;
 pub mod stages;
 
 pub use algorithm::{Algorithm, Method, State};
 pub use error::{Error, Result};
-pub use generation::{Answers, Generation, Scope, Start, Task};
+pub use generation::{Answers, Generation, Scope, Start};
 pub use goal::{Direction, Goal, Objective};
 pub use history::Statistics;
 pub use quality::Quality;
-pub use random::{Purpose, Random};
 pub use search::Search;
+pub use segue_candidates::random::{Purpose, Random};
+pub use segue_candidates::{Task, adam, space};
 pub use setup::{Best, Candidate, Score, Setup, Stop};
 
 segue_plugin::export!(

@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::algorithm::{Algorithm, State};
 use crate::cache::Cache;
-use crate::digest::Digest;
 use crate::error::{Error, Result, demand};
 use crate::history::{Statistics, diversity};
 use crate::pareto::{Front, Point};
 use crate::setup::{Best, Candidate, Score, Setup, Stop};
 use crate::{Answers, Generation, Quality, Scope, Start, Task};
+use segue_candidates::digest::Digest;
 
 /// What is saved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -214,7 +214,7 @@ impl Search {
             ..self.setup.clone()
         };
         let bytes = postcard::to_stdvec(&setup).map_err(|error| Error::Saved(error.to_string()))?;
-        let mut digest = Digest::new();
+        let mut digest = Digest::default();
         digest.bytes(&bytes);
         Ok(digest)
     }

@@ -152,8 +152,8 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Purpose;
     use crate::Random;
-    use crate::random::Purpose;
 
     /// The largest entry of A - Σ value v vᵀ and of V Vᵀ - I.
     fn errors(matrix: &[f64], n: usize) -> (f64, f64) {

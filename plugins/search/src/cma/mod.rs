@@ -15,10 +15,10 @@ mod parameters;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Purpose;
 use crate::error::{Result, demand};
 use crate::generation::{row, row_mut};
 use crate::quality::ranked;
-use crate::random::Purpose;
 use crate::{Algorithm, Answers, Generation, Quality, Scope, Start};
 use eigen::decompose;
 use parameters::Parameters;

@@ -68,7 +68,7 @@ fn blend(one: f64, other: f64, eta: f64, random: &mut Random) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Purpose;
+    use crate::Purpose;
 
     fn children(crossover: Crossover) -> Vec<f64> {
         let mut random = Random::new(1, 0, 0, Purpose::Move);

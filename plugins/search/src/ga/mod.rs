@@ -23,10 +23,10 @@ use serde::{Deserialize, Serialize};
 pub use crossover::Crossover;
 pub use mutation::Mutation;
 
+use crate::Purpose;
 use crate::error::{Result, demand};
 use crate::generation::row;
 use crate::quality::ranked;
-use crate::random::Purpose;
 use crate::{Algorithm, Answers, Generation, Quality, Random, Scope};
 
 /// Options of `ga`.

@@ -83,7 +83,7 @@ fn polynomial(value: f64, eta: f64, random: &mut Random) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Purpose;
+    use crate::Purpose;
 
     #[test]
     fn as_many_coordinates_change_as_the_rate_says() {

@@ -12,11 +12,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Purpose;
 use crate::cuckoo::{CuckooOptions, Levy, discover};
 use crate::error::Result;
 use crate::generation::row;
 use crate::pso::{PsoOptions, Swarm};
-use crate::random::Purpose;
 use crate::{Algorithm, Answers, Generation, Quality, Scope};
 
 /// Options of `pso-cs`.

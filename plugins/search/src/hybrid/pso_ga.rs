@@ -15,11 +15,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Purpose;
 use crate::error::Result;
 use crate::ga::GaOptions;
 use crate::pso::{PsoOptions, Swarm};
 use crate::quality::ranked;
-use crate::random::Purpose;
 use crate::{Algorithm, Answers, Generation, Quality, Scope};
 
 /// Options of `pso-ga`.

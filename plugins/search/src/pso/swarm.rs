@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::motion::{Motion, Particle};
 use super::{PsoOptions, Topology, Version, topology};
+use crate::Purpose;
 use crate::generation::{row, row_mut};
 use crate::quality::{self, ranked};
-use crate::random::Purpose;
 use crate::{Generation, Quality, Scope};
 
 /// A swarm, for `pso` and for the hybrids that have one.

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use schemars::JsonSchema;
+use segue_candidates::adam::descend;
+use segue_candidates::rows::{evaluates, scored};
 use segue_plugin::{Batch, Columns, Host, Result, Stage};
 use serde::Deserialize;
 
-use super::rows::{evaluates, scored};
-use crate::adam::descend;
 use crate::functions;
 
 /// Scores candidates by a function whose minimum, 0, is known: to try searches on.
@@ -16,7 +16,7 @@ use crate::functions;
 /// differences.
 ///
 /// # Columns
-/// as [`rows`](super::rows) has them for evaluators
+/// as [`segue_candidates::rows`] has them for evaluators
 /// # Source
 /// that of [`crate::functions`]
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -65,10 +65,10 @@ impl Stage for Evaluator {
     fn process_each(&mut self, batch: Batch, host: &mut Host<'_>) -> Result<()> {
         let function = functions::Function::from(self.function);
         let pause = Duration::from_millis(self.sleep_ms);
-        let scores = scored(&batch, |unit, (steps, rate)| {
+        let scores = scored(&batch, |asked| {
             std::thread::sleep(pause);
-            walk(function, unit, steps, rate);
-            Ok(function.at_unit(unit))
+            walk(function, &mut asked.place, asked.steps, asked.rate);
+            Ok(function.at_unit(&asked.place))
         })?;
         if let Some(scores) = scores {
             host.emit(scores);
@@ -104,8 +104,8 @@ fn walk(function: functions::Function, unit: &mut [f64], steps: u32, rate: f64) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Task;
-    use crate::stages::rows::{Row, What, batch, scores};
+    use segue_candidates::Task;
+    use segue_candidates::rows::{Row, What, batch, scores};
 
     #[test]
     fn candidates_alone_are_scored_and_walks_lead_down() {

@@ -7,7 +7,7 @@
 //!   └───────── scores ───────┘   a `loop` edge
 //! ```
 //!
-//! A search gives three kinds of [rows], told apart by `what`: candidates, which evaluators
+//! A search gives three kinds of [rows](segue_candidates::rows), told apart by `what`: candidates, which evaluators
 //! score; a row a generation, which `search-history` keeps; and at its end the best, which
 //! `search-best` keeps. What an evaluator scores depends on the candidate alone, and a search
 //! sorts scores by candidate, so neither replicas nor devices change a byte of what is found.
@@ -16,7 +16,6 @@ mod common;
 pub mod function;
 pub mod population;
 pub mod report;
-pub mod rows;
 mod search;
 pub mod swarm;
 

@@ -2,11 +2,10 @@
 
 use arrow_select::filter::filter_record_batch;
 use schemars::JsonSchema;
+use segue_candidates::rows::What;
 use segue_plugin::arrow_array::BooleanArray;
 use segue_plugin::{Batch, Columns, Host, Result, Rows, Stage};
 use serde::Deserialize;
-
-use super::rows::What;
 
 /// Keeps a search's row of each generation: the numbers that a plot of its convergence needs.
 ///

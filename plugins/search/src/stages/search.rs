@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use segue_candidates::rows::{self, Row, What};
 use segue_plugin::{Batch, Column, Columns, Context, Error, Host, Next, Port, Result, Rows, Stage};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::common::{Common, refused};
-use super::rows::{self, Row, What};
 use crate::{Candidate, Method, Score, Search, Setup, Statistics};
 
 /// The options of one algorithm.
@@ -30,7 +30,7 @@ pub trait Options: DeserializeOwned + JsonSchema + 'static {
 ///
 /// # Columns
 /// reads `candidate` u64 and `fitness` f64, and `position` list f64 where evaluators walk
-/// writes the [rows] of candidates, generations and the best
+/// writes the [rows](segue_candidates::rows) of candidates, generations and the best
 /// # Errors
 /// `bad-option`, `bad-search`; `lost-score` when an evaluator does not score each candidate once
 #[derive(Deserialize)]

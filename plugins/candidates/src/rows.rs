@@ -27,7 +27,7 @@ use segue_plugin::arrow_array::{
 use segue_plugin::arrow_schema::{DataType, Field};
 use segue_plugin::{Batch, Columns, Error, Result};
 
-use crate::Task;
+use crate::task::Task;
 
 /// What a row tells of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -171,6 +171,7 @@ pub fn evaluates(port: &str) -> Columns {
         .reads_at(port, "what", "utf8")
         .reads_at(port, "candidate", "u64")
         .reads_at(port, "position", "list f64")
+        .reads_at(port, "effort", "f64")
         .reads_at(port, "steps", "u64")
         .reads_at(port, "rate", "f64")
         .writes("candidate", "u64")
@@ -179,45 +180,74 @@ pub fn evaluates(port: &str) -> Columns {
         .spreads()
 }
 
-/// Scores the candidates of `batch`: `score` gets a point and the Adam steps to take from it
-/// first, as their number and rate; it moves the point where they lead. `None` where no row is a
-/// candidate.
+/// A candidate as an evaluator gets it, and gives it back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked {
+    /// The number in its generation.
+    pub number: u64,
+    /// A point of the unit box; an evaluator moves it where Adam's steps lead.
+    pub place: Vec<f64>,
+    /// How many of Adam's steps to take before it is scored.
+    pub steps: u32,
+    /// How long they are, of a weight.
+    pub rate: f64,
+    /// The share of the full effort at which it is scored.
+    pub effort: f64,
+}
+
+/// The candidates of `batch`, in order.
+///
+/// # Errors
+/// `missing-column`, `column-mismatch`
+pub fn asked(batch: &Batch) -> Result<Vec<Asked>> {
+    let (whats, numbers) = (batch.text("what")?, batch.u64("candidate")?);
+    let (steps, rates) = (batch.u64("steps")?, batch.get::<Float64Array>("rate")?);
+    let efforts = batch.get::<Float64Array>("effort")?;
+    let is_candidate = |row: &usize| whats.value(*row) == What::Candidate.name();
+    let one = |row: usize| {
+        Ok(Asked {
+            number: numbers.value(row),
+            place: point(batch, row)?,
+            steps: u32::try_from(steps.value(row)).unwrap_or(u32::MAX),
+            rate: rates.value(row),
+            effort: efforts.value(row),
+        })
+    };
+    (0..batch.rows()).filter(is_candidate).map(one).collect()
+}
+
+/// What an evaluator gives back: `fitness` of each of `asked`, and where they are now. `None`
+/// where nothing was asked.
+///
+/// # Errors
+/// None that is known.
+pub fn answer(time: u64, asked: &[Asked], fitness: Vec<f64>) -> Result<Option<Batch>> {
+    if asked.is_empty() {
+        return Ok(None);
+    }
+    let numbers: UInt64Array = asked.iter().map(|asked| Some(asked.number)).collect();
+    let places = points(asked.iter().map(|asked| asked.place.as_slice()));
+    let columns: [(&str, ArrayRef); 3] = [
+        ("candidate", Arc::new(numbers)),
+        ("fitness", Arc::new(Float64Array::from(fitness))),
+        ("position", Arc::new(places)),
+    ];
+    let named = |(name, column): (&str, ArrayRef)| (name.to_owned(), column);
+    Batch::from_arrays(time, columns.into_iter().map(named).collect()).map(Some)
+}
+
+/// Scores the candidates of `batch` one by one: `score` gives the fitness, and moves the place
+/// where Adam's steps lead. `None` where no row is a candidate.
 ///
 /// # Errors
 /// `missing-column`, `column-mismatch`, and those of `score`
 pub fn scored(
     batch: &Batch,
-    mut score: impl FnMut(&mut Vec<f64>, (u32, f64)) -> Result<f64>,
+    score: impl FnMut(&mut Asked) -> Result<f64>,
 ) -> Result<Option<Batch>> {
-    let (whats, numbers) = (batch.text("what")?, batch.u64("candidate")?);
-    let (steps, rates) = (batch.u64("steps")?, batch.get::<Float64Array>("rate")?);
-    let is_candidate = |row: &usize| whats.value(*row) == What::Candidate.name();
-    let rows: Vec<usize> = (0..batch.rows()).filter(is_candidate).collect();
-    let (mut fitness, mut places) = (Vec::new(), Vec::new());
-    for &row in &rows {
-        let mut place = point(batch, row)?;
-        let walk = (
-            u32::try_from(steps.value(row)).unwrap_or(u32::MAX),
-            rates.value(row),
-        );
-        fitness.push(score(&mut place, walk)?);
-        places.push(place);
-    }
-    if rows.is_empty() {
-        return Ok(None);
-    }
-    let numbers: UInt64Array = rows.iter().map(|row| Some(numbers.value(*row))).collect();
-    let columns: [(&str, ArrayRef); 3] = [
-        ("candidate", Arc::new(numbers)),
-        ("fitness", Arc::new(Float64Array::from(fitness))),
-        (
-            "position",
-            Arc::new(points(places.iter().map(Vec::as_slice))),
-        ),
-    ];
-    let named = |(name, column): (&str, ArrayRef)| (name.to_owned(), column);
-    let columns = columns.into_iter().map(named).collect();
-    Batch::from_arrays(batch.time(), columns).map(Some)
+    let mut asked = asked(batch)?;
+    let fitness: Result<Vec<f64>> = asked.iter_mut().map(score).collect();
+    answer(batch.time(), &asked, fitness?)
 }
 
 /// A candidate's number, its fitness, and its position where the evaluator moved it.

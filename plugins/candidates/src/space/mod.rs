@@ -4,17 +4,18 @@
 //! when two points mean the same.
 
 mod domain;
+mod error;
 mod projection;
 mod weights;
 
 use serde::{Deserialize, Serialize};
 
 pub use domain::{Domain, Scale, Value};
+pub use error::{Error, Result};
 pub use projection::Projection;
 pub use weights::{Extent, Weights};
 
 use crate::digest::Digest;
-use crate::error::{Error, Result};
 
 /// What is searched.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,7 +44,7 @@ impl Space {
 
     /// The same number for points that stand for the same values. Of a subspace of weights: for
     /// the same point.
-    pub(crate) fn digest(&self, position: &[f64], digest: &mut Digest) {
+    pub fn digest(&self, position: &[f64], digest: &mut Digest) {
         match self {
             Space::Unit { .. } => position.iter().for_each(|x| digest.word(x.to_bits())),
             Space::Options(options) => {
@@ -61,7 +62,7 @@ impl Space {
     /// What does not.
     pub fn check(&self) -> Result<()> {
         match self {
-            Space::Unit { dimensions: 0 } => Err(Error::Space("no coordinates".into())),
+            Space::Unit { dimensions: 0 } => Err(Error("no coordinates".into())),
             Space::Unit { .. } => Ok(()),
             Space::Options(options) => options.check(),
             Space::Weights(weights) => weights.check(),
@@ -89,14 +90,14 @@ impl Options {
     /// A value outside its domain.
     pub fn encode(&self, values: &[Value]) -> Result<Vec<f64>> {
         if values.len() != self.0.len() {
-            return Err(Error::Space(format!(
+            return Err(Error(format!(
                 "{} values for {} options",
                 values.len(),
                 self.0.len()
             )));
         }
         let encode = |((name, domain), value): (&(String, Domain), _)| {
-            let outside = || Error::Space(format!("`{name}` cannot be {value}"));
+            let outside = || Error(format!("`{name}` cannot be {value}"));
             domain.encode(value).ok_or_else(outside)
         };
         self.0.iter().zip(values).map(encode).collect()
@@ -120,7 +121,7 @@ impl Options {
     pub fn parse(&self, text: &str) -> Result<Vec<Value>> {
         let parts: Vec<&str> = text.split(',').collect();
         if parts.len() != self.0.len() {
-            return Err(Error::Space(format!(
+            return Err(Error(format!(
                 "{} values for {} options",
                 parts.len(),
                 self.0.len()
@@ -131,10 +132,10 @@ impl Options {
                 .trim()
                 .split_once('=')
                 .filter(|(key, _)| key.trim() == name);
-            let (_, value) = value
-                .ok_or_else(|| Error::Space(format!("`{name}=...` is missing in `{text}`")))?;
+            let (_, value) =
+                value.ok_or_else(|| Error(format!("`{name}=...` is missing in `{text}`")))?;
             let value = value.trim();
-            let outside = || Error::Space(format!("`{name}` cannot be {value}"));
+            let outside = || Error(format!("`{name}` cannot be {value}"));
             domain.parse(value).ok_or_else(outside)
         };
         self.0.iter().zip(parts).map(parse).collect()
@@ -142,17 +143,17 @@ impl Options {
 
     fn check(&self) -> Result<()> {
         if self.0.is_empty() {
-            return Err(Error::Space("no options to search".into()));
+            return Err(Error("no options to search".into()));
         }
         for (at, (name, domain)) in self.0.iter().enumerate() {
             if !is_word(name) || self.0[..at].iter().any(|(other, _)| other == name) {
-                return Err(Error::Space(format!(
+                return Err(Error(format!(
                     "`{name}` cannot name one of several options"
                 )));
             }
             domain
                 .check()
-                .map_err(|problem| Error::Space(format!("`{name}`: {problem}")))?;
+                .map_err(|problem| Error(format!("`{name}`: {problem}")))?;
         }
         Ok(())
     }

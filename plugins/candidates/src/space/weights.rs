@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::Projection;
+use super::error::{Error, Result};
 use crate::adam::descend;
 use crate::digest::Digest;
-use crate::error::{Error, Result};
 
 /// Weights around a start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,7 +67,7 @@ impl Weights {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        let wrong = |text: &str| Err(Error::Space(text.to_owned()));
+        let wrong = |text: &str| Err(Error(text.to_owned()));
         if self.start.is_empty() || self.dimensions() == 0 {
             return wrong("there are no weights to search");
         }
@@ -107,10 +107,10 @@ impl Weights {
     pub fn encode(&self, weights: &[f32]) -> Result<Vec<f64>> {
         if weights.len() != self.start.len() {
             let (got, want) = (weights.len(), self.start.len());
-            return Err(Error::Space(format!("{got} weights instead of {want}")));
+            return Err(Error(format!("{got} weights instead of {want}")));
         }
         if !weights.iter().all(|weight| weight.is_finite()) {
-            return Err(Error::Space("a weight is not finite".into()));
+            return Err(Error("a weight is not finite".into()));
         }
         let moved: Vec<f64> = weights
             .iter()

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Random;
-use crate::random::Purpose;
+use crate::random::{Purpose, Random};
 
 /// A matrix of as many rows as weights and as many columns as the subspace has dimensions, each
 /// column of length 1. It is never stored: every row comes from (seed, row).

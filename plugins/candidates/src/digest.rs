@@ -7,13 +7,16 @@ use crate::random::mix;
 /// 128 bits of a sequence of words: two of a search's candidates share one with a chance of
 /// about 10⁻²⁸ after a hundred thousand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Digest(u64, u64);
+pub struct Digest(u64, u64);
 
-impl Digest {
-    pub fn new() -> Self {
+impl Default for Digest {
+    fn default() -> Self {
         Self(0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344)
     }
+}
 
+impl Digest {
+    /// Takes a word.
     #[inline]
     pub fn word(&mut self, word: u64) {
         self.0 = mix(self.0.rotate_left(23) ^ word);
@@ -23,6 +26,7 @@ impl Digest {
             .wrapping_mul(0x9e37_79b9_7f4a_7c15));
     }
 
+    /// Takes bytes, and how many they are.
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.word(bytes.len() as u64);
         for chunk in bytes.chunks(8) {

@@ -1,0 +1,20 @@
+//! What searches and evaluators share, wherever they live.
+//!
+//! | module | what it has |
+//! | --- | --- |
+//! | [`rows`] | candidates and scores as they travel round a loop |
+//! | [`space`] | what a point of the unit box stands for: options, or the weights of a model |
+//! | [`adam`] | the steps of an evaluator that has a gradient |
+//! | [`random`], [`digest`] | numbers that are the same for ever |
+//!
+//! An evaluator is a stage whose columns are [`rows::evaluates`] and whose
+//! [`process_each`](segue_plugin::Stage::process_each) gives what [`rows::scored`] makes.
+
+pub mod adam;
+pub mod digest;
+pub mod random;
+pub mod rows;
+pub mod space;
+mod task;
+
+pub use task::Task;
