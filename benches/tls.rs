@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use common::{median, median_ratio, plan_over, rounds, show};
 use segue::cluster::{self, Cluster, Formation, Identity, Members, Mesh};
-use segue::dataflow::{self, Failure, Here, Network, Report, RunOptions};
+use segue::dataflow::{self, Here, Network, Report, RunOptions};
+use segue::diagnostic::Diagnostic;
 use segue::diagnostic::Sources;
 use segue::graph::{Layout, Plan};
 use segue::operators::Operators;
@@ -134,7 +135,7 @@ impl Bench {
 /// Runs both devices, and gives the report of the one that commits.
 fn both<T: Send>(
     ends: Vec<T>,
-    run: impl Fn(usize, T) -> Result<Option<Report>, Failure> + Sync,
+    run: impl Fn(usize, T) -> Result<Option<Report>, Diagnostic> + Sync,
 ) -> Report {
     let run = &run;
     std::thread::scope(|scope| {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use segue::dataflow;
-use segue::diagnostic::Sources;
-use segue::graph::{Catalog, Layout, Operator, Problem, Role};
+use segue::diagnostic::{Diagnostic, Sources};
+use segue::graph::{Catalog, Layout, Operator, Role};
 use segue::io::{self, ReadOptions};
 use segue::operators::Operators;
 use segue_encoder::{Layers, ModelConfig, Segment};
@@ -205,7 +205,7 @@ struct Anything {
 }
 
 impl Catalog for Anything {
-    fn operator(&self, plugin: &str, base: &Path) -> Result<Operator, Problem> {
+    fn operator(&self, plugin: &str, base: &Path) -> Result<Operator, Diagnostic> {
         if ["read", "write"].contains(&plugin) {
             return self.built_in.operator(plugin, base);
         }
@@ -217,7 +217,7 @@ impl Catalog for Anything {
         Ok(operator)
     }
 
-    fn columns(&self, operator: &Operator, _: &Value, _: &[Column]) -> Result<Columns, Problem> {
+    fn columns(&self, operator: &Operator, _: &Value, _: &[Column]) -> Result<Columns, Diagnostic> {
         Ok(match operator.role {
             Role::Source => Columns::new().writes("text", "utf8"),
             Role::Transform => Columns::new().reads("text", "utf8"),
@@ -225,7 +225,7 @@ impl Catalog for Anything {
         })
     }
 
-    fn units(&self, operator: &Operator, _: &Value) -> Result<Option<Units>, Problem> {
+    fn units(&self, operator: &Operator, _: &Value) -> Result<Option<Units>, Diagnostic> {
         let unit = |i: usize| Unit {
             name: format!("layer {i}"),
             cost: i as f64,
@@ -241,7 +241,7 @@ impl Catalog for Anything {
         true
     }
 
-    fn fetched(&self, _: &str) -> Option<Result<PathBuf, Problem>> {
+    fn fetched(&self, _: &str) -> Option<Result<PathBuf, Diagnostic>> {
         None
     }
 

@@ -2,34 +2,18 @@
 
 mod note;
 mod paint;
+mod place;
 mod snippet;
+mod sources;
 mod visible;
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 pub use note::Note;
 pub use paint::paint;
+pub use place::{Label, Place, Span};
+pub use sources::Sources;
 pub use visible::visible;
-
-/// A stretch of one of the texts in [`Sources`], in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Span {
-    /// Index into [`Sources`].
-    pub source: usize,
-    /// First byte.
-    pub start: usize,
-    /// One past the last byte.
-    pub end: usize,
-}
-
-/// A stretch of source to underline.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Label {
-    /// Where.
-    pub span: Span,
-    /// Written beside the underline; may be empty.
-    pub text: String,
-}
 
 /// One error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,11 +54,72 @@ impl Diagnostic {
     }
 
     /// Points at `span` and says what it is.
-    pub fn label(mut self, span: Span, text: impl Into<String>) -> Self {
-        self.labels.push(Label {
-            span,
-            text: text.into(),
+    pub fn label(self, span: Span, text: impl Into<String>) -> Self {
+        self.place(Place::Span(span), text)
+    }
+
+    /// Blames the option `name` of a stage.
+    pub fn option(self, name: impl Into<String>) -> Self {
+        self.place(Place::Option(name.into()), "")
+    }
+
+    /// Blames the input port `name` of a stage.
+    pub fn port(self, name: impl Into<String>) -> Self {
+        self.place(Place::Port(name.into()), "")
+    }
+
+    /// Blames the stage `name`. Whoever finds what is wrong does not know what the stage is
+    /// called, and says `{stage}` where its help names it.
+    pub fn stage(mut self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        self.help = self.help.map(|help| help.replace("{stage}", &name));
+        self.place(Place::Stage(name), "")
+    }
+
+    fn place(mut self, place: Place, text: impl Into<String>) -> Self {
+        let text = text.into();
+        self.labels.push(Label { place, text });
+        self
+    }
+
+    /// The option that it blames, if any.
+    pub fn blamed_option(&self) -> Option<&str> {
+        self.labels.iter().find_map(|label| match &label.place {
+            Place::Option(name) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// The stage that it blames, if any.
+    pub fn blamed_stage(&self) -> Option<&str> {
+        self.labels.iter().find_map(|label| match &label.place {
+            Place::Stage(name) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// The first stretch of text that it points at.
+    pub fn span(&self) -> Option<Span> {
+        self.labels.iter().find_map(Label::span)
+    }
+
+    /// The same with `find`'s span for the most exact place that it has one for, and without
+    /// all that are named only.
+    pub fn resolve(mut self, find: impl Fn(&Place) -> Option<Span>) -> Self {
+        let exact = |label: &&Label| !matches!(label.place, Place::Stage(_));
+        let named = self.labels.iter().filter(|label| label.span().is_none());
+        let (exact, stages): (Vec<&Label>, Vec<&Label>) = named.partition(exact);
+        let span = exact.into_iter().chain(stages).find_map(|label| {
+            let place = find(&label.place)?;
+            Some(Label {
+                place: Place::Span(place),
+                text: label.text.clone(),
+            })
         });
+        self.labels.retain(|label| label.span().is_some());
+        if let Some(span) = span {
+            self.labels.insert(0, span);
+        }
         self
     }
 
@@ -94,10 +139,10 @@ impl Diagnostic {
     /// act on instead of showing it is made [`visible`].
     pub fn render(&self, sources: &Sources) -> String {
         let mut out = format!("error[{}]: {}\n", self.code, visible(&self.message));
-        if let Some(first) = self.labels.first() {
-            let place = sources.place(first.span);
-            let name = visible(place.name);
-            let _ = writeln!(out, "  --> {name}:{}:{}", place.line, place.column);
+        if let Some(first) = self.span() {
+            let excerpt = sources.excerpt(first);
+            let name = visible(excerpt.name);
+            let _ = writeln!(out, "  --> {name}:{}:{}", excerpt.line, excerpt.column);
             out.push_str(&snippet::snippet(&self.labels, sources));
         }
         if let Some(help) = &self.help {
@@ -114,64 +159,23 @@ impl Diagnostic {
     }
 }
 
-/// The texts that spans point into: the graph file, and what `--set` said.
-#[derive(Clone, Debug, Default)]
-pub struct Sources {
-    texts: Vec<(String, String)>,
-}
-
-/// Where a span is.
-struct Place<'a> {
-    name: &'a str,
-    line: usize,
-    column: usize,
-    text: &'a str,
-    before: &'a str,
-    marked: &'a str,
-}
-
-impl Sources {
-    /// No texts yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds a text, and gives the number that spans in it carry.
-    pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> usize {
-        self.texts.push((name.into(), text.into()));
-        self.texts.len() - 1
-    }
-
-    /// The text numbered `source`.
-    pub fn text(&self, source: usize) -> &str {
-        self.texts.get(source).map_or("", |(_, text)| text)
-    }
-
-    fn place(&self, span: Span) -> Place<'_> {
-        let (name, text) = self
-            .texts
-            .get(span.source)
-            .map_or(("", ""), |(n, t)| (n, t));
-        let start = floor_boundary(text, span.start);
-        let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
-        let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
-        let end = floor_boundary(text, span.end).clamp(start, line_end.max(start));
-        Place {
-            name,
-            line: text[..start].matches('\n').count() + 1,
-            column: text[line_start..start].chars().count() + 1,
-            text: text[line_start..line_end].trim_end_matches('\r'),
-            before: &text[line_start..start],
-            marked: &text[start..end],
-        }
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
     }
 }
 
-fn floor_boundary(text: &str, at: usize) -> usize {
-    (0..=at.min(text.len()))
-        .rev()
-        .find(|at| text.is_char_boundary(*at))
-        .unwrap_or(0)
+impl std::error::Error for Diagnostic {}
+
+/// What a plugin says is wrong.
+impl From<segue_plugin::Error> for Diagnostic {
+    fn from(error: segue_plugin::Error) -> Self {
+        let blamed = error.option.map(Place::Option);
+        blamed.into_iter().fold(
+            Diagnostic::new(error.code, error.message),
+            |error, option| error.place(option, ""),
+        )
+    }
 }
 
 #[cfg(test)]
@@ -223,6 +227,37 @@ error[bad-option]: no `a\\u{7}\\r\\nb`
   |                ^^^^
 ";
         assert_eq!(error.render(&sources), expected);
+    }
+
+    #[test]
+    fn a_named_place_is_resolved_by_whoever_knows_the_file() {
+        let mut sources = Sources::new();
+        let source = sources.add("g.toml", "with.path = 1");
+        let error = Diagnostic::new("missing-file", "there is no file `1`")
+            .help("see `{stage}.with.path`")
+            .option("path")
+            .stage("reads");
+        assert_eq!(error.blamed_option(), Some("path"));
+        assert_eq!(error.blamed_stage(), Some("reads"));
+        assert!(!error.text().contains("-->"), "{}", error.text());
+        let find = |place: &Place| match place {
+            Place::Option(name) if name == "path" => Some(Span {
+                source,
+                start: 12,
+                end: 13,
+            }),
+            _ => Some(Span::start_of(source)),
+        };
+        let expected = "\
+error[missing-file]: there is no file `1`
+  --> g.toml:1:13
+1 | with.path = 1
+  |             ^
+help: see `reads.with.path`
+";
+        assert_eq!(error.clone().resolve(find).render(&sources), expected);
+        let unknown = error.resolve(|_| None);
+        assert!(unknown.labels.is_empty());
     }
 
     #[test]

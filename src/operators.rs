@@ -10,12 +10,12 @@ use encoding_rs::Encoding;
 use segue_plugin::{Column, Columns, Manifest, OperatorManifest, Rows, Scalar, Type, Units};
 use serde_json::Value;
 
-use crate::diagnostic::Note;
+use crate::diagnostic::{Diagnostic, Note};
 use crate::graph::{
-    ASKED, Catalog, Graph, Operator, Problem, Role, Stage, TAKEN, did_you_mean, merging_notes,
+    ASKED, Catalog, Graph, Operator, Role, Stage, TAKEN, did_you_mean, merging_notes,
 };
 use crate::hub::{self, HubError, OnFetch};
-use crate::io::{self, EpochOptions, IoError, ReadOptions, Role as RecordRole, WriteOptions};
+use crate::io::{self, EpochOptions, ReadOptions, Role as RecordRole, WriteOptions};
 use crate::plugins::Plugins;
 
 /// The catalog of this installation.
@@ -27,7 +27,7 @@ pub struct Operators {
     pub on_fetch: Option<OnFetch>,
     sources: RefCell<Sources>,
     /// What came of each address on a hub: one that failed is not tried at every stage.
-    fetched: RefCell<HashMap<String, Result<PathBuf, Problem>>>,
+    fetched: RefCell<HashMap<String, Result<PathBuf, Diagnostic>>>,
 }
 
 /// The columns of the graph's sources, in the order in which they are checked.
@@ -141,11 +141,8 @@ pub fn notes(graph: &Graph) -> Vec<Note> {
 }
 
 /// What is wrong with the options of `read` that the manifest cannot say.
-fn check_read_options(options: &Value) -> Result<(), Problem> {
-    let bad = |option: &str, message: &str| Problem {
-        option: Some(option.to_owned()),
-        ..Problem::new("bad-option", message.to_owned())
-    };
+fn check_read_options(options: &Value) -> Result<(), Diagnostic> {
+    let bad = |option: &str, message: &str| Diagnostic::new("bad-option", message).option(option);
     let whole = |option: &str| options[option].as_i64();
     if whole("epochs").is_some_and(|n| !(1..=i64::from(u32::MAX)).contains(&n)) {
         return Err(bad(
@@ -179,10 +176,7 @@ fn check_read_options(options: &Value) -> Result<(), Problem> {
     if let Some(name) = given("encoding").filter(|name| encoding(name).is_none()) {
         let message = format!("there is no encoding `{name}`");
         let help = "such as `utf-8`, `windows-1252`, `latin-1`, `utf-16le`, `shift_jis`";
-        return Err(Problem {
-            help: Some(help.to_owned()),
-            ..bad("encoding", &message)
-        });
+        return Err(bad("encoding", &message).help(help));
     }
     if let Some((names, _)) = labels(&options["labels"]) {
         let same = |(i, name): &(usize, &String)| {
@@ -193,10 +187,7 @@ fn check_read_options(options: &Value) -> Result<(), Problem> {
         };
         if names.is_empty() {
             let help = "leave it out for `negative` and `positive`";
-            return Err(Problem {
-                help: Some(help.to_owned()),
-                ..bad("labels", "`labels` names no label")
-            });
+            return Err(bad("labels", "`labels` names no label").help(help));
         }
         if let Some((_, name)) = names.iter().enumerate().find(same) {
             let message = format!("`labels` names `{name}` twice, in whatever letter case");
@@ -256,28 +247,15 @@ pub fn write_options(options: &Value) -> WriteOptions {
     }
 }
 
-impl From<IoError> for Problem {
-    fn from(error: IoError) -> Self {
-        Problem {
-            code: error.code.to_owned(),
-            message: error.message,
-            option: error.option.map(str::to_owned),
-            help: error.help,
-        }
-    }
-}
-
-impl From<HubError> for Problem {
+impl From<HubError> for Diagnostic {
     fn from(error: HubError) -> Self {
-        Problem {
-            help: error.help().map(str::to_owned),
-            ..Problem::new(error.code(), error.to_string())
-        }
+        let help = error.help().map(str::to_owned);
+        Diagnostic::new(error.code(), error.to_string()).help_some(help)
     }
 }
 
 impl Catalog for Operators {
-    fn operator(&self, plugin: &str, base: &Path) -> Result<Operator, Problem> {
+    fn operator(&self, plugin: &str, base: &Path) -> Result<Operator, Diagnostic> {
         if let Some(built_in) = built_in()
             .into_iter()
             .find(|one| one.manifest.name == plugin)
@@ -298,7 +276,7 @@ impl Catalog for Operators {
         operator: &Operator,
         options: &Value,
         input: &[Column],
-    ) -> Result<Columns, Problem> {
+    ) -> Result<Columns, Diagnostic> {
         let name = &operator.manifest.name;
         match &operator.library {
             Some(path) => {
@@ -311,7 +289,7 @@ impl Catalog for Operators {
         }
     }
 
-    fn units(&self, operator: &Operator, options: &Value) -> Result<Option<Units>, Problem> {
+    fn units(&self, operator: &Operator, options: &Value) -> Result<Option<Units>, Diagnostic> {
         match &operator.library {
             Some(path) if operator.manifest.units => Ok(self
                 .plugins
@@ -339,7 +317,7 @@ impl Catalog for Operators {
         self.sources.borrow_mut().seen.clear();
     }
 
-    fn fetched(&self, address: &str) -> Option<Result<PathBuf, Problem>> {
+    fn fetched(&self, address: &str) -> Option<Result<PathBuf, Diagnostic>> {
         if !hub::is_address(address) {
             return None;
         }
@@ -399,7 +377,7 @@ impl Operators {
         self.sources.borrow().seen.clone()
     }
 
-    fn read_columns(&self, operator: &Operator, options: &Value) -> Result<Columns, Problem> {
+    fn read_columns(&self, operator: &Operator, options: &Value) -> Result<Columns, Diagnostic> {
         let mut sources = self.sources.borrow_mut();
         let number = sources.seen.len();
         let read = read_columns(options);
@@ -421,7 +399,7 @@ impl Operators {
     }
 
     /// `path/to/lib.so`, or `path/to/lib.so#operator` when it has several.
-    fn at_path(&self, plugin: &str, base: &Path) -> Result<Operator, Problem> {
+    fn at_path(&self, plugin: &str, base: &Path) -> Result<Operator, Diagnostic> {
         let (path, name) = match plugin.rsplit_once('#') {
             Some((path, name)) => (base.join(path), Some(name)),
             None => (base.join(plugin), None),
@@ -433,19 +411,13 @@ impl Operators {
             (None, several) => {
                 let names: Vec<&str> = several.iter().map(|one| one.name.as_str()).collect();
                 let message = format!("`{plugin}` has several operators");
-                let help = Some(format!(
-                    "write `{plugin}#NAME` with one of: {}",
-                    names.join(", ")
-                ));
-                Err(Problem {
-                    help,
-                    ..Problem::new("unknown-plugin", message)
-                })
+                let help = format!("write `{plugin}#NAME` with one of: {}", names.join(", "));
+                Err(Diagnostic::new("unknown-plugin", message).help(help))
             }
         }
     }
 
-    fn unknown(&self, plugin: &str) -> Problem {
+    fn unknown(&self, plugin: &str) -> Diagnostic {
         let libraries = self.plugins.all();
         let mut names: Vec<String> = self
             .list()
@@ -460,11 +432,8 @@ impl Operators {
         let broken = broken.map(|broken| format!("not usable: {}", broken.message));
         let looked = format!("looked in {}", self.plugins.looked_in());
         let help = near.into_iter().chain(broken).chain([looked]);
-        let help = Some(help.collect::<Vec<_>>().join("\n"));
-        Problem {
-            help,
-            ..Problem::new("unknown-plugin", format!("there is no plugin `{plugin}`"))
-        }
+        let message = format!("there is no plugin `{plugin}`");
+        Diagnostic::new("unknown-plugin", message).help(help.collect::<Vec<_>>().join("\n"))
     }
 
     /// The operators of the library that `plugin` names by a path, as in a graph file in
@@ -472,7 +441,7 @@ impl Operators {
     ///
     /// # Errors
     /// As for a graph that names it
-    pub fn of_library(&self, plugin: &str) -> Result<Vec<Operator>, Problem> {
+    pub fn of_library(&self, plugin: &str) -> Result<Vec<Operator>, Diagnostic> {
         if plugin.contains('#') {
             return Ok(vec![self.at_path(plugin, Path::new(""))?]);
         }
@@ -539,15 +508,15 @@ fn transform(manifest: OperatorManifest, path: &Path) -> Operator {
     }
 }
 
-fn named(manifest: Manifest, name: &str, path: &Path) -> Result<Operator, Problem> {
+fn named(manifest: Manifest, name: &str, path: &Path) -> Result<Operator, Diagnostic> {
     let found = manifest.operators.into_iter().find(|one| one.name == name);
     let message = || format!("`{}` has no operator `{name}`", path.display());
     found
         .map(|one| transform(one, path))
-        .ok_or_else(|| Problem::new("unknown-plugin", message()))
+        .ok_or_else(|| Diagnostic::new("unknown-plugin", message()))
 }
 
-fn read_columns(options: &Value) -> Result<Columns, Problem> {
+fn read_columns(options: &Value) -> Result<Columns, Diagnostic> {
     check_read_options(options)?;
     let source = io::open(&read_options(options))?;
     let mut columns = Columns::new().rows(Rows::New);
@@ -562,7 +531,7 @@ fn read_columns(options: &Value) -> Result<Columns, Problem> {
 
 /// The columns that `write` puts in the file: those its option names, or else every
 /// column that is not a list.
-pub fn written_columns(options: &Value, input: &[Column]) -> Result<Vec<Column>, Problem> {
+pub fn written_columns(options: &Value, input: &[Column]) -> Result<Vec<Column>, Diagnostic> {
     let Some(names) = options["columns"]
         .as_array()
         .filter(|names| !names.is_empty())
@@ -577,21 +546,16 @@ pub fn written_columns(options: &Value, input: &[Column]) -> Result<Vec<Column>,
     let twice = |(i, name): &(usize, &Value)| names[..*i].contains(name);
     if let Some((_, name)) = names.iter().enumerate().find(twice) {
         let message = format!("`columns` names {name} twice");
-        return Err(Problem {
-            option: Some("columns".to_owned()),
-            ..Problem::new("duplicate", message)
-        });
+        return Err(Diagnostic::new("duplicate", message).option("columns"));
     }
     (names.iter().filter_map(Value::as_str))
         .map(|name| {
             let found = input.iter().find(|column| column.name == name).cloned();
-            found.ok_or_else(|| Problem {
-                option: Some("columns".to_owned()),
-                help: did_you_mean(name, "columns that reach it", known()),
-                ..Problem::new(
-                    "missing-column",
-                    format!("no column `{name}` reaches `write`"),
-                )
+            found.ok_or_else(|| {
+                let message = format!("no column `{name}` reaches `write`");
+                let help = did_you_mean(name, "columns that reach it", known());
+                let error = Diagnostic::new("missing-column", message).option("columns");
+                error.help_some(help)
             })
         })
         .collect()
@@ -609,7 +573,7 @@ pub fn keeps_rejects(options: &Value) -> bool {
     options["rejects"] == "keep"
 }
 
-fn write_columns(options: &Value, input: &[Column]) -> Result<Columns, Problem> {
+fn write_columns(options: &Value, input: &[Column]) -> Result<Columns, Diagnostic> {
     io::check_write_path(&write_options(options).path)?;
     let mut reads = written_columns(options, input)?;
     let number = keeps_rejects(options).then_some(NUMBER);

@@ -4,9 +4,8 @@ use std::path::Path;
 
 use super::fetch::{on_fetch, shown};
 use super::{Failed, GraphArgs};
-use segue::dataflow::Failure;
 use segue::deploy::{self, Errors, Loaded, Request, Unready, Where};
-use segue::diagnostic::{Diagnostic, Sources, visible};
+use segue::diagnostic::{Diagnostic, Place, Sources, visible};
 use segue::graph::Plan;
 use segue::operators::Operators;
 
@@ -85,16 +84,15 @@ pub fn render_all(errors: &[Diagnostic], sources: &Sources, path: &Path) -> Fail
 }
 
 /// A failure of a run as text, pointing at the stage or option it blames.
-pub fn render_failure(failure: Failure, plan: &Plan, sources: &Sources) -> String {
-    let stage = failure.stage.as_ref();
-    let stage = stage.and_then(|name| plan.graph.stages.iter().find(|s| s.file_name == *name));
-    let span = stage.map(|stage| {
-        let option = failure
-            .option
-            .as_ref()
-            .and_then(|name| stage.spans.options.get(name));
-        option.copied().unwrap_or(stage.spans.name)
-    });
-    let error = Diagnostic::new(failure.code, failure.message).at_some(span);
-    error.help_some(failure.help).render(sources)
+pub fn render_failure(failure: Diagnostic, plan: &Plan, sources: &Sources) -> String {
+    let blamed = failure.blamed_stage();
+    let stages = plan.graph.stages.iter();
+    let stage = blamed.and_then(|name| stages.into_iter().find(|s| s.file_name == name));
+    let spans = stage.map(|stage| stage.spans.clone());
+    let find = |place: &Place| match place {
+        Place::Option(name) => spans.as_ref()?.options.get(name).copied(),
+        Place::Stage(_) => Some(spans.as_ref()?.name),
+        Place::Port(_) | Place::Span(_) => None,
+    };
+    failure.resolve(find).render(sources)
 }

@@ -16,7 +16,7 @@ use super::say::{self, say};
 use super::summary::{summary, written_to};
 use super::words::Word;
 use super::{Failed, GraphArgs, Outcome};
-use segue::dataflow::{self, Failure, Here, Progress, Report, RunOptions};
+use segue::dataflow::{self, Here, Progress, Report, RunOptions};
 use segue::deploy::{Agent, Apart, Duty, Joined, Loaded, Part, join};
 use segue::diagnostic::{Diagnostic, Note, visible};
 use segue::graph::{Catalog, Plan, Role, Stage};
@@ -198,7 +198,7 @@ fn watched(
 
 /// An agent always goes on with what there is: whoever wants to start afresh has to take that
 /// away, and cannot leave out an option.
-fn of_an_agent(failure: Failure, plan: &Plan) -> Failure {
+fn of_an_agent(failure: Diagnostic, plan: &Plan) -> Diagnostic {
     let leaves_out = |help: &String| help.contains("`--resume`");
     let journal = dataflow::journal_path(plan);
     match (failure.help.as_ref().is_some_and(leaves_out), journal) {
@@ -206,10 +206,7 @@ fn of_an_agent(failure: Failure, plan: &Plan) -> Failure {
             let journal = journal.display();
             let help =
                 format!("an agent goes on where it was: move `{journal}` away to start afresh");
-            Failure {
-                help: Some(help),
-                ..failure
-            }
+            failure.help(help)
         }
         _ => failure,
     }

@@ -9,7 +9,6 @@ use segue_plugin::OptionType;
 use serde_json::Value;
 
 use super::{Failed, Outcome, answer};
-use segue::diagnostic::{Diagnostic, Sources};
 use segue::graph::{Catalog, Operator};
 use segue::operators::{Operators, is_path, twice};
 
@@ -44,10 +43,7 @@ pub fn named(operators: &Operators, name: &str) -> Result<Vec<Operator>, Failed>
         true => operators.of_library(name),
         false => operators.operator(name, Path::new("")).map(|one| vec![one]),
     };
-    found.map_err(|problem| {
-        let error = Diagnostic::new(problem.code, problem.message);
-        Failed::Wrong(error.help_some(problem.help).render(&Sources::new()))
-    })
+    found.map_err(|error| Failed::Wrong(error.text()))
 }
 
 /// Operators of `all` that several libraries have.
@@ -81,13 +77,10 @@ fn table(all: &[Operator]) -> String {
 
 /// Libraries on the search path that cannot be used.
 fn broken(operators: &Operators) -> String {
-    let problems = operators
-        .plugins
-        .all()
-        .into_iter()
-        .filter_map(|(_, manifest)| manifest.err());
-    let lines: String = problems
-        .map(|problem| format!("  {}\n", problem.message))
+    let all = operators.plugins.all().into_iter();
+    let errors = all.filter_map(|(_, manifest)| manifest.err());
+    let lines: String = errors
+        .map(|error| format!("  {}\n", error.message))
         .collect();
     if lines.is_empty() {
         lines

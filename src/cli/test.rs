@@ -61,9 +61,6 @@ pub fn examples_of(operator: &Operator) -> Vec<Diagnostic> {
     };
     match broken_examples(library, name) {
         Ok(broken) => broken.into_iter().map(of).collect(),
-        Err(problem) => {
-            let error = Diagnostic::new(problem.code, problem.message);
-            vec![error.help_some(problem.help)]
-        }
+        Err(error) => vec![error],
     }
 }

@@ -170,7 +170,7 @@ pub fn check(sources: &Sources, source: usize) -> Result<Cluster, Vec<Diagnostic
             place,
         });
     }
-    errors.sort_by_key(|error| error.labels.first().map(|label| label.span));
+    errors.sort_by_key(Diagnostic::span);
     Err(errors)
 }
 

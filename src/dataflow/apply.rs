@@ -8,8 +8,9 @@ use arrow_array::types::UInt32Type;
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow_schema::{Field, Schema, SchemaRef};
 use segue_plugin::ffi::Origin;
-use segue_plugin::{Column, Error, Next, Rows, Scalar, Type};
+use segue_plugin::{Column, Next, Rows, Scalar, Type};
 
+use crate::diagnostic::Diagnostic;
 use crate::graph::Stage;
 use crate::io::number_field;
 use crate::plugins::{Given, Instance};
@@ -24,7 +25,7 @@ pub fn process(
     instance: &mut Instance,
     origin: &Origin,
     rows: &RecordBatch,
-) -> Result<Given, Error> {
+) -> Result<Given, Diagnostic> {
     let port = origin.port as usize;
     let reads: Vec<Column> = stage.reads_at(port).cloned().collect();
     let read = project(rows, &reads)?;
@@ -34,12 +35,15 @@ pub fn process(
     if whole {
         return match outputs.is_empty() {
             true => Ok(given),
-            false => Err(Error::new("row-count", "it gave rows for a side input")),
+            false => Err(Diagnostic::new(
+                "row-count",
+                "it gave rows for a side input",
+            )),
         };
     }
     if stage.columns.rows == Rows::Same && outputs.len() != 1 {
         let message = format!("it gave {} batches for one", outputs.len());
-        return Err(Error::new("row-count", message));
+        return Err(Diagnostic::new("row-count", message));
     }
     let composed = outputs.iter().map(|output| compose(stage, rows, output));
     Ok(Given {
@@ -52,11 +56,11 @@ pub fn process(
 ///
 /// # Errors
 /// As [`process`]
-pub fn flush(stage: &Stage, instance: &mut Instance, time: u64) -> Result<Given, Error> {
+pub fn flush(stage: &Stage, instance: &mut Instance, time: u64) -> Result<Given, Diagnostic> {
     let given = instance.flush(time)?;
     if stage.columns.spreads && !given.batches.is_empty() {
         let message = "it gave rows at the end of a time, but says that each batch is for itself";
-        return Err(Error::new("row-count", message));
+        return Err(Diagnostic::new("row-count", message));
     }
     let batches = compose_new(stage, &given.batches, "of a time")?;
     Ok(Given { batches, ..given })
@@ -66,7 +70,7 @@ pub fn flush(stage: &Stage, instance: &mut Instance, time: u64) -> Result<Given,
 ///
 /// # Errors
 /// As [`process`]
-pub fn begin(stage: &Stage, instance: &mut Instance) -> Result<Given, Error> {
+pub fn begin(stage: &Stage, instance: &mut Instance) -> Result<Given, Diagnostic> {
     let given = instance.begin()?;
     let batches = compose_new(stage, &given.batches, "of its start")?;
     Ok(Given { batches, ..given })
@@ -76,7 +80,10 @@ pub fn begin(stage: &Stage, instance: &mut Instance) -> Result<Given, Error> {
 ///
 /// # Errors
 /// As [`process`]
-pub fn finish(stage: &Stage, instance: &mut Instance) -> Result<(Vec<RecordBatch>, Next), Error> {
+pub fn finish(
+    stage: &Stage,
+    instance: &mut Instance,
+) -> Result<(Vec<RecordBatch>, Next), Diagnostic> {
     let (given, next) = instance.finish()?;
     Ok((compose_new(stage, &given.batches, "of its input")?, next))
 }
@@ -86,11 +93,11 @@ fn compose_new(
     stage: &Stage,
     outputs: &[RecordBatch],
     end: &str,
-) -> Result<Vec<RecordBatch>, Error> {
+) -> Result<Vec<RecordBatch>, Diagnostic> {
     if stage.columns.rows != Rows::New && !outputs.is_empty() {
         let message =
             format!("it gave rows at the end {end}, but does not declare its rows as new");
-        return Err(Error::new("row-count", message));
+        return Err(Diagnostic::new("row-count", message));
     }
     let nothing = RecordBatch::new_empty(Arc::new(Schema::empty()));
     outputs
@@ -112,26 +119,34 @@ pub fn schema(columns: &[Column]) -> SchemaRef {
 ///
 /// # Errors
 /// `missing-column`
-pub fn project(rows: &RecordBatch, columns: &[Column]) -> Result<RecordBatch, Error> {
+pub fn project(rows: &RecordBatch, columns: &[Column]) -> Result<RecordBatch, Diagnostic> {
     let arrays = columns
         .iter()
         .map(|column| find(rows, &column.name).cloned());
     assemble(columns, arrays.collect::<Result<_, _>>()?, rows.num_rows())
 }
 
-fn find<'a>(rows: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, Error> {
+fn find<'a>(rows: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, Diagnostic> {
     rows.column_by_name(name)
-        .ok_or_else(|| Error::new("bad-output", format!("there is no column `{name}`")))
+        .ok_or_else(|| Diagnostic::new("bad-output", format!("there is no column `{name}`")))
 }
 
-fn assemble(columns: &[Column], arrays: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, Error> {
+fn assemble(
+    columns: &[Column],
+    arrays: Vec<ArrayRef>,
+    rows: usize,
+) -> Result<RecordBatch, Diagnostic> {
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     let batch = RecordBatch::try_new_with_options(schema(columns), arrays, &options);
-    batch.map_err(|e| Error::new("bad-output", e.to_string()))
+    batch.map_err(|e| Diagnostic::new("bad-output", e.to_string()))
 }
 
 /// What `stage` sends: its written columns from `output`, the others from `input`.
-fn compose(stage: &Stage, input: &RecordBatch, output: &RecordBatch) -> Result<RecordBatch, Error> {
+fn compose(
+    stage: &Stage,
+    input: &RecordBatch,
+    output: &RecordBatch,
+) -> Result<RecordBatch, Diagnostic> {
     let origin = origin(stage.columns.rows, input, output)?;
     let written = |column: &Column| stage.columns.writes.contains(column);
     let mut arrays = Vec::new();
@@ -141,7 +156,7 @@ fn compose(stage: &Stage, input: &RecordBatch, output: &RecordBatch) -> Result<R
             (false, None) => find(input, &column.name)?.clone(),
             (false, Some(origin)) => {
                 let taken = arrow_select::take::take(find(input, &column.name)?, origin, None);
-                taken.map_err(|e| Error::new("bad-output", e.to_string()))?
+                taken.map_err(|e| Diagnostic::new("bad-output", e.to_string()))?
             }
         });
     }
@@ -158,8 +173,8 @@ fn compose(stage: &Stage, input: &RecordBatch, output: &RecordBatch) -> Result<R
 }
 
 /// The column `column` of what a plugin gave.
-fn taken(output: &RecordBatch, column: &Column) -> Result<ArrayRef, Error> {
-    let bad = |message: String| Error::new("bad-output", message);
+fn taken(output: &RecordBatch, column: &Column) -> Result<ArrayRef, Diagnostic> {
+    let bad = |message: String| Diagnostic::new("bad-output", message);
     let array = (output.column_by_name(&column.name))
         .ok_or_else(|| bad(format!("it did not give the column `{}`", column.name)))?;
     let wanted = column.column_type.to_arrow();
@@ -185,17 +200,17 @@ fn origin(
     rows: Rows,
     input: &RecordBatch,
     output: &RecordBatch,
-) -> Result<Option<UInt32Array>, Error> {
+) -> Result<Option<UInt32Array>, Diagnostic> {
     let (had, has) = (input.num_rows(), output.num_rows());
     match rows {
         Rows::New => Ok(None),
         Rows::Same if had == has => Ok(None),
-        Rows::Same => Err(Error::new(
+        Rows::Same => Err(Diagnostic::new(
             "row-count",
             format!("it gave {has} rows for {had}"),
         )),
         Rows::Mapped => {
-            let bad = |message: &str| Error::new("row-count", message.to_owned());
+            let bad = |message: &str| Diagnostic::new("row-count", message.to_owned());
             let row = output
                 .column_by_name("row")
                 .ok_or_else(|| bad("it gave no column `row`"))?;

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use segue_plugin::Error;
 use segue_plugin::ffi::Origin;
 use timely::container::NoopBuilder;
 use timely::dataflow::Stream;
@@ -19,6 +18,7 @@ use timely::progress::frontier::MutableAntichain;
 use super::ledger::{connected, unconnected};
 use super::parcel::{Parcel, Route, Routed};
 use super::wire::expand;
+use crate::diagnostic::Diagnostic;
 use crate::graph::Plan;
 
 /// The parcels of an edge.
@@ -179,11 +179,11 @@ impl Arrived {
     ///
     /// # Errors
     /// `bad-message`
-    pub fn rows(&mut self) -> Result<RecordBatch, Error> {
+    pub fn rows(&mut self) -> Result<RecordBatch, Diagnostic> {
         let taken = Err("its rows were taken".to_owned());
         let rows = std::mem::replace(&mut self.rows, taken);
         let expanded = rows.and_then(|rows| expand(rows).map_err(|e| e.to_string()));
-        expanded.map_err(|message| Error::new("bad-message", message))
+        expanded.map_err(|message| Diagnostic::new("bad-message", message))
     }
 }
 

@@ -19,10 +19,11 @@ use timely::progress::frontier::MutableAntichain;
 
 use super::inbox::Rows;
 use super::parcel::{Parcel, Part, Route};
-use super::shared::{Failure, Shared};
+use super::shared::Shared;
 use super::source::{Mark, Marks};
 use super::state::{Participants, ToCommit, ToCommitter, When};
 use super::wire::expand;
+use crate::diagnostic::Diagnostic;
 
 /// The first time at which nothing can be cut: what a stage gives at its own end comes
 /// behind all else, and each stage has times of its own there.
@@ -122,7 +123,7 @@ pub fn build<'scope>(
                             time,
                             rows: (part, rows),
                         }),
-                        Some(Err(message)) => shared.fail(Failure::new("bad-message", message)),
+                        Some(Err(message)) => shared.fail(Diagnostic::new("bad-message", message)),
                         None => {}
                     }
                 });

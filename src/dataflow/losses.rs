@@ -10,8 +10,8 @@ use arrow_array::types::UInt64Type;
 use arrow_array::{Array, ArrayRef, RecordBatch, UInt64Array, new_null_array};
 use arrow_schema::{ArrowError, Field, SchemaRef};
 
-use super::shared::Failure;
 use super::state::Cut;
+use crate::diagnostic::Diagnostic;
 use crate::io::Reject;
 use crate::operators::NUMBER;
 
@@ -32,7 +32,7 @@ impl Losses {
     ///
     /// # Errors
     /// `all-rejected`, with the commonest reason
-    pub fn check(&self, cut: &Cut, rejects: &Path) -> Result<(), Failure> {
+    pub fn check(&self, cut: &Cut, rejects: &Path) -> Result<(), Diagnostic> {
         let all: u64 = cut.sources.values().sum();
         let reasons = cut.counts.seen.rejects.iter();
         let commonest = reasons.max_by_key(|(_, count)| **count);
@@ -44,13 +44,8 @@ impl Losses {
         let message = format!(
             "no record can be used: of {all} every one was rejected, {count} of them for `{code}`{such_as}"
         );
-        Err(Failure {
-            help: Some(format!(
-                "each is in `{}` with its reason",
-                rejects.display()
-            )),
-            ..Failure::new("all-rejected", message)
-        })
+        let help = format!("each is in `{}` with its reason", rejects.display());
+        Err(Diagnostic::new("all-rejected", message).help(help))
     }
 }
 

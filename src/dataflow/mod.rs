@@ -6,6 +6,7 @@
 
 mod apply;
 mod build;
+mod failure;
 mod gather;
 mod inbox;
 mod judge;
@@ -34,6 +35,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use crate::cluster::Stream;
+use crate::diagnostic::Diagnostic;
 use crate::graph::{Graph, Plan, Role};
 use crate::operators::Operators;
 use crate::plugins::Library;
@@ -49,7 +51,6 @@ pub use metrics::{Bottleneck, DeviceReport, Latency, Report, StageReport, Totals
 pub use network::{Network, Tell};
 pub use parcel::Parcel;
 pub use progress::{Progress, Reading, Worked};
-pub use shared::Failure;
 pub use state::Standing;
 pub use wire::{compact, expand};
 
@@ -84,13 +85,13 @@ pub fn run(
     operators: &Operators,
     options: &RunOptions,
     watch: &mut dyn FnMut(&Progress),
-) -> Result<Report, Failure> {
+) -> Result<Report, Diagnostic> {
     let here = Here {
         device: 0,
         network: None,
     };
     let report = run_here(plan, operators, options, here, watch)?;
-    report.ok_or_else(|| Failure::new("internal", "the one device has no sink"))
+    report.ok_or_else(|| Diagnostic::new("internal", "the one device has no sink"))
 }
 
 /// Runs this device's part of `plan`. There is no report where another device commits, and
@@ -104,7 +105,7 @@ pub fn run_here(
     options: &RunOptions,
     here: Here,
     watch: &mut dyn FnMut(&Progress),
-) -> Result<Option<Report>, Failure> {
+) -> Result<Option<Report>, Diagnostic> {
     let mesh = here.network.as_ref().map(|network| network.mesh.clone());
     let connections: Connections<Stream> = match here.network {
         None => Connections::Alone,
@@ -130,7 +131,7 @@ pub fn run_over<S: TimelyStream + 'static>(
     options: &RunOptions,
     device: usize,
     streams: Vec<Option<S>>,
-) -> Result<Option<Report>, Failure> {
+) -> Result<Option<Report>, Diagnostic> {
     let connections = Connections::Plain(streams);
     run_connected(plan, operators, options, device, connections, &mut |_| {})
 }
@@ -142,7 +143,7 @@ fn run_connected<S: TimelyStream + 'static>(
     device: usize,
     connections: Connections<S>,
     watch: &mut dyn FnMut(&Progress),
-) -> Result<Option<Report>, Failure> {
+) -> Result<Option<Report>, Diagnostic> {
     let started = Instant::now();
     let shared = Arc::new(Shared::default());
     let commits = plan.sink_device() == device;
@@ -215,7 +216,7 @@ fn run_connected<S: TimelyStream + 'static>(
             Err(RecvTimeoutError::Timeout) => {
                 watch(&shared.progress);
                 if shared.progress.ended() {
-                    shared.fail(Failure::new("interrupted", "the run was interrupted"));
+                    shared.fail(Diagnostic::new("interrupted", "the run was interrupted"));
                 }
             }
             // A worker that panicked has said so; `join` tells it.
@@ -224,7 +225,7 @@ fn run_connected<S: TimelyStream + 'static>(
     }
     let mut measured = Measured::default();
     for result in guards.join() {
-        measured.add(result.map_err(|message| Failure::new("internal", message))?);
+        measured.add(result.map_err(|message| Diagnostic::new("internal", message))?);
     }
     let committed = committing.map(|thread| thread.join().unwrap_or_default());
     watch(&shared.progress);
@@ -234,7 +235,7 @@ fn run_connected<S: TimelyStream + 'static>(
         .extend(crate::graph::merging_notes(&plan.graph));
     match (shared.take_failure(), committed) {
         (Some(failure), _) => Err(failure),
-        (None, Some(None)) => Err(Failure::new("internal", "the committer ended early")),
+        (None, Some(None)) => Err(Diagnostic::new("internal", "the committer ended early")),
         (None, None) if commits => Ok(Some(report(&plan, nothing, measured))),
         (None, None) => {
             let totals = measured.totals.take();
@@ -251,7 +252,7 @@ fn commit(
     start: Start,
     messages: &Messages,
     shared: &Arc<Shared>,
-) -> Result<Option<Committed>, Failure> {
+) -> Result<Option<Committed>, Diagnostic> {
     match messages.recv() {
         Ok(ToCommit::Ready) => Committer::open(graph, start, Arc::clone(shared))?.run(messages),
         // Nothing else comes before.
@@ -263,7 +264,7 @@ fn commit(
 ///
 /// # Errors
 /// `other-journal` when it was of something else, `damaged-journal`
-pub fn standing(plan: &Plan) -> Result<Standing, Failure> {
+pub fn standing(plan: &Plan) -> Result<Standing, Diagnostic> {
     let path = journal_path(plan)?;
     state::peek(&path, &state::header(&plan.graph), &Names::of(&plan.graph))
 }
@@ -274,7 +275,11 @@ pub fn standing(plan: &Plan) -> Result<Standing, Failure> {
 /// # Errors
 /// `damaged-journal`, `other-journal`
 #[doc(hidden)]
-pub fn read_journal(bytes: &[u8], sources: &[&str], sinks: &[&str]) -> Result<Standing, Failure> {
+pub fn read_journal(
+    bytes: &[u8],
+    sources: &[&str],
+    sinks: &[&str],
+) -> Result<Standing, Diagnostic> {
     let names = |all: &[&str]| all.iter().map(|name| (*name).to_owned()).collect();
     let (sources, sinks) = (names(sources), names(sinks));
     state::parse(bytes, &Names { sources, sinks })
@@ -286,15 +291,15 @@ pub fn sum_journal(bytes: &[u8]) -> Vec<u8> {
     state::summed(bytes)
 }
 
-fn no_sink() -> Failure {
-    Failure::new("incomplete-graph", "the graph has no sink")
+fn no_sink() -> Diagnostic {
+    Diagnostic::new("incomplete-graph", "the graph has no sink")
 }
 
 /// Where the journal of `plan` lies: beside the file of the first sink.
 ///
 /// # Errors
 /// `incomplete-graph` when there is none
-pub fn journal_path(plan: &Plan) -> Result<PathBuf, Failure> {
+pub fn journal_path(plan: &Plan) -> Result<PathBuf, Diagnostic> {
     let mut stages = plan.graph.stages.iter();
     let sink = stages.find(|stage| stage.operator.role == Role::Sink);
     Ok(state::beside(sink.ok_or_else(no_sink)?, "journal"))
@@ -302,7 +307,7 @@ pub fn journal_path(plan: &Plan) -> Result<PathBuf, Failure> {
 
 /// Opens the journal, which keeps other runs off, and finds where to start. What was
 /// committed but not completed is completed here.
-fn start(plan: &Plan, options: &RunOptions, shared: &Arc<Shared>) -> Result<Start, Failure> {
+fn start(plan: &Plan, options: &RunOptions, shared: &Arc<Shared>) -> Result<Start, Diagnostic> {
     let rejects = match &options.rejects {
         Some(path) => (path.clone(), true),
         None => (
@@ -350,7 +355,7 @@ fn start(plan: &Plan, options: &RunOptions, shared: &Arc<Shared>) -> Result<Star
 }
 
 /// Checks what is read where results are committed.
-fn check_inputs(plan: &Plan, cut: &Cut) -> Result<(), Failure> {
+fn check_inputs(plan: &Plan, cut: &Cut) -> Result<(), Diagnostic> {
     let device = plan.sink_device();
     let name = &plan.layout.devices[device].0;
     let stages = plan.graph.stages.iter().enumerate();
@@ -366,11 +371,8 @@ fn libraries(
     plan: &Plan,
     operators: &Operators,
     device: usize,
-) -> Result<Vec<Option<Library>>, Failure> {
-    let load = |path: &PathBuf| {
-        let problem = |p: crate::graph::Problem| Failure::new(p.code, p.message);
-        operators.plugins.library(path).map_err(problem)
-    };
+) -> Result<Vec<Option<Library>>, Diagnostic> {
+    let load = |path: &PathBuf| operators.plugins.library(path);
     (plan.graph.stages.iter().zip(&plan.replicas))
         .map(|(stage, replicas)| {
             let here = replicas

@@ -11,8 +11,9 @@ use timely::communication::{Hooks, WorkerGuards};
 use timely::worker::Worker;
 use timely::{CommunicationConfig, WorkerConfig};
 
-use super::shared::{Failure, Shared};
+use super::shared::Shared;
 use crate::cluster::{Loss, Mesh};
+use crate::diagnostic::Diagnostic;
 
 /// Connections to the other devices.
 pub struct Network {
@@ -62,7 +63,7 @@ impl Leave {
         std::thread::spawn(move || {
             // The first loss is the one to report: those that follow come of it.
             let Ok(loss) = lost.recv() else { return };
-            let failure = Failure::new("device-lost", loss.to_string());
+            let failure = Diagnostic::new("device-lost", loss.to_string());
             *blamed
                 .lock()
                 .unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(loss);
@@ -133,8 +134,8 @@ pub fn launch<S: Stream + 'static, T: Send + 'static>(
     threads: usize,
     shared: &Arc<Shared>,
     work: impl Fn(&mut Worker, Option<&Leave>) -> T + Send + Sync + 'static,
-) -> Result<WorkerGuards<T>, Failure> {
-    let failed = |message: String| Failure::new("internal", message);
+) -> Result<WorkerGuards<T>, Diagnostic> {
+    let failed = |message: String| Diagnostic::new("internal", message);
     let (allocators, leave): (Allocators, Option<Leave>) = match connections {
         Connections::Alone => {
             let config = match threads {
@@ -159,13 +160,13 @@ fn over<S: Stream + 'static>(
     streams: Vec<Option<S>>,
     device: usize,
     threads: usize,
-) -> Result<Allocators, Failure> {
+) -> Result<Allocators, Diagnostic> {
     let hooks = Hooks::default();
     let (refill, spill) = (hooks.refill.clone(), hooks.spill.clone());
     let local = ProcessBuilder::new_typed_vector(threads, refill, spill);
     let (builders, guard) =
         initialize_networking_from_sockets(local, streams, device, threads, hooks)
-            .map_err(|e| Failure::new("internal", e.to_string()))?;
+            .map_err(|e| Diagnostic::new("internal", e.to_string()))?;
     let builders = builders.into_iter().map(AllocatorBuilder::Tcp).collect();
     Ok((builders, Box::new(guard)))
 }

@@ -6,74 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::metrics::Totals;
 use super::progress::Progress;
-use crate::graph::{Graph, Stage};
-
-/// Why a run stopped before its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// As in [`Diagnostic`](crate::diagnostic::Diagnostic).
-    pub code: String,
-    /// As in [`Diagnostic`](crate::diagnostic::Diagnostic).
-    pub message: String,
-    /// The stage's name in the graph file.
-    pub stage: Option<String>,
-    /// The option at fault, where one is.
-    pub option: Option<String>,
-    /// What to do.
-    pub help: Option<String>,
-}
-
-impl Failure {
-    /// A failure of no stage in particular.
-    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        let (code, message) = (code.into(), message.into());
-        Failure {
-            code,
-            message,
-            stage: None,
-            option: None,
-            help: None,
-        }
-    }
-
-    /// What a plugin reported while it did `what`.
-    pub fn of_stage(stage: &Stage, what: &str, error: segue_plugin::Error) -> Self {
-        let message = format!("`{}` failed {what}: {}", stage.name, error.message);
-        let stage = Some(stage.file_name.clone());
-        Failure {
-            stage,
-            option: error.option,
-            ..Failure::new(error.code, message)
-        }
-    }
-
-    /// What a plugin reported on `rows` rows of batch `time`; 0 at its end.
-    pub fn of_batch(stage: &Stage, time: u64, rows: usize, error: segue_plugin::Error) -> Self {
-        let what = match rows {
-            0 => format!("on batch {time}"),
-            _ => format!("on batch {time} of {rows} rows"),
-        };
-        Self::of_stage(stage, &what, error)
-    }
-
-    /// What went wrong with a file of a stage.
-    pub fn of_file(stage: &Stage, error: crate::io::IoError) -> Self {
-        let stage = Some(stage.file_name.clone());
-        let option = error.option.map(str::to_owned);
-        Failure {
-            stage,
-            option,
-            help: error.help,
-            ..Failure::new(error.code, error.message)
-        }
-    }
-}
+use crate::diagnostic::Diagnostic;
+use crate::graph::Graph;
 
 /// Shared by the workers, the readers and the committer of a run.
 #[derive(Debug, Default)]
 pub struct Shared {
     stopped: AtomicBool,
-    failure: Mutex<Option<Failure>>,
+    failure: Mutex<Option<Diagnostic>>,
     written: AtomicBool,
     totals: Mutex<Option<Totals>>,
     /// The time after the last cut that is in the journal; 0 where there is none.
@@ -86,7 +26,7 @@ pub struct Shared {
 
 impl Shared {
     /// Ends the run; the first failure is the one that is shown.
-    pub fn fail(&self, failure: Failure) {
+    pub fn fail(&self, failure: Diagnostic) {
         // A thread that panicked while it held the lock left a whole value.
         let mut slot = self
             .failure
@@ -106,11 +46,8 @@ impl Shared {
                 .map(|text| (*text).to_owned());
             let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
             let text = text.unwrap_or_else(|| "no message".to_owned());
-            let help = "this is a mistake in segue, not in the graph or its data";
-            self.fail(Failure {
-                help: Some(help.to_owned()),
-                ..Failure::new("internal", format!("{what} panicked: {text}"))
-            });
+            let error = Diagnostic::new("internal", format!("{what} panicked: {text}"));
+            self.fail(error.help("this is a mistake in segue, not in the graph or its data"));
         };
         caught.map_err(failed).ok()
     }
@@ -168,7 +105,7 @@ impl Shared {
     }
 
     /// Why it ended, if it failed.
-    pub fn failure(&self) -> Option<Failure> {
+    pub fn failure(&self) -> Option<Diagnostic> {
         self.failure
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -176,7 +113,7 @@ impl Shared {
     }
 
     /// The same, which then is no longer there.
-    pub fn take_failure(&self) -> Option<Failure> {
+    pub fn take_failure(&self) -> Option<Diagnostic> {
         self.failure
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())

@@ -11,8 +11,9 @@ use timely::dataflow::operators::probe::Handle as Probe;
 use timely::dataflow::operators::{Capability, Probe as _};
 
 use super::inbox::{Arrived, Edge, Inbox, Inputs};
-use super::shared::{Failure, Shared};
+use super::shared::Shared;
 use super::state::{ToCommit, ToCommitter};
+use crate::diagnostic::Diagnostic;
 use crate::graph::Plan;
 
 /// Adds the sink that is stage number `index` of `plan`. `committer` is there only on
@@ -76,8 +77,7 @@ pub fn build<'scope>(
 }
 
 /// The rows of what has arrived, in its order.
-fn rows_of(arrived: VecDeque<Arrived>) -> Result<Vec<RecordBatch>, Failure> {
+fn rows_of(arrived: VecDeque<Arrived>) -> Result<Vec<RecordBatch>, Diagnostic> {
     let each = arrived.into_iter().map(|mut batch| batch.rows());
-    let rows: Result<_, segue_plugin::Error> = each.collect();
-    rows.map_err(|error| Failure::new(error.code, error.message))
+    each.collect()
 }

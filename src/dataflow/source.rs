@@ -17,10 +17,12 @@ use timely::dataflow::{Scope, Stream};
 use timely::scheduling::{Activator, SyncActivator};
 
 use super::apply::project;
+use super::failure::{file_failed, stage_failed};
 use super::parcel::Parcel;
 use super::progress::Reading;
-use super::shared::{Failure, Shared};
+use super::shared::Shared;
 use super::state::{Cut, inputs_of, same_inputs};
+use crate::diagnostic::Diagnostic;
 use crate::graph::Stage;
 use crate::io::{Reject, Source, SourceBatch};
 use crate::operators::read_options;
@@ -79,7 +81,7 @@ pub struct Built<'scope> {
 }
 
 /// What a source reads, and a batch of it.
-type Item = Result<(String, SourceBatch), Failure>;
+type Item = Result<(String, SourceBatch), Diagnostic>;
 
 /// Opens a new time with each batch read, while fewer than `window` are open, as seen
 /// through `probe`; stops when nobody needs more. Only where `here` is a file opened.
@@ -173,7 +175,7 @@ fn prepare(
     opening: &Opening,
     time: u64,
     read: (String, SourceBatch),
-) -> Result<(Option<Parcel>, Mark), Failure> {
+) -> Result<(Option<Parcel>, Mark), Diagnostic> {
     let (inputs, read) = read;
     if let Some(reject) = read.rejects.first().filter(|_| opening.strict) {
         return Err(refused(stage, reject));
@@ -183,7 +185,7 @@ fn prepare(
         0 => None,
         _ => {
             let sent = project(&read.batch, &stage.sends);
-            let sent = sent.map_err(|e| Failure::of_stage(stage, "to read", e))?;
+            let sent = sent.map_err(|e| stage_failed(stage, "to read", e))?;
             Some(Parcel::new(time, sent))
         }
     };
@@ -200,7 +202,7 @@ fn prepare(
     Ok((parcel, mark))
 }
 
-fn refused(stage: &Stage, reject: &Reject) -> Failure {
+fn refused(stage: &Stage, reject: &Reject) -> Diagnostic {
     let line = reject
         .line
         .map(|line| format!(" (line {line})"))
@@ -209,20 +211,16 @@ fn refused(stage: &Stage, reject: &Reject) -> Failure {
         "record {}{line} of `{}`: {}",
         reject.record, stage.name, reject.reason
     );
-    let help = "without `--strict` such records are set aside and counted".to_owned();
-    let file = Some(stage.file_name.clone());
-    Failure {
-        stage: file,
-        help: Some(help),
-        ..Failure::new(reject.code.clone(), message)
-    }
+    Diagnostic::new(reject.code.clone(), message)
+        .help("without `--strict` such records are set aside and counted")
+        .stage(&stage.file_name)
 }
 
 /// Checks that what `stage` reads is what it was at the last commit.
 ///
 /// # Errors
 /// `other-journal`
-pub fn check_inputs(stage: &Stage, device: &str, cut: &Cut) -> Result<(), Failure> {
+pub fn check_inputs(stage: &Stage, device: &str, cut: &Cut) -> Result<(), Diagnostic> {
     let before = cut.inputs.get(&stage.name);
     if before.is_none_or(|before| same_inputs(before, &inputs_of(stage, device))) {
         return Ok(());
@@ -231,11 +229,9 @@ pub fn check_inputs(stage: &Stage, device: &str, cut: &Cut) -> Result<(), Failur
         "what `{}` reads has changed since the run began",
         stage.name
     );
-    Err(Failure {
-        stage: Some(stage.file_name.clone()),
-        help: Some("leave out `--resume` to start afresh".to_owned()),
-        ..Failure::new("other-journal", message)
-    })
+    let error = Diagnostic::new("other-journal", message);
+    let error = error.help("leave out `--resume` to start afresh");
+    Err(error.stage(&stage.file_name))
 }
 
 fn read_ahead(
@@ -266,8 +262,8 @@ fn read(
     shared: &Shared,
     sender: &Sender<Item>,
     waker: &SyncActivator,
-) -> Result<(), Failure> {
-    let failed = |e| Failure::of_file(stage, e);
+) -> Result<(), Diagnostic> {
+    let failed = |e| file_failed(stage, e);
     let inputs = inputs_of(stage, &opening.device);
     let mut source: Box<dyn Source> =
         crate::io::open(&read_options(&stage.options)).map_err(failed)?;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
-use segue_plugin::Error;
 use timely::container::NoopBuilder;
 use timely::dataflow::Scope;
 use timely::dataflow::operators::Capability;
@@ -15,10 +14,12 @@ use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::apply;
+use super::failure::batch_failed;
 use super::inbox::{Arrived, Edge, Inbox, Inputs, Rows};
 use super::parcel::{Parcel, Part, send};
-use super::shared::{Failure, Shared};
+use super::shared::Shared;
 use super::tally::Tally;
+use crate::diagnostic::Diagnostic;
 use crate::graph::{Plan, Stage};
 use crate::plugins::{Given, Instance};
 
@@ -170,7 +171,7 @@ impl Runner {
     /// Takes one batch of a side input, or flushes one time, or processes one batch. Flushing
     /// comes before processing: until a time is flushed nothing downstream can complete it,
     /// and the window stays full. All times before `complete` are complete.
-    fn step(&mut self, complete: u64) -> Result<Step, Failure> {
+    fn step(&mut self, complete: u64) -> Result<Step, Diagnostic> {
         if let Some((time, batch)) = self.inbox.next_of_side() {
             self.process(time, batch)?;
             return Ok(Some((None, Vec::new())));
@@ -206,11 +207,11 @@ impl Runner {
         Ok(Some((Some(capability), outputs)))
     }
 
-    fn flush(&mut self, time: u64) -> Result<Vec<Part>, Failure> {
+    fn flush(&mut self, time: u64) -> Result<Vec<Part>, Diagnostic> {
         let started = Instant::now();
         let outputs = apply::flush(&self.stage, &mut self.instance, time);
         self.tally.add_time(started.elapsed());
-        let given = outputs.map_err(|e| Failure::of_batch(&self.stage, time, 0, e))?;
+        let given = outputs.map_err(|e| batch_failed(&self.stage, time, 0, e))?;
         self.goes_on(time, &given)?;
         let parts = self.numbering.count(time, given.batches);
         self.numbering.close(time);
@@ -233,27 +234,27 @@ impl Runner {
         }
     }
 
-    fn process(&mut self, time: u64, mut batch: Arrived) -> Result<Vec<Part>, Failure> {
-        let broken = |e| Failure::of_batch(&self.stage, time, 0, e);
+    fn process(&mut self, time: u64, mut batch: Arrived) -> Result<Vec<Part>, Diagnostic> {
+        let broken = |e| batch_failed(&self.stage, time, 0, e);
         let rows = batch.rows().map_err(broken)?;
         let started = Instant::now();
         let origin = batch.origin(time);
         let outputs = apply::process(&self.stage, &mut self.instance, &origin, &rows);
         self.tally.add(rows.num_rows(), started.elapsed());
-        let failed = |e| Failure::of_batch(&self.stage, time, rows.num_rows(), e);
+        let failed = |e| batch_failed(&self.stage, time, rows.num_rows(), e);
         let given = outputs.map_err(failed)?;
         self.goes_on(time, &given)?;
         Ok(self.numbering.number(time, &batch, given.batches))
     }
 
     /// A stage without state cannot end itself: its replicas would each end elsewhere.
-    fn goes_on(&self, time: u64, given: &Given) -> Result<(), Failure> {
+    fn goes_on(&self, time: u64, given: &Given) -> Result<(), Diagnostic> {
         if !given.done {
             return Ok(());
         }
         let message = "it says that it needs no more, but keeps no state";
-        let error = Error::new("bad-plugin", message);
-        Err(Failure::of_batch(&self.stage, time, 0, error))
+        let error = Diagnostic::new("bad-plugin", message);
+        Err(batch_failed(&self.stage, time, 0, error))
     }
 
     /// Drops what was held, so that the dataflow can end.

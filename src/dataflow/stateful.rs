@@ -22,12 +22,14 @@ use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::apply;
+use super::failure::{batch_failed, stage_failed};
 use super::inbox::{Arrived, Edge, Inbox, Inputs, Rows, Waiting};
 use super::ledger::{Cuts, END, Tells, Told, end_time, first, pieces, unconnected};
 use super::parcel::{Parcel, Part, send};
-use super::shared::{Failure, Shared};
+use super::shared::Shared;
 use super::stage::SLICE;
 use super::tally::Tally;
+use crate::diagnostic::Diagnostic;
 use crate::graph::{Plan, Stage};
 use crate::plugins::{Given, Instance};
 
@@ -222,13 +224,13 @@ pub fn build<'scope>(
 impl Stateful {
     /// Processes one batch, or the end of a time, or gives its state, or a part of its end.
     /// All times before `complete` have come, and all cuts before `decided`.
-    fn step(&mut self, complete: u64, decided: u64) -> Result<Option<Step>, Failure> {
+    fn step(&mut self, complete: u64, decided: u64) -> Result<Option<Step>, Diagnostic> {
         if let Some((time, batch)) = self.inbox.next_of_side() {
             let given = self.process(time, batch)?;
             if given.done || given.saved {
                 let message = "it is done, or has saved, within a side input";
-                let error = segue_plugin::Error::new("bad-plugin", message);
-                return Err(Failure::of_batch(&self.stage, time, 0, error));
+                let error = Diagnostic::new("bad-plugin", message);
+                return Err(batch_failed(&self.stage, time, 0, error));
             }
             return Ok(Some(Step::default()));
         }
@@ -259,15 +261,15 @@ impl Stateful {
         }
     }
 
-    fn begin(&mut self, open: Capability<u64>) -> Result<Step, Failure> {
+    fn begin(&mut self, open: Capability<u64>) -> Result<Step, Diagnostic> {
         let started = Instant::now();
         let given = apply::begin(&self.stage, &mut self.instance);
         self.tally.add_time(started.elapsed());
-        let given = given.map_err(|e| Failure::of_stage(&self.stage, "at its start", e))?;
+        let given = given.map_err(|e| stage_failed(&self.stage, "at its start", e))?;
         if given.done {
             let message = "it says that it needs no more before it was given anything";
-            let error = segue_plugin::Error::new("bad-plugin", message);
-            return Err(Failure::of_stage(&self.stage, "at its start", error));
+            let error = Diagnostic::new("bad-plugin", message);
+            return Err(stage_failed(&self.stage, "at its start", error));
         }
         let parts = numbered(&mut self.begun, given.batches);
         Ok(Step {
@@ -283,7 +285,7 @@ impl Stateful {
         time: u64,
         mut waiting: Waiting<Open>,
         mut count: u32,
-    ) -> Result<Step, Failure> {
+    ) -> Result<Step, Diagnostic> {
         let mut given = match waiting.arrived.pop_front() {
             Some(next) => self.process(time, next)?,
             None => Given::default(),
@@ -327,7 +329,7 @@ impl Stateful {
     }
 
     /// It needs no more than what it was given up to `time`.
-    fn enough(&mut self, time: u64) -> Result<Vec<Told>, Failure> {
+    fn enough(&mut self, time: u64) -> Result<Vec<Told>, Diagnostic> {
         self.inbox.clear();
         let state = match self.stage.columns.snapshots {
             true => Some(self.state()?),
@@ -343,7 +345,7 @@ impl Stateful {
     }
 
     /// Its state behind `time`.
-    fn snapshot(&mut self, time: u64) -> Result<Step, Failure> {
+    fn snapshot(&mut self, time: u64) -> Result<Step, Diagnostic> {
         let open = self.wanted.remove(&time);
         if !self.stage.columns.snapshots {
             return Ok(Step::default());
@@ -359,18 +361,18 @@ impl Stateful {
         })
     }
 
-    fn state(&mut self) -> Result<Vec<u8>, Failure> {
+    fn state(&mut self) -> Result<Vec<u8>, Diagnostic> {
         let started = Instant::now();
         let state = self.instance.snapshot();
         self.tally.add_time(started.elapsed());
-        state.map_err(|e| Failure::of_stage(&self.stage, "to give its state", e))
+        state.map_err(|e| stage_failed(&self.stage, "to give its state", e))
     }
 
-    fn finish(&mut self) -> Result<Step, Failure> {
+    fn finish(&mut self) -> Result<Step, Diagnostic> {
         let started = Instant::now();
         let ended = apply::finish(&self.stage, &mut self.instance);
         self.tally.add_time(started.elapsed());
-        let failed = |e| Failure::of_stage(&self.stage, "at its end", e);
+        let failed = |e| stage_failed(&self.stage, "at its end", e);
         let (batches, next) = ended.map_err(failed)?;
         let parts = numbered(&mut self.given_at_end, batches);
         let at_end = self.end.clone().map(|end| (end, parts));
@@ -383,8 +385,8 @@ impl Stateful {
         })
     }
 
-    fn process(&mut self, time: u64, mut batch: Arrived) -> Result<Given, Failure> {
-        let failed = |e| Failure::of_stage(&self.stage, "to read", e);
+    fn process(&mut self, time: u64, mut batch: Arrived) -> Result<Given, Diagnostic> {
+        let failed = |e| stage_failed(&self.stage, "to read", e);
         let rows = batch.rows().map_err(failed)?;
         let origin = batch.origin(time);
         self.timed(time, rows.num_rows(), |stateful| {
@@ -392,7 +394,7 @@ impl Stateful {
         })
     }
 
-    fn flush(&mut self, time: u64) -> Result<Given, Failure> {
+    fn flush(&mut self, time: u64) -> Result<Given, Diagnostic> {
         self.timed(time, 0, |stateful| {
             apply::flush(&stateful.stage, &mut stateful.instance, time)
         })
@@ -402,15 +404,15 @@ impl Stateful {
         &mut self,
         time: u64,
         rows: usize,
-        work: impl FnOnce(&mut Self) -> Result<Given, segue_plugin::Error>,
-    ) -> Result<Given, Failure> {
+        work: impl FnOnce(&mut Self) -> Result<Given, Diagnostic>,
+    ) -> Result<Given, Diagnostic> {
         let started = Instant::now();
         let given = work(self);
         match rows {
             0 => self.tally.add_time(started.elapsed()),
             _ => self.tally.add(rows, started.elapsed()),
         }
-        given.map_err(|e| Failure::of_batch(&self.stage, time, rows, e))
+        given.map_err(|e| batch_failed(&self.stage, time, rows, e))
     }
 
     /// Drops what was held, so that the dataflow can end.

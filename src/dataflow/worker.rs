@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 use timely::dataflow::operators::probe::Handle as Probe;
 use timely::worker::Worker;
 
+use super::failure::stage_failed;
 use super::gather::gather;
 use super::metrics::{DeviceReport, StageReport, Totals, peak_rss_bytes};
 use super::network::Leave;
 use super::restore::restore;
-use super::shared::{Failure, Shared};
+use super::shared::Shared;
 use super::source;
 use super::state::{Cut, Kept, ToCommit, ToCommitter};
 use super::tally::Tally;
@@ -297,8 +298,7 @@ impl Job {
                 match created {
                     Ok(instance) => Some((instance, Tally::default())),
                     Err(error) => {
-                        self.shared
-                            .fail(Failure::of_stage(stage, "to start", error));
+                        self.shared.fail(stage_failed(stage, "to start", error));
                         None
                     }
                 }

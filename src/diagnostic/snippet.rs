@@ -16,15 +16,11 @@ const CUT: &str = "...";
 /// The lines of `labels`, in file order, each underlined: `^` for the first
 /// label, `-` for the others.
 pub fn snippet(labels: &[Label], sources: &Sources) -> String {
-    let mut places: Vec<_> = (labels.iter().enumerate())
-        .map(|(i, label)| {
-            (
-                label.span.source,
-                sources.place(label.span),
-                i == 0,
-                &label.text,
-            )
-        })
+    let spans = labels
+        .iter()
+        .filter_map(|label| Some((label.span()?, &label.text)));
+    let mut places: Vec<_> = (spans.enumerate())
+        .map(|(i, (span, text))| (span.source, sources.excerpt(span), i == 0, text))
         .collect();
     places.sort_by_key(|(source, place, ..)| (*source, place.line, place.column));
     let digits = places

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use segue_plugin::{Column, Columns, OperatorManifest, OptionType, Units};
 use serde_json::Value;
 
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::Diagnostic;
 
 /// What a stage does in the dataflow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,56 +41,13 @@ impl Operator {
     }
 }
 
-/// Why something outside the graph file does not fit it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// As in [`Diagnostic`](crate::diagnostic::Diagnostic).
-    pub code: String,
-    /// As in [`Diagnostic`](crate::diagnostic::Diagnostic).
-    pub message: String,
-    /// The option at fault, where one is.
-    pub option: Option<String>,
-    /// What to do.
-    pub help: Option<String>,
-}
-
-impl Problem {
-    /// A problem of kind `code`.
-    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Problem {
-            code: code.into(),
-            message: message.into(),
-            option: None,
-            help: None,
-        }
-    }
-
-    /// As an error of the graph file, at `span`.
-    pub fn at(self, span: Span) -> Diagnostic {
-        let error = Diagnostic::new(self.code, self.message).at(span);
-        error.help_some(self.help)
-    }
-}
-
-impl From<segue_plugin::Error> for Problem {
-    fn from(error: segue_plugin::Error) -> Self {
-        let help = None;
-        Problem {
-            code: error.code,
-            message: error.message,
-            option: error.option,
-            help,
-        }
-    }
-}
-
 /// Answers what a graph file cannot say by itself.
 pub trait Catalog {
     /// The operator that `plugin` names; a path in it is relative to `base`.
     ///
     /// # Errors
     /// `unknown-plugin`, and whatever is wrong with the library
-    fn operator(&self, plugin: &str, base: &Path) -> Result<Operator, Problem>;
+    fn operator(&self, plugin: &str, base: &Path) -> Result<Operator, Diagnostic>;
 
     /// What `operator` reads and writes under `options`, given `input`.
     ///
@@ -101,13 +58,13 @@ pub trait Catalog {
         operator: &Operator,
         options: &Value,
         input: &[Column],
-    ) -> Result<Columns, Problem>;
+    ) -> Result<Columns, Diagnostic>;
 
     /// The parts that `operator` can be cut into.
     ///
     /// # Errors
     /// Whatever the operator finds wrong
-    fn units(&self, operator: &Operator, options: &Value) -> Result<Option<Units>, Problem>;
+    fn units(&self, operator: &Operator, options: &Value) -> Result<Option<Units>, Diagnostic>;
 
     /// Whether there is a file or folder at `path`, or one that fits it as a pattern.
     fn exists(&self, path: &Path) -> bool;
@@ -129,7 +86,7 @@ pub trait Catalog {
     ///
     /// # Errors
     /// Why it is missing
-    fn fetched(&self, address: &str) -> Option<Result<PathBuf, Problem>>;
+    fn fetched(&self, address: &str) -> Option<Result<PathBuf, Diagnostic>>;
 
     /// One name for all the ways to name the file at `path`, which need not exist: links of
     /// both kinds have the name of what they lead to. Only good to compare.

@@ -7,11 +7,11 @@ use std::path::Path;
 use segue_plugin::{Column, Columns, Unit, Units};
 use serde_json::Value;
 
-use super::catalog::{Catalog, Operator, Problem, Role};
+use super::catalog::{Catalog, Operator, Role};
 use super::ports::{self, Ports};
 use super::raw::{self, At, RawStage, Wire};
 use super::{clash, edges, flow, options, split};
-use crate::diagnostic::{Diagnostic, Sources, Span};
+use crate::diagnostic::{Diagnostic, Place, Sources, Span};
 
 /// A graph in which everything fits.
 #[derive(Clone, Debug)]
@@ -169,7 +169,7 @@ pub fn check(
             stages,
         });
     }
-    errors.sort_by_key(|error| error.labels.first().map(|label| label.span));
+    errors.sort_by_key(Diagnostic::span);
     errors.dedup();
     Err(errors)
 }
@@ -257,8 +257,8 @@ impl Checker<'_> {
                 // A stage with wrong options still has a role; its columns stay unknown.
                 Some((operator, if usable { options } else { Value::Null }))
             }
-            Err(problem) => {
-                self.errors.push(problem.at(plugin.span));
+            Err(error) => {
+                self.errors.push(error.at(plugin.span));
                 None
             }
         }
@@ -320,8 +320,8 @@ impl Checker<'_> {
         let passing = flow::passing_columns(manifest, &inputs, ports, &self.stages);
         let columns = match self.catalog.columns(operator, &part.options, &told) {
             Ok(columns) => columns,
-            Err(problem) => {
-                self.problem(raw, problem);
+            Err(error) => {
+                self.blame(raw, error);
                 return None;
             }
         };
@@ -344,8 +344,7 @@ impl Checker<'_> {
         flow::check_reads(&stage, &self.stages, &mut self.errors);
         if stage.operator.manifest.starts && !stage.columns.keeps {
             let message = format!("`{}` starts by itself but keeps no state", manifest.name);
-            let problem = Problem::new("bad-plugin", message);
-            self.problem(raw, problem);
+            self.blame(raw, Diagnostic::new("bad-plugin", message));
         }
         flow::check_labels(&stage, &self.stages, &mut self.errors);
         if stage.columns.keeps && stage.replicas.is_some_and(|replicas| replicas > 1) {
@@ -364,8 +363,8 @@ impl Checker<'_> {
     ) -> Option<(Option<Units>, Vec<Range<usize>>)> {
         let units = match self.catalog.units(operator, options) {
             Ok(units) => units,
-            Err(problem) => {
-                self.problem(raw, problem);
+            Err(error) => {
+                self.blame(raw, error);
                 return None;
             }
         };
@@ -403,19 +402,18 @@ impl Checker<'_> {
         self.errors.push(error.help(help));
     }
 
-    fn problem(&mut self, raw: &RawStage, mut problem: Problem) {
-        // Whoever finds the problem does not know what the stage is called here.
-        problem.help = problem
-            .help
-            .map(|help| help.replace("{stage}", &raw.name.value));
-        let option = problem.option.as_ref();
-        let given = option.and_then(|name| raw.options.iter().find(|o| o.name.value == *name));
-        let plugin = raw
-            .plugin
-            .as_ref()
-            .map_or(raw.name.span, |plugin| plugin.span);
-        let span = given.map_or(plugin, |option| option.node.span);
-        self.errors.push(problem.at(span));
+    /// Points an error of the stage at its place in the file.
+    fn blame(&mut self, raw: &RawStage, error: Diagnostic) {
+        let whole = (raw.plugin.as_ref()).map_or(raw.name.span, |plugin| plugin.span);
+        let find = |place: &Place| match place {
+            Place::Option(name) => {
+                (raw.options.iter().find(|o| o.name.value == *name)).map(|option| option.node.span)
+            }
+            Place::Stage(_) => Some(whole),
+            Place::Port(_) | Place::Span(_) => None,
+        };
+        let error = error.stage(&raw.name.value).resolve(find);
+        self.errors.push(error);
     }
 
     fn close_loops(&mut self, raw: &[RawStage], loops: &[Vec<usize>], ends: &[Option<usize>]) {

@@ -16,7 +16,7 @@ mod raw;
 mod split;
 mod suggest;
 
-pub use catalog::{Catalog, Operator, Problem, Role};
+pub use catalog::{Catalog, Operator, Role};
 pub use check::{Graph, Stage, check};
 pub use clash::{ASKED, TAKEN};
 pub use merge::merging_notes;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use segue_plugin::{OptionManifest, OptionType};
 use serde_json::{Map, Value};
 
-use super::catalog::{Catalog, Operator, Problem};
+use super::catalog::{Catalog, Operator};
 use super::node::{Kind, Node};
 use super::raw::{RawOption, RawStage};
 use super::suggest::{did_you_mean, list};
@@ -159,7 +159,7 @@ fn fetched(
     text: &str,
     known: &OptionManifest,
     catalog: &dyn Catalog,
-) -> Option<Result<PathBuf, Problem>> {
+) -> Option<Result<PathBuf, Diagnostic>> {
     let reads = known.option_type == OptionType::Path;
     reads.then(|| catalog.fetched(text)).flatten()
 }

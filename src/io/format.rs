@@ -1,8 +1,8 @@
 //! A file's format, told by its ending.
 
+use crate::diagnostic::Diagnostic;
+use crate::io::error::file_error;
 use std::path::Path;
-
-use super::IoError;
 
 const ENDINGS: [(&str, Format); 5] = [
     ("csv", Format::Csv { delimiter: b',' }),
@@ -34,7 +34,7 @@ impl Format {
     ///
     /// # Errors
     /// `unknown-format`
-    pub fn of_packed(path: &Path) -> Result<Self, IoError> {
+    pub fn of_packed(path: &Path) -> Result<Self, Diagnostic> {
         let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("");
         match PACKED
             .iter()
@@ -49,7 +49,7 @@ impl Format {
     ///
     /// # Errors
     /// `unknown-format`
-    pub fn of(path: &Path) -> Result<Self, IoError> {
+    pub fn of(path: &Path) -> Result<Self, Diagnostic> {
         let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("");
         ENDINGS
             .iter()
@@ -59,9 +59,9 @@ impl Format {
     }
 }
 
-fn unknown(path: &Path) -> IoError {
+fn unknown(path: &Path) -> Diagnostic {
     let endings = ENDINGS.map(|(ending, _)| format!("`.{ending}`")).join(", ");
-    IoError::file(
+    file_error(
         "unknown-format",
         path,
         format_args!("has none of the endings {endings}"),

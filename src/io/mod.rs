@@ -23,7 +23,7 @@
 //! ```no_run
 //! use segue::io::{self, ReadOptions, WriteOptions};
 //!
-//! # fn main() -> Result<(), io::IoError> {
+//! # fn main() -> Result<(), segue::diagnostic::Diagnostic> {
 //! let mut source = io::open(&ReadOptions::new("reviews.csv"))?;
 //! let verdicts = WriteOptions { path: "verdicts.jsonl".into() };
 //! let mut sink = io::create(&verdicts, source.schema(), None)?;
@@ -51,7 +51,7 @@ use arrow_schema::{DataType, Field, SchemaRef};
 use encoding_rs::Encoding;
 use serde::{Deserialize, Serialize};
 
-pub use error::IoError;
+use crate::diagnostic::Diagnostic;
 use read::json_number;
 pub use read::{Role, files, fits};
 
@@ -195,7 +195,7 @@ pub trait Source: Send {
     ///
     /// # Errors
     /// `bad-resume` when the file has fewer, and those of [`Source::next_batch`].
-    fn skip(&mut self, records: u64) -> Result<(), IoError>;
+    fn skip(&mut self, records: u64) -> Result<(), Diagnostic>;
 
     /// The next `rows` good records (at least one), fewer only where the file
     /// ends, with the rejects before the last of them. Rejects after the last
@@ -205,7 +205,7 @@ pub trait Source: Send {
     /// `unreadable` when reading fails, `bad-file` for Parquet that does not
     /// decode, `batch-too-large` when the strings of one
     /// batch pass 2 GiB. An error comes again at every later call.
-    fn next_batch(&mut self, rows: usize) -> Result<Option<SourceBatch>, IoError>;
+    fn next_batch(&mut self, rows: usize) -> Result<Option<SourceBatch>, Diagnostic>;
 }
 
 /// A file being written.
@@ -218,7 +218,7 @@ pub trait Sink: Send {
     /// # Errors
     /// `schema-mismatch` when its columns are not those of the sink,
     /// `write-failed` when the disk says no.
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), IoError>;
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), Diagnostic>;
 
     /// Where the file ends with all that was written: what to hand to [`create`] as
     /// `resume_at` once a [`Sink::sync`] has come after it.
@@ -228,14 +228,14 @@ pub trait Sink: Send {
     ///
     /// # Errors
     /// `write-failed`; `output-lost` when the file was removed or changed meanwhile.
-    fn sync(&mut self) -> Result<(), IoError>;
+    fn sync(&mut self) -> Result<(), Diagnostic>;
 
     /// Completes the file, and gives where it ends. Calling it again changes nothing.
     ///
     /// # Errors
     /// Those of [`Sink::sync`]; `bad-resume` when the spool of a Parquet file is not one
     /// of this sink.
-    fn finish(&mut self) -> Result<Position, IoError>;
+    fn finish(&mut self) -> Result<Position, Diagnostic>;
 
     /// Removes what it needs to complete the file: to be called behind `finish`, when it is
     /// noted that the file is complete. Nothing else is to be called then.
@@ -272,7 +272,7 @@ const NUMBER: &str = "segue.number";
 /// `unreadable`, `empty-file`, `no-records`, `bad-file`, `duplicate-column`.
 /// With option `text` or `label`: `missing-column`, and `unsupported-column`
 /// when a Parquet column is of a type that cannot serve.
-pub fn open(options: &ReadOptions) -> Result<Box<dyn Source>, IoError> {
+pub fn open(options: &ReadOptions) -> Result<Box<dyn Source>, Diagnostic> {
     read::open(options)
 }
 
@@ -289,7 +289,7 @@ pub fn create(
     options: &WriteOptions,
     schema: SchemaRef,
     resume_at: Option<Position>,
-) -> Result<Box<dyn Sink>, IoError> {
+) -> Result<Box<dyn Sink>, Diagnostic> {
     write::create(&options.path, schema, resume_at)
 }
 
@@ -297,7 +297,7 @@ pub fn create(
 ///
 /// # Errors
 /// `output-lost` when it is gone, cut off or changed
-pub fn verify(path: &Path, end: Position) -> Result<(), IoError> {
+pub fn verify(path: &Path, end: Position) -> Result<(), Diagnostic> {
     write::verify(path, end)
 }
 
@@ -325,6 +325,6 @@ pub(crate) use write::{is_at, sync_folder};
 /// # Errors
 /// With option `path`: `unknown-format`, `missing-directory`, `is-directory`,
 /// `unwritable`.
-pub fn check_write_path(path: &Path) -> Result<(), IoError> {
+pub fn check_write_path(path: &Path) -> Result<(), Diagnostic> {
     write::check_path(path)
 }

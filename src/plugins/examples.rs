@@ -6,13 +6,14 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
-use arrow_schema::{Field, Schema};
+use arrow_schema::{ArrowError, Field, Schema};
 use segue_plugin::ffi::Origin;
-use segue_plugin::{Column, Context, Error, Example, Next, OperatorManifest, Rows, Type};
+use segue_plugin::{Column, Context, Example, Next, OperatorManifest, Rows, Type};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::library::Library;
+use crate::diagnostic::Diagnostic;
 
 /// An example that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +61,7 @@ fn outputs(
     library: Library,
     operator: &OperatorManifest,
     example: &Example,
-) -> Result<Vec<Row>, Error> {
+) -> Result<Vec<Row>, Diagnostic> {
     let name = &operator.name;
     let options = options(operator, example);
     let columns = library.columns(name, &options, &[])?;
@@ -112,8 +113,8 @@ fn outputs(
 }
 
 /// That `batch` has the columns that are `declared`, with these types.
-fn as_declared(declared: &[Column], batch: &RecordBatch) -> Result<(), Error> {
-    let wrong = |message| Err(Error::new("bad-columns", message));
+fn as_declared(declared: &[Column], batch: &RecordBatch) -> Result<(), Diagnostic> {
+    let wrong = |message| Err(Diagnostic::new("bad-columns", message));
     for Column {
         name, column_type, ..
     } in declared
@@ -148,21 +149,26 @@ fn options(operator: &OperatorManifest, example: &Example) -> Value {
 }
 
 /// Rows as a batch of the columns that the operator reads.
-fn batch(columns: &[Column], rows: &[Value]) -> Result<RecordBatch, Error> {
+fn batch(columns: &[Column], rows: &[Value]) -> Result<RecordBatch, Diagnostic> {
     let field = |c: &Column| Field::new(&c.name, c.column_type.to_arrow(), true);
     let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
     let lines: String = rows.iter().map(|row| format!("{row}\n")).collect();
-    let reader = arrow_json::ReaderBuilder::new(Arc::clone(&schema)).build(Cursor::new(lines))?;
-    let batches = reader.collect::<Result<Vec<_>, _>>()?;
-    Ok(arrow_select::concat::concat_batches(&schema, &batches)?)
+    let reader = arrow_json::ReaderBuilder::new(Arc::clone(&schema)).build(Cursor::new(lines));
+    let reader = reader.map_err(of_arrow)?;
+    let batches = reader.collect::<Result<Vec<_>, _>>().map_err(of_arrow)?;
+    arrow_select::concat::concat_batches(&schema, &batches).map_err(of_arrow)
 }
 
-fn rows(batch: &RecordBatch) -> Result<Vec<Row>, Error> {
+fn of_arrow(error: ArrowError) -> Diagnostic {
+    Diagnostic::new("arrow", error.to_string())
+}
+
+fn rows(batch: &RecordBatch) -> Result<Vec<Row>, Diagnostic> {
     let mut writer = arrow_json::ArrayWriter::new(Vec::new());
-    writer.write(batch)?;
-    writer.finish()?;
+    writer.write(batch).map_err(of_arrow)?;
+    writer.finish().map_err(of_arrow)?;
     let rows = serde_json::from_slice(&writer.into_inner());
-    rows.map_err(|e| Error::new("json", e.to_string()))
+    rows.map_err(|e| Diagnostic::new("json", e.to_string()))
 }
 
 /// Whether two values are the same, floats to 1e-6.

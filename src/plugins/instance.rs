@@ -5,11 +5,12 @@ use std::ffi::c_void;
 use arrow_array::RecordBatch;
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
 use segue_plugin::ffi::{Origin, Table};
-use segue_plugin::{Error, Next, Rows, export_batch, import_batch};
+use segue_plugin::{Next, Rows, export_batch, import_batch};
 
 use super::calls::{Call, Label, Work};
 use super::library::missing;
 use super::reply::{Answer, Show, ask_and_show};
+use crate::diagnostic::Diagnostic;
 
 /// What a stage gave in one call.
 #[derive(Debug, Default)]
@@ -63,7 +64,7 @@ impl Instance {
         origin: &Origin,
         batch: RecordBatch,
         whole: bool,
-    ) -> Result<Given, Error> {
+    ) -> Result<Given, Diagnostic> {
         let time = origin.time;
         let expected = (self.rows == Rows::Same && !whole).then(|| batch.num_rows());
         let (mut array, mut schema) = export_batch(batch)?;
@@ -86,7 +87,7 @@ impl Instance {
     ///
     /// # Errors
     /// As [`Instance::process`]; `bad-plugin` where it cannot start
-    pub fn begin(&mut self) -> Result<Given, Error> {
+    pub fn begin(&mut self) -> Result<Given, Diagnostic> {
         let begin = self.table.begin.ok_or_else(|| missing("begin"))?;
         let _call = Call::begin(&self.label, Work::Start);
         // SAFETY: as in `process`.
@@ -100,7 +101,7 @@ impl Instance {
     ///
     /// # Errors
     /// As [`Instance::process`]
-    pub fn flush(&mut self, time: u64) -> Result<Given, Error> {
+    pub fn flush(&mut self, time: u64) -> Result<Given, Diagnostic> {
         let Some(flush) = self.table.flush else {
             return Ok(Given::default());
         };
@@ -116,7 +117,7 @@ impl Instance {
     ///
     /// # Errors
     /// As [`Instance::process`]
-    pub fn finish(&mut self) -> Result<(Given, Next), Error> {
+    pub fn finish(&mut self) -> Result<(Given, Next), Diagnostic> {
         let Some(finish) = self.table.finish else {
             return Ok((Given::default(), Next::Done));
         };
@@ -137,8 +138,9 @@ impl Instance {
     ///
     /// # Errors
     /// `no-state` where the stage has none to give
-    pub fn snapshot(&mut self) -> Result<Vec<u8>, Error> {
-        let no_state = || Error::new("no-state", "it says that it gives its state, and does not");
+    pub fn snapshot(&mut self) -> Result<Vec<u8>, Diagnostic> {
+        let no_state =
+            || Diagnostic::new("no-state", "it says that it gives its state, and does not");
         let snapshot = self.table.snapshot.ok_or_else(no_state)?;
         let _call = Call::begin(&self.label, Work::Snapshot);
         // SAFETY: as in `process`.
@@ -152,8 +154,8 @@ impl Instance {
     ///
     /// # Errors
     /// `no-state` where the stage takes none
-    pub fn restore(&mut self, state: &[u8]) -> Result<(), Error> {
-        let no_state = || Error::new("no-state", "it does not take its state back");
+    pub fn restore(&mut self, state: &[u8]) -> Result<(), Diagnostic> {
+        let no_state = || Diagnostic::new("no-state", "it does not take its state back");
         let restore = self.table.restore.ok_or_else(no_state)?;
         let _call = Call::begin(&self.label, Work::Start);
         // SAFETY: as in `process`; the bytes are valid for the call.
@@ -165,18 +167,18 @@ impl Instance {
 }
 
 /// The batches of an answer, each with `expected` rows where that is known.
-fn import_all(answer: Answer<'_>, expected: Option<usize>) -> Result<Given, Error> {
+fn import_all(answer: Answer<'_>, expected: Option<usize>) -> Result<Given, Diagnostic> {
     let import = |(array, schema): (FFI_ArrowArray, FFI_ArrowSchema)| {
         let rows = array.len();
         // A batch that is none at all is told better below; so is a negative length.
         let whole = !array.is_released() && i64::try_from(rows).is_ok();
         if let Some(expected) = expected.filter(|expected| whole && *expected != rows) {
             let message = format!("it gave {rows} rows for {expected}");
-            return Err(Error::new("row-count", message));
+            return Err(Diagnostic::new("row-count", message));
         }
         // SAFETY: a plugin's batches follow the Arrow C Data Interface, as `segue.h`
         // demands; their contents are validated.
-        unsafe { import_batch(array, &schema) }
+        Ok(unsafe { import_batch(array, &schema) }?)
     };
     let batches = answer.batches.into_iter().map(import);
     Ok(Given {

@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 use std::path::Path;
 
 use segue_plugin::ffi::{ABI_MAJOR, ABI_MINOR, MAGIC, SYMBOL, Table, Text, least_size};
-use segue_plugin::{Column, Columns, Context, Error, Manifest, Units};
+use segue_plugin::{Column, Columns, Context, Manifest, Units};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -13,7 +13,7 @@ use super::calls::{Call, Label, Work};
 use super::instance::Instance;
 use super::manifest;
 use super::reply::ask;
-use crate::graph::Problem;
+use crate::diagnostic::Diagnostic;
 
 /// A loaded library.
 #[derive(Clone, Copy)]
@@ -27,9 +27,9 @@ pub struct Library {
 /// # Errors
 /// `bad-plugin` when it is no library or no plugin, `plugin-abi` when it is built
 /// for another ABI
-pub fn load(path: &Path) -> Result<Library, Problem> {
+pub fn load(path: &Path) -> Result<Library, Diagnostic> {
     let bad =
-        |message: String| Problem::new("bad-plugin", format!("`{}` {message}", path.display()));
+        |message: String| Diagnostic::new("bad-plugin", format!("`{}` {message}", path.display()));
     // A bare file name would be looked for on the system's library path.
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     // SAFETY: loading runs the library's initialisers; it was probed in a child
@@ -88,7 +88,7 @@ fn whole_table(table: *const Table, size: usize) -> &'static Table {
 }
 
 /// Reads only the four fields that keep their place in every ABI; gives the size.
-fn check_header(table: *const Table, path: &Path) -> Result<usize, Problem> {
+fn check_header(table: *const Table, path: &Path) -> Result<usize, Diagnostic> {
     // SAFETY: a plugin of any ABI has these fields at these places.
     let (magic, major, minor, size) = unsafe {
         let table = table.cast::<u64>();
@@ -103,23 +103,19 @@ fn check_header(table: *const Table, path: &Path) -> Result<usize, Problem> {
     let path = path.display();
     if magic != MAGIC {
         let message = format!("`{path}` is not a Segue plugin: its table has the wrong magic");
-        return Err(Problem::new("bad-plugin", message));
+        return Err(Diagnostic::new("bad-plugin", message));
     }
     if major != ABI_MAJOR || minor > ABI_MINOR {
         let message = format!(
             "`{path}` is built for plugin ABI {major}.{minor}; this Segue has {ABI_MAJOR}.{ABI_MINOR}"
         );
-        let help =
-            Some("build it again with this version's `segue.h` or `segue-plugin`".to_owned());
-        return Err(Problem {
-            help,
-            ..Problem::new("plugin-abi", message)
-        });
+        let help = "build it again with this version's `segue.h` or `segue-plugin`";
+        return Err(Diagnostic::new("plugin-abi", message).help(help));
     }
     let least = least_size(minor);
     if size < least {
         let message = format!("`{path}` has a table of {size} bytes, not {least}");
-        return Err(Problem::new("bad-plugin", message));
+        return Err(Diagnostic::new("bad-plugin", message));
     }
     // A larger table is read as far as this ABI knows it.
     Ok(usize::try_from(size).unwrap_or(usize::MAX))
@@ -130,7 +126,7 @@ fn reason(error: &libloading::Error) -> String {
     source.unwrap_or_else(|| error.to_string())
 }
 
-fn parse<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, Error> {
+fn parse<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, Diagnostic> {
     let mut json = serde_json::Deserializer::from_str(text);
     let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let place = match error.path().iter().next() {
@@ -145,16 +141,16 @@ fn parse<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, Error> {
             "" => format!("the plugin gave no {what}"),
             _ => format!("the plugin's {what} cannot be read{place}: {error}"),
         };
-        Error::new("bad-plugin", message)
+        Diagnostic::new("bad-plugin", message)
     })
 }
 
-fn json(value: &impl Serialize) -> Result<String, Error> {
-    serde_json::to_string(value).map_err(|e| Error::new("json", e.to_string()))
+fn json(value: &impl Serialize) -> Result<String, Diagnostic> {
+    serde_json::to_string(value).map_err(|e| Diagnostic::new("json", e.to_string()))
 }
 
-pub(super) fn missing(function: &str) -> Error {
-    Error::new("bad-plugin", format!("the plugin lacks `{function}`"))
+pub(super) fn missing(function: &str) -> Diagnostic {
+    Diagnostic::new("bad-plugin", format!("the plugin lacks `{function}`"))
 }
 
 impl Library {
@@ -166,7 +162,7 @@ impl Library {
     ///
     /// # Errors
     /// `bad-plugin`
-    pub fn manifest(&self) -> Result<Manifest, Error> {
+    pub fn manifest(&self) -> Result<Manifest, Diagnostic> {
         let manifest = self.table.manifest.ok_or_else(|| missing("manifest"))?;
         let label = self.label("manifest");
         let call = Call::begin(&label, Work::Describe);
@@ -182,7 +178,12 @@ impl Library {
     ///
     /// # Errors
     /// What the operator finds wrong; `bad-plugin`
-    pub fn columns(&self, name: &str, options: &Value, input: &[Column]) -> Result<Columns, Error> {
+    pub fn columns(
+        &self,
+        name: &str,
+        options: &Value,
+        input: &[Column],
+    ) -> Result<Columns, Diagnostic> {
         let input: Vec<Column> = input.iter().map(Column::for_plugins).collect();
         let input = input.as_slice();
         let columns = self.table.columns.ok_or_else(|| missing("columns"))?;
@@ -202,7 +203,7 @@ impl Library {
     ///
     /// # Errors
     /// What the operator finds wrong; `bad-plugin`
-    pub fn units(&self, name: &str, options: &Value) -> Result<Option<Units>, Error> {
+    pub fn units(&self, name: &str, options: &Value) -> Result<Option<Units>, Diagnostic> {
         let Some(units) = self.table.units else {
             return Ok(None);
         };
@@ -227,7 +228,7 @@ impl Library {
         name: &str,
         options: &Value,
         context: &Context,
-    ) -> Result<Instance, Error> {
+    ) -> Result<Instance, Diagnostic> {
         let create = self.table.create.ok_or_else(|| missing("create"))?;
         let (options, context_json) = (options.to_string(), json(context)?);
         let mut stage = std::ptr::null_mut();

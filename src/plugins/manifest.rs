@@ -2,23 +2,25 @@
 
 use std::collections::BTreeSet;
 
-use segue_plugin::{Column, Columns, Error, Manifest, OperatorManifest, OptionManifest};
+use segue_plugin::{Column, Columns, Manifest, OperatorManifest, OptionManifest};
 use segue_plugin::{OptionType, Units};
+
+use crate::diagnostic::Diagnostic;
 
 /// Units of one stage; more than any model has.
 const UNITS_MAX: usize = 1024;
 /// Columns of one stage, of each kind.
 const COLUMNS_MAX: usize = 4096;
 
-fn bad(message: String) -> Error {
-    Error::new("bad-plugin", message)
+fn bad(message: String) -> Diagnostic {
+    Diagnostic::new("bad-plugin", message)
 }
 
 /// The first thing in `manifest` that contradicts itself.
 ///
 /// # Errors
 /// `bad-plugin`
-pub fn check(manifest: &Manifest) -> Result<(), Error> {
+pub fn check(manifest: &Manifest) -> Result<(), Diagnostic> {
     if manifest.operators.is_empty() {
         return Err(bad("the plugin's manifest names no operators".to_owned()));
     }
@@ -42,7 +44,7 @@ pub fn check(manifest: &Manifest) -> Result<(), Error> {
     Ok(())
 }
 
-fn check_ports(operator: &OperatorManifest) -> Result<(), Error> {
+fn check_ports(operator: &OperatorManifest) -> Result<(), Diagnostic> {
     let mut names = BTreeSet::new();
     let mut ports = operator.ports.iter();
     match ports.find(|port| port.name.is_empty() || !names.insert(&port.name)) {
@@ -54,7 +56,7 @@ fn check_ports(operator: &OperatorManifest) -> Result<(), Error> {
     }
 }
 
-fn check_options(operator: &OperatorManifest) -> Result<(), Error> {
+fn check_options(operator: &OperatorManifest) -> Result<(), Diagnostic> {
     let mut names = BTreeSet::new();
     for option in &operator.options {
         let of = format!("option `{}` of `{}`", option.name, operator.name);
@@ -99,7 +101,7 @@ fn fits(option: &OptionManifest) -> bool {
 ///
 /// # Errors
 /// `bad-plugin`
-pub fn check_columns(columns: &Columns) -> Result<(), Error> {
+pub fn check_columns(columns: &Columns) -> Result<(), Diagnostic> {
     for (what, list) in [("reads", &columns.reads), ("writes", &columns.writes)] {
         if list.len() > COLUMNS_MAX {
             let count = list.len();
@@ -120,7 +122,7 @@ pub fn check_columns(columns: &Columns) -> Result<(), Error> {
 ///
 /// # Errors
 /// `bad-plugin`
-pub fn check_ports_of(operator: &OperatorManifest, columns: &Columns) -> Result<(), Error> {
+pub fn check_ports_of(operator: &OperatorManifest, columns: &Columns) -> Result<(), Diagnostic> {
     let odd = match (columns.keeps, columns.snapshots, columns.spreads) {
         (true, _, true) => Some("spreads, though its batches build on each other"),
         (false, true, _) => Some("snapshots, but keeps no state"),
@@ -152,7 +154,7 @@ pub fn check_ports_of(operator: &OperatorManifest, columns: &Columns) -> Result<
 ///
 /// # Errors
 /// `bad-plugin`
-pub fn check_units(units: &Units) -> Result<(), Error> {
+pub fn check_units(units: &Units) -> Result<(), Diagnostic> {
     let count = units.units.len();
     if count > UNITS_MAX {
         let message = format!("it says that it has {count} units; {UNITS_MAX} is the most");

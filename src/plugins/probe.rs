@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::examples::{self, Broken};
 use super::library::load;
-use crate::graph::Problem;
+use crate::diagnostic::Diagnostic;
 
 /// The hidden subcommand that probes a library.
 pub const PROBE_COMMAND: &str = "__probe";
@@ -38,25 +38,20 @@ enum Answer<T> {
     },
 }
 
-impl<T> From<Result<T, Problem>> for Answer<T> {
-    fn from(result: Result<T, Problem>) -> Self {
+impl<T> From<Result<T, Diagnostic>> for Answer<T> {
+    fn from(result: Result<T, Diagnostic>) -> Self {
         match result {
             Ok(answer) => Answer::Right(answer),
-            Err(Problem {
-                code,
-                message,
-                help,
-                ..
-            }) => Answer::Wrong {
-                code,
-                message,
-                help,
+            Err(error) => Answer::Wrong {
+                code: error.code,
+                message: error.message,
+                help: error.help,
             },
         }
     }
 }
 
-impl<T> From<Answer<T>> for Result<T, Problem> {
+impl<T> From<Answer<T>> for Result<T, Diagnostic> {
     fn from(answer: Answer<T>) -> Self {
         match answer {
             Answer::Right(answer) => Ok(answer),
@@ -64,10 +59,7 @@ impl<T> From<Answer<T>> for Result<T, Problem> {
                 code,
                 message,
                 help,
-            } => Err(Problem {
-                help,
-                ..Problem::new(code, message)
-            }),
+            } => Err(Diagnostic::new(code, message).help_some(help)),
         }
     }
 }
@@ -84,12 +76,12 @@ pub fn probe_here(path: &Path, operator: Option<&OsStr>) -> String {
     format!("\n{ANSWER}{}\n", json.unwrap_or_default())
 }
 
-fn manifest_here(path: &Path) -> Result<Manifest, Problem> {
+fn manifest_here(path: &Path) -> Result<Manifest, Diagnostic> {
     let manifest = load(path)?.manifest();
-    manifest.map_err(|e| Problem::new(e.code, format!("`{}`: {}", path.display(), e.message)))
+    manifest.map_err(|e| Diagnostic::new(e.code, format!("`{}`: {}", path.display(), e.message)))
 }
 
-fn examples_here(path: &Path, operator: &str) -> Result<Vec<Broken>, Problem> {
+fn examples_here(path: &Path, operator: &str) -> Result<Vec<Broken>, Diagnostic> {
     let library = load(path)?;
     let manifest = library.manifest()?;
     let found = manifest.operators.iter().find(|one| one.name == operator);
@@ -100,7 +92,7 @@ fn examples_here(path: &Path, operator: &str) -> Result<Vec<Broken>, Problem> {
 ///
 /// # Errors
 /// `bad-plugin`, `plugin-abi`
-pub fn probe(path: &Path) -> Result<Manifest, Problem> {
+pub fn probe(path: &Path) -> Result<Manifest, Diagnostic> {
     match segue_binary() {
         Some(binary) => ask(&binary, path, None, "while it was probed"),
         // Within a program that only links this crate there is no child to ask.
@@ -112,7 +104,7 @@ pub fn probe(path: &Path) -> Result<Manifest, Problem> {
 ///
 /// # Errors
 /// `bad-plugin` when it crashes or hangs
-pub fn broken_examples(path: &Path, name: &str) -> Result<Vec<Broken>, Problem> {
+pub fn broken_examples(path: &Path, name: &str) -> Result<Vec<Broken>, Diagnostic> {
     match segue_binary() {
         Some(binary) => {
             let when = format!("while the examples of `{name}` ran");
@@ -122,8 +114,8 @@ pub fn broken_examples(path: &Path, name: &str) -> Result<Vec<Broken>, Problem> 
     }
 }
 
-fn crashed(path: &Path, how: &str, when: &str) -> Problem {
-    Problem::new("bad-plugin", format!("`{}` {how} {when}", path.display()))
+fn crashed(path: &Path, how: &str, when: &str) -> Diagnostic {
+    Diagnostic::new("bad-plugin", format!("`{}` {how} {when}", path.display()))
 }
 
 fn ask<T: DeserializeOwned>(
@@ -131,7 +123,7 @@ fn ask<T: DeserializeOwned>(
     path: &Path,
     operator: Option<&str>,
     when: &str,
-) -> Result<T, Problem> {
+) -> Result<T, Diagnostic> {
     let text = answer(binary, path, operator, when)?;
     let unclear = || crashed(path, "gave an answer that is not one", when);
     let answer: Answer<T> = serde_json::from_str(&text).map_err(|_| unclear())?;
@@ -143,9 +135,9 @@ fn answer(
     path: &Path,
     operator: Option<&str>,
     when: &str,
-) -> Result<String, Problem> {
+) -> Result<String, Diagnostic> {
     let failed =
-        |e: std::io::Error| Problem::new("bad-plugin", format!("cannot probe a plugin: {e}"));
+        |e: std::io::Error| Diagnostic::new("bad-plugin", format!("cannot probe a plugin: {e}"));
     let mut command = Command::new(binary);
     command.arg(PROBE_COMMAND).arg(path).args(operator);
     own_group(&mut command);

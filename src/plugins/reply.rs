@@ -3,8 +3,9 @@
 use std::ffi::c_void;
 
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
-use segue_plugin::Error;
 use segue_plugin::ffi::{Reply, Text};
+
+use crate::diagnostic::Diagnostic;
 
 /// Bytes of a text; a longer one is a length that was never set.
 const TEXT_MAX: usize = 1 << 30;
@@ -17,7 +18,7 @@ pub struct Answer<'a> {
     pub saved: bool,
     pub done: bool,
     pub state: Option<Vec<u8>>,
-    failure: Option<Error>,
+    failure: Option<Diagnostic>,
     show: Option<&'a Show>,
 }
 
@@ -51,7 +52,7 @@ unsafe extern "C" fn take_batch(
         if array.is_null() || schema.is_null() || !array.is_aligned() || !schema.is_aligned() {
             let message = "it gave a batch whose array or schema is no pointer to a struct";
             let failure = &mut (*host.cast::<Answer>()).failure;
-            failure.get_or_insert_with(|| Error::new("bad-batch", message));
+            failure.get_or_insert_with(|| Diagnostic::new("bad-batch", message));
             return;
         }
         let moved = (
@@ -66,12 +67,12 @@ unsafe extern "C" fn take_failure(host: *mut c_void, code: Text, message: Text, 
     // SAFETY: as in `take_text`.
     unsafe {
         let option = Some(read(option)).filter(|name| !name.is_empty());
-        let failure = Error {
+        let failure = segue_plugin::Error {
             code: read(code),
             message: read(message),
             option,
         };
-        (*host.cast::<Answer>()).failure = Some(failure);
+        (*host.cast::<Answer>()).failure = Some(failure.into());
     }
 }
 
@@ -100,7 +101,7 @@ unsafe extern "C" fn take_state(host: *mut c_void, state: *const u8, length: usi
         let answer = &mut *host.cast::<Answer>();
         if state.is_null() && length > 0 {
             let message = "it gave a state that is no pointer to bytes";
-            (answer.failure).get_or_insert_with(|| Error::new("no-state", message));
+            (answer.failure).get_or_insert_with(|| Diagnostic::new("no-state", message));
             return;
         }
         let bytes = match length {
@@ -112,7 +113,7 @@ unsafe extern "C" fn take_state(host: *mut c_void, state: *const u8, length: usi
 }
 
 /// Makes one call and collects its answer.
-pub fn ask(call: impl FnOnce(*const Reply) -> i32) -> Result<Answer<'static>, Error> {
+pub fn ask(call: impl FnOnce(*const Reply) -> i32) -> Result<Answer<'static>, Diagnostic> {
     ask_and_show(None, call)
 }
 
@@ -120,7 +121,7 @@ pub fn ask(call: impl FnOnce(*const Reply) -> i32) -> Result<Answer<'static>, Er
 pub fn ask_and_show(
     show: Option<&Show>,
     call: impl FnOnce(*const Reply) -> i32,
-) -> Result<Answer<'_>, Error> {
+) -> Result<Answer<'_>, Diagnostic> {
     let mut answer = Answer {
         show,
         ..Answer::default()
@@ -139,7 +140,7 @@ pub fn ask_and_show(
     match (status, answer.failure.take()) {
         (0, None) => Ok(answer),
         (_, Some(failure)) => Err(failure),
-        (status, None) => Err(Error::new(
+        (status, None) => Err(Diagnostic::new(
             "plugin-error",
             format!("the plugin failed with status {status} and no reason"),
         )),

@@ -8,7 +8,7 @@ use segue_plugin::Manifest;
 
 use super::library::{Library, load};
 use super::probe::probe;
-use crate::graph::Problem;
+use crate::diagnostic::Diagnostic;
 
 /// Folders to look in before those beside the binary, as `PATH` has them.
 pub const PATH_VARIABLE: &str = "SEGUE_PLUGIN_PATH";
@@ -16,7 +16,7 @@ pub const PATH_VARIABLE: &str = "SEGUE_PLUGIN_PATH";
 /// The libraries there are.
 pub struct Plugins {
     folders: Vec<(PathBuf, bool)>,
-    probed: RefCell<BTreeMap<PathBuf, Result<Manifest, Problem>>>,
+    probed: RefCell<BTreeMap<PathBuf, Result<Manifest, Diagnostic>>>,
     loaded: RefCell<BTreeMap<PathBuf, Library>>,
 }
 
@@ -52,7 +52,7 @@ impl Plugins {
     ///
     /// # Errors
     /// `missing-file`, `bad-plugin`, `plugin-abi`
-    pub fn manifest(&self, path: &Path) -> Result<Manifest, Problem> {
+    pub fn manifest(&self, path: &Path) -> Result<Manifest, Diagnostic> {
         if let Some(known) = self.probed.borrow().get(path) {
             return known.clone();
         }
@@ -60,7 +60,7 @@ impl Plugins {
             true => probe(path),
             false => {
                 let message = format!("there is no library at `{}`", path.display());
-                Err(Problem::new("missing-file", message))
+                Err(Diagnostic::new("missing-file", message))
             }
         };
         self.probed
@@ -73,7 +73,7 @@ impl Plugins {
     ///
     /// # Errors
     /// As [`Plugins::manifest`]
-    pub fn library(&self, path: &Path) -> Result<Library, Problem> {
+    pub fn library(&self, path: &Path) -> Result<Library, Diagnostic> {
         if let Some(library) = self.loaded.borrow().get(path) {
             return Ok(*library);
         }
@@ -88,7 +88,7 @@ impl Plugins {
     ///
     /// # Errors
     /// What is wrong with the library of that name; `None` inside when there is none
-    pub fn find(&self, name: &str) -> Result<Option<(PathBuf, Manifest)>, Problem> {
+    pub fn find(&self, name: &str) -> Result<Option<(PathBuf, Manifest)>, Diagnostic> {
         let file = library_file(name);
         for (folder, named) in &self.folders {
             let path = folder.join(&file);
@@ -179,7 +179,7 @@ impl Plugins {
 
     /// Every library there is, with its manifest or what is wrong with it. A library
     /// of one file name hides those of the same name further down the search path.
-    pub fn all(&self) -> Vec<(PathBuf, Result<Manifest, Problem>)> {
+    pub fn all(&self) -> Vec<(PathBuf, Result<Manifest, Diagnostic>)> {
         let mut names = std::collections::BTreeSet::new();
         let mut all = Vec::new();
         for (folder, named) in &self.folders {

@@ -22,8 +22,9 @@ use crate::dataflow::judge::Judge;
 use crate::dataflow::ledger::END;
 use crate::dataflow::losses::Losses;
 use crate::dataflow::metrics::Latency;
-use crate::dataflow::shared::{Failure, Shared};
+use crate::dataflow::shared::Shared;
 use crate::dataflow::source::Mark;
+use crate::diagnostic::Diagnostic;
 use crate::graph::Graph;
 
 /// Cuts that may wait for stages to save.
@@ -106,7 +107,7 @@ impl Committer {
     ///
     /// # Errors
     /// What a file cannot be opened for
-    pub fn open(graph: &Graph, start: Start, shared: Arc<Shared>) -> Result<Self, Failure> {
+    pub fn open(graph: &Graph, start: Start, shared: Arc<Shared>) -> Result<Self, Diagnostic> {
         let Start {
             mut journal,
             header,
@@ -157,7 +158,7 @@ impl Committer {
             losses: Losses::default(),
             // Three digits: a latency is known to a thousandth of itself.
             latency: Histogram::new_with_bounds(1, LONGEST_US, 3)
-                .map_err(|e| Failure::new("internal", e.to_string()))?,
+                .map_err(|e| Diagnostic::new("internal", e.to_string()))?,
             first,
             last: None,
             shared,
@@ -169,7 +170,7 @@ impl Committer {
     ///
     /// # Errors
     /// `write-failed`, `output-lost`, `all-rejected`
-    pub fn run(mut self, messages: &Messages) -> Result<Option<Committed>, Failure> {
+    pub fn run(mut self, messages: &Messages) -> Result<Option<Committed>, Diagnostic> {
         while self.told() < u64::MAX {
             let Ok(message) = messages.recv() else {
                 return Ok(None);
@@ -203,7 +204,7 @@ impl Committer {
     ///
     /// # Errors
     /// `write-failed`, `output-lost`
-    pub fn complete(mut self) -> Result<Start, Failure> {
+    pub fn complete(mut self) -> Result<Start, Diagnostic> {
         self.finish()?;
         Ok(Start {
             journal: self.journal,
@@ -213,7 +214,7 @@ impl Committer {
         })
     }
 
-    fn finish(&mut self) -> Result<(), Failure> {
+    fn finish(&mut self) -> Result<(), Diagnostic> {
         // What was sealed last: that needs no states any more.
         let last = self.sealed.clone();
         let mut done = last.unwrap_or_else(|| self.written.clone());
@@ -256,7 +257,7 @@ impl Committer {
     }
 
     /// Writes every time that is complete, in order.
-    fn write_complete(&mut self) -> Result<(), Failure> {
+    fn write_complete(&mut self) -> Result<(), Diagnostic> {
         let complete = self.told();
         loop {
             let first = self.pending.keys().next().copied();
@@ -303,7 +304,7 @@ impl Committer {
         self.points.push_back(self.written.clone());
     }
 
-    fn write(&mut self, time: u64, pending: Pending) -> Result<(), Failure> {
+    fn write(&mut self, time: u64, pending: Pending) -> Result<(), Diagnostic> {
         let Pending {
             mut rows,
             mut marks,
@@ -354,7 +355,7 @@ impl Committer {
     }
 
     /// Seals the latest cut that every participant can go on behind.
-    fn seal_what_can_be(&mut self) -> Result<(), Failure> {
+    fn seal_what_can_be(&mut self) -> Result<(), Diagnostic> {
         match self.participants.when() {
             When::Always => {
                 let new = self.sealed.as_ref().map(|cut| cut.time) != Some(self.written.time);
@@ -406,13 +407,13 @@ impl Committer {
     }
 
     /// All has come: the last cut, behind which nothing is processed.
-    fn end(&mut self) -> Result<(), Failure> {
+    fn end(&mut self) -> Result<(), Diagnostic> {
         self.outputs.positions(&mut self.written)?;
         self.written.ended = true;
         self.seal(self.written.clone(), &Kept::default())
     }
 
-    fn seal(&mut self, mut cut: Cut, kept: &Kept) -> Result<(), Failure> {
+    fn seal(&mut self, mut cut: Cut, kept: &Kept) -> Result<(), Diagnostic> {
         self.outputs.sync()?;
         let ended = self.ended.iter().filter(|(_, ended)| **ended <= cut.time);
         cut.stops = ended.map(|(stage, time)| (stage.clone(), *time)).collect();

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::cut::{Cut, Names, Standing};
-use crate::dataflow::shared::Failure;
+use crate::diagnostic::Diagnostic;
 use crate::io::is_at;
 
 /// How a journal begins.
@@ -46,7 +46,7 @@ impl Journal {
     /// # Errors
     /// `in-use` when another run has it, `not-a-journal` when it is a file of something
     /// else, `unwritable`
-    pub fn open(path: &Path) -> Result<Self, Failure> {
+    pub fn open(path: &Path) -> Result<Self, Diagnostic> {
         loop {
             let made = !path.exists();
             let mut options = OpenOptions::new();
@@ -88,7 +88,7 @@ impl Journal {
     /// # Errors
     /// `other-journal` when graph, options or files are not what they were;
     /// `damaged-journal`
-    pub fn standing(&self, header: &Value, names: &Names) -> Result<Found, Failure> {
+    pub fn standing(&self, header: &Value, names: &Names) -> Result<Found, Diagnostic> {
         read(&self.path, &self.found, header, names)
     }
 
@@ -96,7 +96,7 @@ impl Journal {
     ///
     /// # Errors
     /// `write-failed`
-    pub fn begin(&mut self, header: &Value) -> Result<(), Failure> {
+    pub fn begin(&mut self, header: &Value) -> Result<(), Diagnostic> {
         self.first = line(header);
         self.made = false;
         self.replace(None)
@@ -106,7 +106,7 @@ impl Journal {
     ///
     /// # Errors
     /// `write-failed`
-    pub fn go_on(&mut self, header: &Value) -> Result<(), Failure> {
+    pub fn go_on(&mut self, header: &Value) -> Result<(), Diagnostic> {
         self.first = line(header);
         self.made = false;
         self.length = whole(&self.found) as u64;
@@ -119,7 +119,7 @@ impl Journal {
     ///
     /// # Errors
     /// `write-failed`
-    pub fn append(&mut self, cut: &Cut) -> Result<(), Failure> {
+    pub fn append(&mut self, cut: &Cut) -> Result<(), Diagnostic> {
         if self.length > LARGE {
             // Another run may have its own there by now.
             return match is_at(&self.file, &self.path) {
@@ -141,7 +141,7 @@ impl Journal {
     }
 
     /// Writes a new one that holds only `cut`, and puts it in place of the old.
-    fn replace(&mut self, cut: Option<&Cut>) -> Result<(), Failure> {
+    fn replace(&mut self, cut: Option<&Cut>) -> Result<(), Diagnostic> {
         let mut text = self.first.clone();
         text.extend(cut.map(line).unwrap_or_default());
         let mut name = self.path.as_os_str().to_owned();
@@ -188,7 +188,7 @@ pub struct Found {
 ///
 /// # Errors
 /// As [`Journal::standing`]; a journal that is not there is one of a fresh run
-pub fn peek(path: &Path, header: &Value, names: &Names) -> Result<Standing, Failure> {
+pub fn peek(path: &Path, header: &Value, names: &Names) -> Result<Standing, Diagnostic> {
     match std::fs::read(path) {
         Ok(found) => Ok(read(path, &found, header, names)?.standing),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Standing::Fresh),
@@ -200,7 +200,7 @@ pub fn peek(path: &Path, header: &Value, names: &Names) -> Result<Standing, Fail
 ///
 /// # Errors
 /// `damaged-journal`, and `other-journal` when its first line is no line of a journal
-pub fn parse(found: &[u8], names: &Names) -> Result<Standing, Failure> {
+pub fn parse(found: &[u8], names: &Names) -> Result<Standing, Diagnostic> {
     let first = found.split_inclusive(|byte| *byte == b'\n').next();
     let header = first.and_then(checked);
     let header = header.and_then(|text| serde_json::from_slice(&text).ok());
@@ -220,7 +220,7 @@ pub fn summed(found: &[u8]) -> Vec<u8> {
     lines.flat_map(line).collect()
 }
 
-fn read(path: &Path, found: &[u8], header: &Value, names: &Names) -> Result<Found, Failure> {
+fn read(path: &Path, found: &[u8], header: &Value, names: &Names) -> Result<Found, Diagnostic> {
     let fresh = |torn| Found {
         standing: Standing::Fresh,
         torn,
@@ -303,21 +303,18 @@ fn is_journal(found: &[u8]) -> bool {
     found.starts_with(magic) || magic.starts_with(found) || old(found)
 }
 
-fn failed(path: &Path, error: &dyn std::error::Error) -> Failure {
-    Failure::new(
+fn failed(path: &Path, error: &dyn std::error::Error) -> Diagnostic {
+    Diagnostic::new(
         "write-failed",
         format!("cannot keep the journal `{}`: {error}", path.display()),
     )
 }
 
-fn helped(code: &str, message: String, help: &str) -> Failure {
-    Failure {
-        help: Some(help.to_owned()),
-        ..Failure::new(code, message)
-    }
+fn helped(code: &str, message: String, help: &str) -> Diagnostic {
+    Diagnostic::new(code, message).help(help)
 }
 
-fn in_use(path: &Path) -> Failure {
+fn in_use(path: &Path) -> Diagnostic {
     let message = format!("another run uses the journal `{}`", path.display());
     helped(
         "in-use",
@@ -326,13 +323,13 @@ fn in_use(path: &Path) -> Failure {
     )
 }
 
-fn not_ours(path: &Path) -> Failure {
+fn not_ours(path: &Path) -> Diagnostic {
     let message = format!("`{}` is in the way: it is not a journal", path.display());
     let help = "a journal is kept under that name: move the file away, or write somewhere else";
     helped("not-a-journal", message, help)
 }
 
-fn removed(path: &Path) -> Failure {
+fn removed(path: &Path) -> Diagnostic {
     let message = format!(
         "the journal `{}` was removed during the run",
         path.display()
@@ -340,7 +337,7 @@ fn removed(path: &Path) -> Failure {
     helped("output-lost", message, "run again from the start")
 }
 
-fn damaged(path: &Path, line: usize, what: &str) -> Failure {
+fn damaged(path: &Path, line: usize, what: &str) -> Diagnostic {
     let path = path.display();
     let message = format!("line {line} of the journal `{path}` is damaged: {what}");
     helped(
@@ -350,7 +347,7 @@ fn damaged(path: &Path, line: usize, what: &str) -> Failure {
     )
 }
 
-fn other_run(path: &Path, old: &Value, new: &Value) -> Failure {
+fn other_run(path: &Path, old: &Value, new: &Value) -> Diagnostic {
     let empty = serde_json::Map::new();
     let stages = |value: &Value| value["stages"].as_object().unwrap_or(&empty).clone();
     let (before, now) = (stages(old), stages(new));

@@ -8,9 +8,10 @@ use arrow_array::RecordBatch;
 use super::cut::{Cut, Unwritten};
 use super::rejects::Rejects;
 use crate::dataflow::apply::{project, schema};
+use crate::dataflow::failure::{file_failed, stage_failed};
 use crate::dataflow::losses::with_rejected;
-use crate::dataflow::shared::Failure;
 use crate::dataflow::source::Mark;
+use crate::diagnostic::Diagnostic;
 use crate::graph::{Graph, Role, Stage};
 use crate::io::{self, Position, Sink};
 use crate::operators::{keeps_rejects, write_options, written_columns};
@@ -28,20 +29,20 @@ impl Output {
         &self,
         rows: &RecordBatch,
         columns: &[segue_plugin::Column],
-    ) -> Result<RecordBatch, Failure> {
-        project(rows, columns).map_err(|e| Failure::of_stage(&self.stage, "to write", e))
+    ) -> Result<RecordBatch, Diagnostic> {
+        project(rows, columns).map_err(|e| stage_failed(&self.stage, "to write", e))
     }
 
     fn with_rejected(
         &self,
         rows: &[RecordBatch],
         rejected: Vec<u64>,
-    ) -> Result<RecordBatch, Failure> {
+    ) -> Result<RecordBatch, Diagnostic> {
         let reads = &self.stage.columns.reads;
         let rows = rows.iter().map(|batch| self.project(batch, reads));
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
         with_rejected(&rows, rejected, &schema(reads))
-            .map_err(|e| Failure::new("batch-too-large", e.to_string()))
+            .map_err(|e| Diagnostic::new("batch-too-large", e.to_string()))
     }
 }
 
@@ -96,10 +97,10 @@ fn position(stage: &Stage, cut: &Cut) -> Position {
 ///
 /// # Errors
 /// `output-lost`
-pub fn verify(graph: &Graph, cut: &Cut) -> Result<(), Failure> {
+pub fn verify(graph: &Graph, cut: &Cut) -> Result<(), Diagnostic> {
     sinks(graph).try_for_each(|stage| {
         let path = write_options(&stage.options).path;
-        io::verify(&path, position(stage, cut)).map_err(|e| Failure::of_file(stage, e))
+        io::verify(&path, position(stage, cut)).map_err(|e| file_failed(stage, e))
     })
 }
 
@@ -113,7 +114,7 @@ impl Outputs {
         graph: &Graph,
         rejects: (PathBuf, bool),
         cut: Option<&Cut>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, Diagnostic> {
         let rejects = Rejects::open(rejects, cut.map_or(0, |cut| cut.rejects))?;
         let open = |stage: &Stage| {
             let written = written(stage)?;
@@ -121,7 +122,7 @@ impl Outputs {
             let sink = io::create(&write_options(&stage.options), schema(&written), at);
             Ok(Output {
                 stage: stage.clone(),
-                sink: sink.map_err(|e| Failure::of_file(stage, e))?,
+                sink: sink.map_err(|e| file_failed(stage, e))?,
                 written,
                 kept: match keeps_rejects(&stage.options) {
                     true => sources_of(graph, stage),
@@ -129,7 +130,7 @@ impl Outputs {
                 },
             })
         };
-        let sinks = sinks(graph).map(open).collect::<Result<_, Failure>>()?;
+        let sinks = sinks(graph).map(open).collect::<Result<_, Diagnostic>>()?;
         Ok(Outputs { sinks, rejects })
     }
 
@@ -148,7 +149,7 @@ impl Outputs {
         sink: usize,
         rows: &[RecordBatch],
         marks: impl Iterator<Item = &'a Mark>,
-    ) -> Result<Option<Unwritten>, Failure> {
+    ) -> Result<Option<Unwritten>, Diagnostic> {
         let output = &mut self.sinks[sink];
         let rejected = marks.filter(|mark| output.kept.contains(&mark.stage));
         let rejected = rejected.flat_map(|mark| &mark.rejects);
@@ -164,7 +165,7 @@ impl Outputs {
             let written = output.project(batch, &output.written)?;
             lost.extend(io::not_finite(&path, &written));
             let done = output.sink.write(&written);
-            done.map_err(|e| Failure::of_file(&output.stage, e))?;
+            done.map_err(|e| file_failed(&output.stage, e))?;
         }
         Ok((!lost.is_empty()).then(|| Unwritten {
             sink: output.stage.name.clone(),
@@ -176,7 +177,7 @@ impl Outputs {
     ///
     /// # Errors
     /// `write-failed`
-    pub fn reject(&mut self, mark: &Mark) -> Result<(), Failure> {
+    pub fn reject(&mut self, mark: &Mark) -> Result<(), Diagnostic> {
         self.rejects.write(mark)
     }
 
@@ -184,7 +185,7 @@ impl Outputs {
     ///
     /// # Errors
     /// `write-failed`
-    pub fn positions(&mut self, cut: &mut Cut) -> Result<(), Failure> {
+    pub fn positions(&mut self, cut: &mut Cut) -> Result<(), Diagnostic> {
         for output in &self.sinks {
             set(cut, &output.stage, output.sink.position());
         }
@@ -196,10 +197,10 @@ impl Outputs {
     ///
     /// # Errors
     /// `write-failed`, `output-lost`
-    pub fn sync(&mut self) -> Result<(), Failure> {
+    pub fn sync(&mut self) -> Result<(), Diagnostic> {
         for output in &mut self.sinks {
             let synced = output.sink.sync();
-            synced.map_err(|e| Failure::of_file(&output.stage, e))?;
+            synced.map_err(|e| file_failed(&output.stage, e))?;
         }
         self.rejects.sync()
     }
@@ -208,10 +209,10 @@ impl Outputs {
     ///
     /// # Errors
     /// `write-failed`, `output-lost`
-    pub fn finish(&mut self, cut: &mut Cut) -> Result<(), Failure> {
+    pub fn finish(&mut self, cut: &mut Cut) -> Result<(), Diagnostic> {
         for output in &mut self.sinks {
             let end = output.sink.finish();
-            let end = end.map_err(|e| Failure::of_file(&output.stage, e))?;
+            let end = end.map_err(|e| file_failed(&output.stage, e))?;
             set(cut, &output.stage, end);
         }
         Ok(())
@@ -234,13 +235,7 @@ fn set(cut: &mut Cut, stage: &Stage, position: Position) {
 }
 
 /// The columns of the file: those that are read, less what is read for accuracy alone.
-fn written(stage: &Stage) -> Result<Vec<segue_plugin::Column>, Failure> {
+fn written(stage: &Stage) -> Result<Vec<segue_plugin::Column>, Diagnostic> {
     let all = written_columns(&stage.options, &stage.columns.reads);
-    all.map_err(|problem| {
-        let file = Some(stage.file_name.clone());
-        Failure {
-            stage: file,
-            ..Failure::new(problem.code, problem.message)
-        }
-    })
+    all.map_err(|error| error.stage(&stage.file_name))
 }

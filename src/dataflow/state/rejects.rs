@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::outputs::beside;
-use crate::dataflow::shared::Failure;
 use crate::dataflow::source::Mark;
+use crate::diagnostic::Diagnostic;
 use crate::graph::{Graph, Role};
 
 /// The keys of each line.
@@ -58,7 +58,7 @@ impl Rejects {
     /// # Errors
     /// `not-rejects` when a file of something else is in the way, `bad-resume` when it
     /// is shorter than `position`, `write-failed`
-    pub fn open((path, asked): (PathBuf, bool), position: u64) -> Result<Self, Failure> {
+    pub fn open((path, asked): (PathBuf, bool), position: u64) -> Result<Self, Diagnostic> {
         if (position > 0 || !asked) && !is_ours(&path) {
             return Err(in_the_way(&path));
         }
@@ -73,18 +73,15 @@ impl Rejects {
             let path = rejects.path.display();
             let message =
                 format!("`{path}` has {have} bytes, fewer than the {position} to resume at");
-            let help = Some("name the rejects file that the run began with".to_owned());
-            return Err(Failure {
-                help,
-                ..Failure::new("bad-resume", message)
-            });
+            let help = "name the rejects file that the run began with";
+            return Err(Diagnostic::new("bad-resume", message).help(help));
         }
         rejects.file = Some(rejects.create(position)?);
         Ok(rejects)
     }
 
     /// Opens the file, keeps other runs off it, and cuts it off at `position`.
-    fn create(&self, position: u64) -> Result<File, Failure> {
+    fn create(&self, position: u64) -> Result<File, Diagnostic> {
         let failed = |e| failed(&self.path, &e);
         let mut options = OpenOptions::new();
         options.create(true).write(true).truncate(false);
@@ -92,10 +89,7 @@ impl Rejects {
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
             let message = format!("`{}` is being written by another run", self.path.display());
             let help = "wait until that has ended, or name another file with `--rejects`";
-            return Err(Failure {
-                help: Some(help.to_owned()),
-                ..Failure::new("in-use", message)
-            });
+            return Err(Diagnostic::new("in-use", message).help(help));
         }
         let cut = file.set_len(position);
         cut.and_then(|()| file.seek(SeekFrom::End(0)).map(drop))
@@ -108,7 +102,7 @@ impl Rejects {
     ///
     /// # Errors
     /// `write-failed`
-    pub fn write(&mut self, mark: &Mark) -> Result<(), Failure> {
+    pub fn write(&mut self, mark: &Mark) -> Result<(), Diagnostic> {
         let mut lines = String::new();
         for reject in &mark.rejects {
             let line = json!({
@@ -134,7 +128,7 @@ impl Rejects {
     ///
     /// # Errors
     /// `write-failed`
-    pub fn position(&mut self) -> Result<u64, Failure> {
+    pub fn position(&mut self) -> Result<u64, Diagnostic> {
         let position = self.file.as_mut().map_or(Ok(0), Seek::stream_position);
         position.map_err(|e| failed(&self.path, &e))
     }
@@ -143,7 +137,7 @@ impl Rejects {
     ///
     /// # Errors
     /// `write-failed`; `output-lost` when it was removed
-    pub fn sync(&mut self) -> Result<(), Failure> {
+    pub fn sync(&mut self) -> Result<(), Diagnostic> {
         let Some(file) = &mut self.file else {
             return Ok(());
         };
@@ -152,30 +146,23 @@ impl Rejects {
             true => Ok(()),
             false => {
                 let message = format!("`{}` was removed during the run", self.path.display());
-                let help = Some("run again from the start".to_owned());
-                Err(Failure {
-                    help,
-                    ..Failure::new("output-lost", message)
-                })
+                Err(Diagnostic::new("output-lost", message).help("run again from the start"))
             }
         }
     }
 }
 
-fn in_the_way(path: &Path) -> Failure {
+fn in_the_way(path: &Path) -> Diagnostic {
     let message = format!(
         "`{}` is in the way: it does not hold the rejects of a run",
         path.display()
     );
     let help = "records that cannot be used go there: move the file away, or name another with `--rejects`";
-    Failure {
-        help: Some(help.to_owned()),
-        ..Failure::new("not-rejects", message)
-    }
+    Diagnostic::new("not-rejects", message).help(help)
 }
 
-fn failed(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(
+fn failed(path: &Path, error: &std::io::Error) -> Diagnostic {
+    Diagnostic::new(
         "write-failed",
         format!("cannot write `{}`: {error}", path.display()),
     )

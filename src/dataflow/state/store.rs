@@ -15,7 +15,7 @@ use arrow_schema::ArrowError;
 use serde::{Deserialize, Serialize};
 
 use crate::dataflow::parcel::Part;
-use crate::dataflow::shared::Failure;
+use crate::diagnostic::Diagnostic;
 
 /// Where what was given lies.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,8 +61,8 @@ impl Kept {
     ///
     /// # Errors
     /// `internal` when rows cannot be encoded
-    pub fn encode(&self) -> Result<Vec<u8>, Failure> {
-        let failed = |e: ArrowError| Failure::new("internal", format!("rows of a loop: {e}"));
+    pub fn encode(&self) -> Result<Vec<u8>, Diagnostic> {
+        let failed = |e: ArrowError| Diagnostic::new("internal", format!("rows of a loop: {e}"));
         let loops: Vec<(usize, Vec<u8>)> = (self.loops.iter())
             .map(|(edge, rows)| Ok((*edge, encode_rows(&rows.0)?)))
             .collect::<Result<_, _>>()
@@ -142,7 +142,7 @@ fn decode_rows(mut bytes: &[u8]) -> Option<LoopRows> {
 ///
 /// # Errors
 /// `write-failed`
-pub fn write(journal: &Path, time: u64, kept: &Kept) -> Result<Option<Stored>, Failure> {
+pub fn write(journal: &Path, time: u64, kept: &Kept) -> Result<Option<Stored>, Diagnostic> {
     if kept.is_empty() {
         return Ok(None);
     }
@@ -155,7 +155,7 @@ pub fn write(journal: &Path, time: u64, kept: &Kept) -> Result<Option<Stored>, F
     };
     put().map_err(|e| {
         let path = path.display();
-        Failure::new("write-failed", format!("cannot write `{path}`: {e}"))
+        Diagnostic::new("write-failed", format!("cannot write `{path}`: {e}"))
     })?;
     crate::io::sync_folder(&path);
     let name = path.file_name().unwrap_or_default();
@@ -170,11 +170,11 @@ pub fn write(journal: &Path, time: u64, kept: &Kept) -> Result<Option<Stored>, F
 ///
 /// # Errors
 /// `bad-resume` when it is gone, or is not as it was written
-pub fn read(journal: &Path, stored: &Stored) -> Result<Kept, Failure> {
+pub fn read(journal: &Path, stored: &Stored) -> Result<Kept, Diagnostic> {
     let path = journal.with_file_name(&stored.file);
-    let bad = |what: String| Failure {
-        help: Some("leave out `--resume` to start afresh".to_owned()),
-        ..Failure::new("bad-resume", format!("`{}` {what}", path.display()))
+    let bad = |what: String| {
+        Diagnostic::new("bad-resume", format!("`{}` {what}", path.display()))
+            .help("leave out `--resume` to start afresh")
     };
     let bytes = std::fs::read(&path).map_err(|e| bad(format!("cannot be read: {e}")))?;
     let right = bytes.len() as u64 == stored.bytes && crc32fast::hash(&bytes) == stored.crc32;

@@ -9,7 +9,9 @@ use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use super::records::{Cell, Row};
-use crate::io::{IoError, number_field};
+use crate::diagnostic::Diagnostic;
+use crate::io::error::option_error;
+use crate::io::number_field;
 
 /// Type of a column that passes through.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -131,7 +133,7 @@ impl BatchBuilder {
     ///
     /// # Errors
     /// `batch-too-large`: the builders panic when a column passes 2 GiB.
-    pub fn push(&mut self, review: u64, row: Row) -> Result<(), IoError> {
+    pub fn push(&mut self, review: u64, row: Row) -> Result<(), Diagnostic> {
         self.bytes += row.bytes();
         if self.bytes > i32::MAX as usize {
             return Err(too_large(self.rows));
@@ -148,7 +150,7 @@ impl BatchBuilder {
         Ok(())
     }
 
-    pub fn finish(mut self) -> Result<RecordBatch, IoError> {
+    pub fn finish(mut self) -> Result<RecordBatch, Diagnostic> {
         let mut arrays: Vec<ArrayRef> =
             vec![Arc::new(self.review.finish()), Arc::new(self.text.finish())];
         if let Some(truth) = &mut self.truth {
@@ -156,14 +158,13 @@ impl BatchBuilder {
         }
         arrays.extend(self.others.iter_mut().map(Column::finish));
         RecordBatch::try_new(self.schema, arrays)
-            .map_err(|error| IoError::new("bad-file", "path", error.to_string()))
+            .map_err(|error| option_error("bad-file", "path", error.to_string()))
     }
 }
 
-fn too_large(rows: usize) -> IoError {
+fn too_large(rows: usize) -> Diagnostic {
     let message = format!("the strings of one batch pass 2 GiB after {rows} records");
-    IoError::new("batch-too-large", "path", message)
-        .with_help(Some("take fewer records to a batch".into()))
+    option_error("batch-too-large", "path", message).help("take fewer records to a batch")
 }
 
 enum Column {

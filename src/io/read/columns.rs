@@ -1,6 +1,8 @@
 //! Which column of a file is what, and what it is called.
 
-use crate::io::{IoError, ReadOptions};
+use crate::diagnostic::Diagnostic;
+use crate::io::ReadOptions;
+use crate::io::error::{file_error, option_error};
 
 /// What a source calls its own columns.
 const OWN_NAMES: [&str; 3] = ["review", "text", "truth"];
@@ -36,7 +38,7 @@ impl Layout {
     ///
     /// # Errors
     /// `missing-column`, `duplicate-column`
-    pub fn new(names: &[String], options: &ReadOptions) -> Result<Self, IoError> {
+    pub fn new(names: &[String], options: &ReadOptions) -> Result<Self, Diagnostic> {
         let text = find(names, &options.text, "text", options)?;
         let label = match options.label.as_deref() {
             Some("") => None,
@@ -107,14 +109,14 @@ fn find(
     wanted: &str,
     option: &'static str,
     options: &ReadOptions,
-) -> Result<usize, IoError> {
+) -> Result<usize, Diagnostic> {
     let path = options.path.display();
     let mut places = (0..names.len()).filter(|at| names[*at] == wanted);
     match (places.next(), places.next()) {
         (Some(only), None) => return Ok(only),
         (Some(_), Some(_)) => {
             let what = format_args!("has more than one column `{wanted}`");
-            return Err(IoError::file("duplicate-column", &options.path, what));
+            return Err(file_error("duplicate-column", &options.path, what));
         }
         (None, _) => {}
     }
@@ -142,7 +144,7 @@ fn find(
     }
     };
     let help = near.unwrap_or_else(how);
-    Err(IoError::new("missing-column", option, message).with_help(Some(help)))
+    Err(option_error("missing-column", option, message).help(help))
 }
 
 /// The name that `wanted` is a slip of, if there is one.

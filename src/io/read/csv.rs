@@ -12,7 +12,9 @@ use super::notes::Notes;
 use super::number::is_plain_number;
 use super::records::{Cell, Checks, Fault, Row, utf8};
 use super::source::{Opened, Record, Records};
-use crate::io::{IoError, ReadOptions};
+use crate::diagnostic::Diagnostic;
+use crate::io::ReadOptions;
+use crate::io::error::file_error;
 
 pub use reader::{CsvReader, Dialect, Odd, RawRecord};
 
@@ -33,7 +35,7 @@ pub fn dialect(delimiter: u8, options: &ReadOptions) -> Dialect {
 }
 
 /// Opens a file whose first record names the columns.
-pub fn open(file: File, delimiter: u8, options: &ReadOptions) -> Result<Opened, IoError> {
+pub fn open(file: File, delimiter: u8, options: &ReadOptions) -> Result<Opened, Diagnostic> {
     let dialect = dialect(delimiter, options);
     let mut reader = CsvReader::new(Input::new(file, options)?, dialect);
     let mut notes = Vec::new();
@@ -73,12 +75,12 @@ fn header(
     reader: &mut CsvReader,
     options: &ReadOptions,
     notes: &mut Vec<String>,
-) -> Result<Vec<String>, IoError> {
+) -> Result<Vec<String>, Diagnostic> {
     let mut record = RawRecord::default();
     if !reader.read(&mut record)? {
         return Err(no_records(&options.path));
     }
-    let bad = |what: &str| IoError::file("bad-file", &options.path, what);
+    let bad = |what: &str| file_error("bad-file", &options.path, what);
     if let Some(fault) = &record.fault {
         return Err(bad(&format!(
             "has a header that cannot be read: {}",
@@ -87,7 +89,7 @@ fn header(
     }
     if record.open_quote {
         let help = "where quotes are text, say `with.quote = \"\"`".to_owned();
-        return Err(bad("has a header with a quote that is never closed").with_help(Some(help)));
+        return Err(bad("has a header with a quote that is never closed").help(help));
     }
     let names = record
         .fields()
@@ -95,7 +97,7 @@ fn header(
     let names = names.collect::<Option<Vec<_>>>().ok_or_else(|| {
         let help =
             "say what it is, such as `with.encoding = \"windows-1252\"`, or save it as UTF-8";
-        bad("has a header that is not UTF-8").with_help(Some(help.into()))
+        bad("has a header that is not UTF-8").help(help)
     })?;
     Ok(distinct(names, options, notes))
 }
@@ -141,7 +143,7 @@ fn shorten(name: &str) -> String {
 }
 
 /// The same error, with what looks like the right delimiter.
-fn other_delimiter(error: IoError, names: &[String], delimiter: u8) -> IoError {
+fn other_delimiter(error: Diagnostic, names: &[String], delimiter: u8) -> Diagnostic {
     let [only] = names else { return error };
     if error.code != "missing-column" {
         return error;
@@ -157,15 +159,12 @@ fn other_delimiter(error: IoError, names: &[String], delimiter: u8) -> IoError {
             "is `{name}` what stands between its fields? Then say `with.delimiter = \"{name}\"`"
         )
     });
-    IoError {
-        help: help.or(error.help),
-        ..error
-    }
+    error.help_some(help)
 }
 
 /// Which of the columns that pass through hold plain numbers and nothing else, as far as the
 /// first records tell.
-fn numbers(reader: &mut CsvReader, layout: &Layout) -> Result<Vec<bool>, IoError> {
+fn numbers(reader: &mut CsvReader, layout: &Layout) -> Result<Vec<bool>, Diagnostic> {
     let mut seen = vec![(false, true); layout.others.len()];
     let mut record = RawRecord::default();
     while reader.input.consumed() < SAMPLE_BYTES && reader.read(&mut record)? {
@@ -195,7 +194,7 @@ struct CsvRecords {
 }
 
 impl Records for CsvRecords {
-    fn next(&mut self) -> Result<Option<Record>, IoError> {
+    fn next(&mut self) -> Result<Option<Record>, Diagnostic> {
         if !self.reader.read(&mut self.record)? {
             return Ok(None);
         }
@@ -208,7 +207,7 @@ impl Records for CsvRecords {
         }))
     }
 
-    fn skip(&mut self, records: u64) -> Result<u64, IoError> {
+    fn skip(&mut self, records: u64) -> Result<u64, Diagnostic> {
         for passed in 0..records {
             if !self.reader.read(&mut self.record)? {
                 return Ok(passed);

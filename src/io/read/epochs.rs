@@ -11,7 +11,9 @@ use rand::seq::SliceRandom;
 use super::CHUNK;
 use super::role::{Role, role_column, with_columns, with_fields};
 use super::unlabelled::Unlabelled;
-use crate::io::{EpochOptions, IoError, Reject, Source, SourceBatch};
+use crate::diagnostic::Diagnostic;
+use crate::io::error::option_error;
+use crate::io::{EpochOptions, Reject, Source, SourceBatch};
 
 /// A [`Source`] that holds all records of another in memory.
 ///
@@ -74,7 +76,7 @@ impl Epochs {
         }
     }
 
-    fn load(&mut self) -> Result<(), IoError> {
+    fn load(&mut self) -> Result<(), Diagnostic> {
         let Some(mut inner) = self.inner.take() else {
             return Ok(());
         };
@@ -109,13 +111,13 @@ impl Epochs {
         unlabelled: &Unlabelled,
         schema: SchemaRef,
         labelled: usize,
-    ) -> Result<(), IoError> {
+    ) -> Result<(), Diagnostic> {
         let schema = Unlabelled::schema(&schema);
         let first = (labelled + self.rejects.len()) as u64;
         let found = unlabelled.read(&self.chunks, &schema, first)?;
         for chunk in &mut self.chunks {
             *chunk = RecordBatch::try_new(Arc::clone(&schema), chunk.columns().to_vec())
-                .map_err(|e| IoError::new("batch-too-large", "path", e.to_string()))?;
+                .map_err(|e| option_error("batch-too-large", "path", e.to_string()))?;
         }
         for batch in found.chunks {
             let chunk = self.chunks.len();
@@ -145,7 +147,7 @@ impl Epochs {
         self.shuffled = Some(epoch);
     }
 
-    fn next(&mut self, rows: usize) -> Result<Option<SourceBatch>, IoError> {
+    fn next(&mut self, rows: usize) -> Result<Option<SourceBatch>, Diagnostic> {
         self.load()?;
         let in_epoch = self.in_epoch();
         let all = in_epoch * u64::from(self.options.epochs);
@@ -163,7 +165,7 @@ impl Epochs {
         let places = &places[..rows.min(places.len())];
         let chunks: Vec<&RecordBatch> = self.chunks.iter().collect();
         let batch = arrow_select::interleave::interleave_record_batch(&chunks, places)
-            .map_err(|e| IoError::new("batch-too-large", "path", e.to_string()))?;
+            .map_err(|e| option_error("batch-too-large", "path", e.to_string()))?;
         let rows = places.len();
         self.given += rows as u64;
         let epoch = u32::try_from(epoch).unwrap_or(u32::MAX);
@@ -181,7 +183,7 @@ impl Epochs {
     }
 
     /// Rejects of a file without a good record.
-    fn last(&mut self) -> Result<Option<SourceBatch>, IoError> {
+    fn last(&mut self) -> Result<Option<SourceBatch>, Diagnostic> {
         let rejects = std::mem::take(&mut self.rejects);
         Ok((!rejects.is_empty()).then(|| SourceBatch {
             batch: RecordBatch::new_empty(Arc::clone(&self.schema)),
@@ -215,7 +217,7 @@ impl Source for Epochs {
         inner.map_or_else(|| self.notes.clone(), |inner| inner.notes())
     }
 
-    fn skip(&mut self, records: u64) -> Result<(), IoError> {
+    fn skip(&mut self, records: u64) -> Result<(), Diagnostic> {
         if records == 0 {
             return Ok(());
         }
@@ -228,12 +230,12 @@ impl Source for Epochs {
                 "the source has {all} records, fewer than the {} to skip",
                 self.given
             );
-            return Err(IoError::new("bad-resume", "path", message));
+            return Err(option_error("bad-resume", "path", message));
         }
         Ok(())
     }
 
-    fn next_batch(&mut self, rows: usize) -> Result<Option<SourceBatch>, IoError> {
+    fn next_batch(&mut self, rows: usize) -> Result<Option<SourceBatch>, Diagnostic> {
         self.next(rows.max(1))
     }
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use super::batch::{Columns, Kind};
 use super::records::{Cell, Row};
 use super::source::{Opened, Record, Records};
-use crate::io::{IoError, ReadOptions};
+use crate::diagnostic::Diagnostic;
+use crate::io::ReadOptions;
 
 /// The files that `path` names: itself, or those that it is a pattern of (`*`, `?`, `[...]`,
 /// `**`), in natural order: `part-2.csv` before `part-10.csv`. None where nothing fits the
@@ -64,7 +65,7 @@ fn natural(name: &str) -> (Vec<Piece>, String) {
 }
 
 /// Opens one file.
-type Open = fn(&ReadOptions) -> Result<Opened, IoError>;
+type Open = fn(&ReadOptions) -> Result<Opened, Diagnostic>;
 
 /// The records of several files, one after the other.
 struct Files {
@@ -91,7 +92,7 @@ struct Current {
 ///
 /// # Errors
 /// Those of each file
-pub fn open(paths: Vec<PathBuf>, options: &ReadOptions, open: Open) -> Result<Opened, IoError> {
+pub fn open(paths: Vec<PathBuf>, options: &ReadOptions, open: Open) -> Result<Opened, Diagnostic> {
     let mut columns: Vec<(String, Kind)> = Vec::new();
     let (mut truth, mut total, mut notes) = (false, Some(0), Vec::new());
     for path in &paths {
@@ -134,7 +135,7 @@ fn of(options: &ReadOptions, path: &Path) -> ReadOptions {
 
 impl Files {
     /// The file that is being read; `None` behind the last.
-    fn current(&mut self) -> Result<Option<&mut Current>, IoError> {
+    fn current(&mut self) -> Result<Option<&mut Current>, Diagnostic> {
         if self.current.is_none() && self.at < self.paths.len() {
             let opened = (self.open)(&of(&self.options, &self.paths[self.at]))?;
             let place = |name: &String| {
@@ -168,7 +169,7 @@ impl Files {
 }
 
 impl Records for Files {
-    fn next(&mut self) -> Result<Option<Record>, IoError> {
+    fn next(&mut self) -> Result<Option<Record>, Diagnostic> {
         loop {
             if self.current()?.is_none() {
                 return Ok(None);
@@ -192,7 +193,7 @@ impl Records for Files {
         }
     }
 
-    fn skip(&mut self, records: u64) -> Result<u64, IoError> {
+    fn skip(&mut self, records: u64) -> Result<u64, Diagnostic> {
         let mut passed = 0;
         while passed < records {
             let Some(current) = self.current()? else {

@@ -8,7 +8,9 @@ use encoding_rs::Encoding;
 
 use super::bytes::{Bytes, Unfit};
 use super::unreadable;
-use crate::io::{IoError, ReadOptions};
+use crate::diagnostic::Diagnostic;
+use crate::io::ReadOptions;
+use crate::io::error::file_error;
 
 const BLOCK_BYTES: usize = 64 * 1024;
 const RECORD_BYTES_MIN: usize = 16 * 1024 * 1024;
@@ -36,7 +38,7 @@ impl Input {
     ///
     /// # Errors
     /// `unreadable`; `bad-file` when it is not text, saying what it is
-    pub fn new(file: File, options: &ReadOptions) -> Result<Self, IoError> {
+    pub fn new(file: File, options: &ReadOptions) -> Result<Self, Diagnostic> {
         let path = &options.path;
         let failed = |error: &std::io::Error| unreadable(path, error);
         let bytes = file.metadata().map_err(|error| failed(&error))?.len();
@@ -82,7 +84,7 @@ impl Input {
     }
 
     /// The bytes at hand; none only at the end of the file.
-    pub fn fill(&mut self) -> Result<&[u8], IoError> {
+    pub fn fill(&mut self) -> Result<&[u8], Diagnostic> {
         if self.start == self.window.len() {
             self.more()?;
         }
@@ -90,7 +92,7 @@ impl Input {
     }
 
     /// Adds to the bytes at hand; false when there are no more.
-    pub fn more(&mut self) -> Result<bool, IoError> {
+    pub fn more(&mut self) -> Result<bool, Diagnostic> {
         self.window.drain(..self.start);
         self.start = 0;
         let length = self.window.len();
@@ -118,7 +120,7 @@ impl Input {
     }
 
     /// Passes over the rest of a line, however long; the bytes at hand are part of it.
-    pub fn pass_line(&mut self) -> Result<(), IoError> {
+    pub fn pass_line(&mut self) -> Result<(), Diagnostic> {
         loop {
             let (length, end) = {
                 let window = self.window();
@@ -135,7 +137,7 @@ impl Input {
     }
 
     /// Back to the start.
-    pub fn rewind(&mut self) -> Result<(), IoError> {
+    pub fn rewind(&mut self) -> Result<(), Diagnostic> {
         self.file
             .rewind()
             .map_err(|error| unreadable(&self.path, &error))?;
@@ -145,7 +147,7 @@ impl Input {
         self.skip_mark()
     }
 
-    fn skip_mark(&mut self) -> Result<(), IoError> {
+    fn skip_mark(&mut self) -> Result<(), Diagnostic> {
         while self.window().len() < BYTE_ORDER_MARK.len() && self.more()? {}
         if self.window().starts_with(BYTE_ORDER_MARK) {
             self.consume(BYTE_ORDER_MARK.len());
@@ -158,12 +160,12 @@ fn stream(
     file: &File,
     path: &std::path::Path,
     encoding: Option<&'static Encoding>,
-) -> Result<Bytes, IoError> {
+) -> Result<Bytes, Diagnostic> {
     let file = file.try_clone().map_err(|error| unreadable(path, &error))?;
     Bytes::new(file, encoding).map_err(|unfit| match unfit {
         Unfit::Io(error) => unreadable(path, &error),
         Unfit::Other(what, help) => {
-            IoError::file("bad-file", path, format_args!("is {what}")).with_help(Some(help))
+            file_error("bad-file", path, format_args!("is {what}")).help(help)
         }
     })
 }

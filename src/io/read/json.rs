@@ -14,7 +14,9 @@ use super::no_records;
 use super::notes::Notes;
 use super::records::{Cell, Checks, Fault, Row, utf8};
 use super::source::{Opened, Record, Records};
-use crate::io::{IoError, ReadOptions};
+use crate::diagnostic::Diagnostic;
+use crate::io::ReadOptions;
+use crate::io::error::file_error;
 
 /// Bytes, and at least as many records, that say which columns there are, and of what type.
 const SAMPLE_BYTES: u64 = 32 << 20;
@@ -23,7 +25,7 @@ const SAMPLE_RECORDS: usize = 100;
 const COLUMNS_MAX: usize = 1024;
 
 /// Opens a file with an object on each line.
-pub fn open(file: File, options: &ReadOptions) -> Result<Opened, IoError> {
+pub fn open(file: File, options: &ReadOptions) -> Result<Opened, Diagnostic> {
     let mut lines = Lines::new(Input::new(file, options)?);
     let sample = sample(&mut lines, options)?;
     lines.input.rewind()?;
@@ -84,7 +86,7 @@ impl Sample {
     }
 }
 
-fn sample(lines: &mut Lines, options: &ReadOptions) -> Result<Sample, IoError> {
+fn sample(lines: &mut Lines, options: &ReadOptions) -> Result<Sample, Diagnostic> {
     let mut sample = Sample::default();
     let (mut records, mut objects) = (0, 0);
     let mut first = None;
@@ -113,8 +115,8 @@ fn sample(lines: &mut Lines, options: &ReadOptions) -> Result<Sample, IoError> {
                 ),
                 _ => None,
             };
-            let error = IoError::file("bad-file", &options.path, what);
-            Err(error.with_help(help.map(str::to_owned)))
+            let error = file_error("bad-file", &options.path, what);
+            Err(error.help_some(help.map(str::to_owned)))
         }
         _ => Ok(sample),
     }
@@ -133,7 +135,7 @@ struct JsonRecords {
 }
 
 impl Records for JsonRecords {
-    fn next(&mut self) -> Result<Option<Record>, IoError> {
+    fn next(&mut self) -> Result<Option<Record>, Diagnostic> {
         if !self.lines.advance()? {
             return Ok(None);
         }
@@ -147,7 +149,7 @@ impl Records for JsonRecords {
         }))
     }
 
-    fn skip(&mut self, records: u64) -> Result<u64, IoError> {
+    fn skip(&mut self, records: u64) -> Result<u64, Diagnostic> {
         for passed in 0..records {
             if !self.lines.advance()? {
                 return Ok(passed);
@@ -296,7 +298,7 @@ impl Lines {
     }
 
     /// Goes to the next line; false at the end of the file.
-    fn advance(&mut self) -> Result<bool, IoError> {
+    fn advance(&mut self) -> Result<bool, Diagnostic> {
         loop {
             self.number = self.input.line();
             self.line.clear();
@@ -312,7 +314,7 @@ impl Lines {
     }
 
     /// False when the file ends before the line does.
-    fn read_line(&mut self) -> Result<bool, IoError> {
+    fn read_line(&mut self) -> Result<bool, Diagnostic> {
         loop {
             let chunk = self.input.fill()?;
             if chunk.is_empty() {

@@ -27,7 +27,9 @@ use self::role::OneRole;
 use self::source::{Opened, RecordSource};
 use self::unlabelled::Unlabelled;
 use super::format::Format;
-use super::{IoError, ReadOptions, Source};
+use super::{ReadOptions, Source};
+use crate::diagnostic::Diagnostic;
+use crate::io::error::file_error;
 
 pub use files::{files, fits};
 pub use number::json_number;
@@ -42,12 +44,12 @@ pub use csv::{CsvReader, Dialect, RawRecord};
 pub use input::Input;
 
 /// See [`crate::io::open`].
-pub fn open(options: &ReadOptions) -> Result<Box<dyn Source>, IoError> {
+pub fn open(options: &ReadOptions) -> Result<Box<dyn Source>, Diagnostic> {
     let mut paths = files(&options.path);
     let opened = match (paths.pop(), paths.is_empty()) {
         (None, _) => {
             let what = "fits no file";
-            return Err(IoError::file("missing-file", &options.path, what));
+            return Err(file_error("missing-file", &options.path, what));
         }
         (Some(path), true) => open_one(&ReadOptions {
             path,
@@ -69,7 +71,7 @@ pub fn open(options: &ReadOptions) -> Result<Box<dyn Source>, IoError> {
     })
 }
 
-fn open_one(options: &ReadOptions) -> Result<Opened, IoError> {
+fn open_one(options: &ReadOptions) -> Result<Opened, Diagnostic> {
     let format = Format::of_packed(&options.path)?;
     let file = open_file(&options.path)?;
     match format {
@@ -79,37 +81,37 @@ fn open_one(options: &ReadOptions) -> Result<Opened, IoError> {
     }
 }
 
-fn open_file(path: &Path) -> Result<File, IoError> {
+fn open_file(path: &Path) -> Result<File, Diagnostic> {
     // Asked before opening, for opening a pipe would wait for its writer.
     let found = fs::metadata(path).map_err(|error| cannot_open(path, &error))?;
     if found.is_dir() {
-        return Err(IoError::file("is-directory", path, "is a directory"));
+        return Err(file_error("is-directory", path, "is a directory"));
     }
     if !found.is_file() {
-        return Err(IoError::file("unreadable", path, "is not a regular file"));
+        return Err(file_error("unreadable", path, "is not a regular file"));
     }
     if found.len() == 0 {
-        return Err(IoError::file("empty-file", path, "is empty"));
+        return Err(file_error("empty-file", path, "is empty"));
     }
     File::open(path).map_err(|error| cannot_open(path, &error))
 }
 
-fn cannot_open(path: &Path, error: &std::io::Error) -> IoError {
+fn cannot_open(path: &Path, error: &std::io::Error) -> Diagnostic {
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => {
-            IoError::file("missing-file", path, "does not exist")
+            file_error("missing-file", path, "does not exist")
         }
         ErrorKind::PermissionDenied => {
-            IoError::file("unreadable", path, "cannot be read: permission denied")
+            file_error("unreadable", path, "cannot be read: permission denied")
         }
         _ => unreadable(path, error),
     }
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> IoError {
-    IoError::file("unreadable", path, format_args!("cannot be read: {error}"))
+fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
+    file_error("unreadable", path, format_args!("cannot be read: {error}"))
 }
 
-fn no_records(path: &Path) -> IoError {
-    IoError::file("no-records", path, "has no records")
+fn no_records(path: &Path) -> Diagnostic {
+    file_error("no-records", path, "has no records")
 }

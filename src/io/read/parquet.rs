@@ -33,13 +33,15 @@ use super::notes::Notes;
 use super::records::{Cell, Checks, Fault, Row, utf8};
 use super::source::{Opened, Record, Records};
 use super::{no_records, unreadable};
-use crate::io::{IoError, ReadOptions};
+use crate::diagnostic::Diagnostic;
+use crate::io::ReadOptions;
+use crate::io::error::{file_error, option_error};
 
 /// Rows decoded at once.
 const DECODED_ROWS: usize = 256;
 
 /// Opens a file.
-pub fn open(file: File, options: &ReadOptions) -> Result<Opened, IoError> {
+pub fn open(file: File, options: &ReadOptions) -> Result<Opened, Diagnostic> {
     let path = &options.path;
     if let Some(error) = not_parquet(&file, path) {
         return Err(error);
@@ -80,7 +82,7 @@ pub fn open(file: File, options: &ReadOptions) -> Result<Opened, IoError> {
 }
 
 /// What a file is that does not begin as Parquet does, where that can be told.
-fn not_parquet(mut file: &File, path: &Path) -> Option<IoError> {
+fn not_parquet(mut file: &File, path: &Path) -> Option<Diagnostic> {
     use std::io::{Read, Seek};
     let mut start = Vec::new();
     let read = file.take(1024).read_to_end(&mut start);
@@ -97,7 +99,7 @@ fn not_parquet(mut file: &File, path: &Path) -> Option<IoError> {
     let text = super::sniff::not_text(&start).filter(|(what, _)| !what.starts_with("binary"));
     let (what, help) = packed.or(encrypted).or(text)?;
     let what = format_args!("is not Parquet but {what}");
-    Some(IoError::file("bad-file", path, what).with_help(Some(help)))
+    Some(file_error("bad-file", path, what).help(help))
 }
 
 /// Reads the footer, then reads it again with strings declared as bytes; gives which columns
@@ -133,14 +135,14 @@ fn as_bytes(field: &Type) -> Result<Type, ParquetError> {
         .build()
 }
 
-fn layout(schema: &Schema, options: &ReadOptions) -> Result<Layout, IoError> {
+fn layout(schema: &Schema, options: &ReadOptions) -> Result<Layout, Diagnostic> {
     let fields = schema.fields();
     let names: Vec<_> = fields.iter().map(|field| field.name().clone()).collect();
     let mut layout = Layout::new(&names, options)?;
-    let unsupported = |at: usize, option| -> Result<Layout, IoError> {
+    let unsupported = |at: usize, option| -> Result<Layout, Diagnostic> {
         let (name, is) = (&names[at], fields[at].data_type());
         let message = format!("column `{name}` is of type {is}, which cannot be its {option}");
-        Err(IoError::new("unsupported-column", option, message))
+        Err(option_error("unsupported-column", option, message))
     };
     let type_at = |at: usize| fields[at].data_type();
     if *type_at(layout.text) != DataType::Binary {
@@ -252,7 +254,7 @@ struct ParquetRecords {
 }
 
 impl Records for ParquetRecords {
-    fn next(&mut self) -> Result<Option<Record>, IoError> {
+    fn next(&mut self) -> Result<Option<Record>, Diagnostic> {
         if self
             .batch
             .as_ref()
@@ -270,7 +272,7 @@ impl Records for ParquetRecords {
         Ok(Some(Record { line: None, row }))
     }
 
-    fn skip(&mut self, records: u64) -> Result<u64, IoError> {
+    fn skip(&mut self, records: u64) -> Result<u64, Diagnostic> {
         let passed = records.min(self.total - self.position);
         self.position += passed;
         self.rows = None;
@@ -292,7 +294,7 @@ impl Records for ParquetRecords {
 }
 
 impl ParquetRecords {
-    fn decode_batch(&mut self) -> Result<(), IoError> {
+    fn decode_batch(&mut self) -> Result<(), Diagnostic> {
         self.at = 0;
         self.batch = None;
         if self.position == self.total {
@@ -330,7 +332,7 @@ impl ParquetRecords {
     }
 
     /// A reader of the rows from `position` on.
-    fn reader(&self) -> Result<ParquetRecordBatchReader, IoError> {
+    fn reader(&self) -> Result<ParquetRecordBatchReader, Diagnostic> {
         let file = self.file.try_clone();
         let file = file.map_err(|error| unreadable(&self.path, &error))?;
         let offset = usize::try_from(self.position)
@@ -413,7 +415,7 @@ fn cell(column: &dyn Array, at: usize, name: &str) -> Result<Cell, Fault> {
 }
 
 /// Runs the decoder, which may panic on a corrupt file.
-fn decode<T>(path: &Path, run: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, IoError> {
+fn decode<T>(path: &Path, run: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, Diagnostic> {
     // What a panic leaves half done is dropped with the error.
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(decoded)) => Ok(decoded),
@@ -424,7 +426,11 @@ fn decode<T>(path: &Path, run: impl FnOnce() -> Result<T, ParquetError>) -> Resu
 
 /// That every column of every row group lies in the file, as its footer says: the decoder
 /// takes that for granted.
-fn check_places(path: &Path, file: &File, metadata: &ArrowReaderMetadata) -> Result<(), IoError> {
+fn check_places(
+    path: &Path,
+    file: &File,
+    metadata: &ArrowReaderMetadata,
+) -> Result<(), Diagnostic> {
     let length = file.metadata().map_or(0, |found| found.len());
     for group in metadata.metadata().row_groups() {
         for column in group.columns() {
@@ -444,8 +450,8 @@ fn check_places(path: &Path, file: &File, metadata: &ArrowReaderMetadata) -> Res
     Ok(())
 }
 
-fn bad_file(path: &Path, why: impl std::fmt::Display) -> IoError {
-    IoError::file(
+fn bad_file(path: &Path, why: impl std::fmt::Display) -> Diagnostic {
+    file_error(
         "bad-file",
         path,
         format_args!("is not a whole Parquet file: {why}"),

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch, StringArray, new_null_array};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
-use crate::io::{IoError, Source, SourceBatch};
+use crate::diagnostic::Diagnostic;
+use crate::io::error::option_error;
+use crate::io::{Source, SourceBatch};
 
 /// What a record is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,14 +55,14 @@ pub fn with_columns(
     batch: &RecordBatch,
     schema: &SchemaRef,
     added: Vec<ArrayRef>,
-) -> Result<RecordBatch, IoError> {
+) -> Result<RecordBatch, Diagnostic> {
     let kept = schema.fields().len() - added.len();
     let columns = (schema.fields().iter().take(kept))
         .filter_map(|field| batch.column_by_name(field.name()).cloned())
         .chain(added)
         .collect();
     RecordBatch::try_new(Arc::clone(schema), columns)
-        .map_err(|e| IoError::new("batch-too-large", "path", e.to_string()))
+        .map_err(|e| option_error("batch-too-large", "path", e.to_string()))
 }
 
 /// As many times `role` as `rows`.
@@ -116,11 +118,11 @@ impl Source for OneRole {
         self.inner.notes()
     }
 
-    fn skip(&mut self, records: u64) -> Result<(), IoError> {
+    fn skip(&mut self, records: u64) -> Result<(), Diagnostic> {
         self.inner.skip(records)
     }
 
-    fn next_batch(&mut self, rows: usize) -> Result<Option<SourceBatch>, IoError> {
+    fn next_batch(&mut self, rows: usize) -> Result<Option<SourceBatch>, Diagnostic> {
         let Some(read) = self.inner.next_batch(rows)? else {
             return Ok(None);
         };

@@ -6,7 +6,9 @@ use arrow_schema::SchemaRef;
 
 use super::batch::{BatchBuilder, Columns};
 use super::records::{Fault, Row};
-use crate::io::{IoError, Reject, Source, SourceBatch};
+use crate::diagnostic::Diagnostic;
+use crate::io::error::option_error;
+use crate::io::{Reject, Source, SourceBatch};
 
 /// One record of a file.
 pub struct Record {
@@ -19,10 +21,10 @@ pub struct Record {
 /// What a format has to give.
 pub trait Records: Send {
     /// The next record, good or bad; `None` at the end.
-    fn next(&mut self) -> Result<Option<Record>, IoError>;
+    fn next(&mut self) -> Result<Option<Record>, Diagnostic>;
 
     /// Passes over up to `records` records; gives how many there were.
-    fn skip(&mut self, records: u64) -> Result<u64, IoError>;
+    fn skip(&mut self, records: u64) -> Result<u64, Diagnostic>;
 
     /// See [`Source::total_records`].
     fn total(&self) -> Option<u64>;
@@ -51,7 +53,7 @@ pub struct RecordSource {
     columns: Columns,
     notes: Vec<String>,
     position: u64,
-    failed: Option<IoError>,
+    failed: Option<Diagnostic>,
 }
 
 impl RecordSource {
@@ -66,7 +68,7 @@ impl RecordSource {
         }
     }
 
-    fn collect(&mut self, rows: usize) -> Result<Option<SourceBatch>, IoError> {
+    fn collect(&mut self, rows: usize) -> Result<Option<SourceBatch>, Diagnostic> {
         let mut builder = BatchBuilder::new(&self.columns);
         let mut rejects = Vec::new();
         while builder.rows() < rows {
@@ -100,14 +102,14 @@ impl RecordSource {
         }
     }
 
-    fn pass_over(&mut self, records: u64) -> Result<(), IoError> {
+    fn pass_over(&mut self, records: u64) -> Result<(), Diagnostic> {
         let passed = self.records.skip(records)?;
         self.position += passed;
         if passed < records {
             let have = self.position;
             let want = have.saturating_add(records - passed);
             let message = format!("the source has {have} records, fewer than the {want} to skip");
-            return Err(IoError::new("bad-resume", "path", message));
+            return Err(option_error("bad-resume", "path", message));
         }
         Ok(())
     }
@@ -116,8 +118,8 @@ impl RecordSource {
     /// inside a record, and nothing read from there can be trusted.
     fn guarded<T>(
         &mut self,
-        step: impl FnOnce(&mut Self) -> Result<T, IoError>,
-    ) -> Result<T, IoError> {
+        step: impl FnOnce(&mut Self) -> Result<T, Diagnostic>,
+    ) -> Result<T, Diagnostic> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
@@ -142,11 +144,11 @@ impl Source for RecordSource {
         self.notes.clone()
     }
 
-    fn skip(&mut self, records: u64) -> Result<(), IoError> {
+    fn skip(&mut self, records: u64) -> Result<(), Diagnostic> {
         self.guarded(|source| source.pass_over(records))
     }
 
-    fn next_batch(&mut self, rows: usize) -> Result<Option<SourceBatch>, IoError> {
+    fn next_batch(&mut self, rows: usize) -> Result<Option<SourceBatch>, Diagnostic> {
         self.guarded(|source| source.collect(rows.max(1)))
     }
 }

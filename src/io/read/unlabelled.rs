@@ -11,7 +11,9 @@ use arrow_array::{ArrayRef, BooleanArray, RecordBatch, UInt64Array, new_null_arr
 use arrow_schema::{Field, Schema, SchemaRef};
 
 use super::CHUNK;
-use crate::io::{IoError, ReadOptions, Reject, Source, SourceBatch};
+use crate::diagnostic::Diagnostic;
+use crate::io::error::option_error;
+use crate::io::{ReadOptions, Reject, Source, SourceBatch};
 
 /// Where records without a label come from.
 #[derive(Debug)]
@@ -32,7 +34,7 @@ impl Unlabelled {
     ///
     /// # Errors
     /// Those of [`super::open`], with option `unlabelled` or `exclude`
-    pub fn new(options: &ReadOptions) -> Result<Option<Self>, IoError> {
+    pub fn new(options: &ReadOptions) -> Result<Option<Self>, Diagnostic> {
         let Some(epochs) = &options.epochs else {
             return Ok(None);
         };
@@ -65,11 +67,11 @@ impl Unlabelled {
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
 
-    fn open(&self) -> Result<Box<dyn Source>, IoError> {
+    fn open(&self) -> Result<Box<dyn Source>, Diagnostic> {
         super::open(&self.options).map_err(|error| blame(error, "unlabelled"))
     }
 
-    fn open_excluded(&self) -> Result<Option<Box<dyn Source>>, IoError> {
+    fn open_excluded(&self) -> Result<Option<Box<dyn Source>>, Diagnostic> {
         let open = |path: &PathBuf| {
             let options = ReadOptions {
                 path: path.clone(),
@@ -90,7 +92,7 @@ impl Unlabelled {
         known: &[RecordBatch],
         schema: &SchemaRef,
         first: u64,
-    ) -> Result<Found, IoError> {
+    ) -> Result<Found, Diagnostic> {
         let mut seen = HashSet::new();
         known.iter().for_each(|batch| remember(batch, &mut seen));
         let mut found = Found {
@@ -123,27 +125,26 @@ impl Unlabelled {
             let kept = arrow_select::filter::filter_record_batch(&read.batch, &fresh);
             let kept = kept.and_then(|kept| fit(&kept, schema, first));
             let kept =
-                kept.map_err(|e| IoError::new("batch-too-large", "unlabelled", e.to_string()))?;
+                kept.map_err(|e| option_error("batch-too-large", "unlabelled", e.to_string()))?;
             found.chunks.push(kept);
         }
         Ok(found)
     }
 }
 
-fn next(source: &mut dyn Source, option: &'static str) -> Result<Option<SourceBatch>, IoError> {
+fn next(source: &mut dyn Source, option: &'static str) -> Result<Option<SourceBatch>, Diagnostic> {
     source
         .next_batch(CHUNK)
         .map_err(|error| blame(error, option))
 }
 
-fn blame(error: IoError, option: &'static str) -> IoError {
-    match error.option {
-        Some("path") => IoError {
-            option: Some(option),
-            ..error
-        },
-        _ => error,
+/// The same error, which blames the stage's `path`, for the file that `option` names.
+fn blame(mut error: Diagnostic, option: &str) -> Diagnostic {
+    if error.blamed_option() == Some("path") {
+        error.labels.clear();
+        error = error.option(option);
     }
+    error
 }
 
 fn texts(batch: &RecordBatch) -> impl Iterator<Item = &str> {

@@ -16,7 +16,8 @@ use arrow_array::types::UInt64Type;
 use arrow_array::{ArrayRef, RecordBatch};
 use tempfile::TempDir;
 
-use super::{IoError, ReadOptions, Reject, Source, SourceBatch, open};
+use super::{ReadOptions, Reject, Source, SourceBatch, open};
+use crate::diagnostic::Diagnostic;
 
 /// A file in a directory of its own, which goes when this does.
 struct TempFile {
@@ -59,7 +60,7 @@ impl TempFile {
     }
 }
 
-fn open_error(options: &ReadOptions) -> IoError {
+fn open_error(options: &ReadOptions) -> Diagnostic {
     open(options).err().expect("it opened")
 }
 

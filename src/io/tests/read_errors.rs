@@ -7,7 +7,7 @@ fn check(options: &ReadOptions, code: &str, option: &str, message: &str) {
     let path = options.path.display().to_string();
     let said = error.message.replace(&path, "F");
     assert_eq!(
-        (error.code, error.option, said.as_str()),
+        (error.code.as_str(), error.blamed_option(), said.as_str()),
         (code, Some(option), message)
     );
 }

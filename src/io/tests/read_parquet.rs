@@ -176,7 +176,7 @@ fn columns_that_cannot_serve() {
     let file = parquet(&rows, 100);
     let error = open_error(&file.options());
     assert_eq!(
-        (error.code, error.option),
+        (error.code.as_str(), error.blamed_option()),
         ("unsupported-column", Some("text"))
     );
     let message = "column `text` is of type Int64, which cannot be its text";
@@ -188,7 +188,7 @@ fn columns_that_cannot_serve() {
     };
     let error = open_error(&options);
     assert_eq!(
-        (error.code, error.option),
+        (error.code.as_str(), error.blamed_option()),
         ("unsupported-column", Some("label"))
     );
     let error = open_error(&ReadOptions {
@@ -196,7 +196,7 @@ fn columns_that_cannot_serve() {
         ..file.options()
     });
     assert_eq!(
-        (error.code, error.help.as_deref()),
+        (error.code.as_str(), error.help.as_deref()),
         ("missing-column", Some("did you mean `text`?"))
     );
 }
@@ -253,7 +253,7 @@ fn damage_is_an_error_and_never_a_panic() {
         let file = TempFile::new("r.parquet", &whole[..length]);
         let error = open_error(&file.options());
         assert_eq!(
-            (error.code, error.option),
+            (error.code.as_str(), error.blamed_option()),
             ("bad-file", Some("path")),
             "{length}"
         );

@@ -7,6 +7,7 @@ use arrow_array::{Float32Array, ListArray, StringArray};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::*;
+use crate::diagnostic::Diagnostic;
 use crate::io::{Position, Sink, WriteOptions, create};
 
 fn rows(count: u32) -> RecordBatch {
@@ -23,7 +24,7 @@ fn rows(count: u32) -> RecordBatch {
     ])
 }
 
-fn sink(file: &TempFile, at: Option<Position>) -> Result<Box<dyn Sink>, IoError> {
+fn sink(file: &TempFile, at: Option<Position>) -> Result<Box<dyn Sink>, Diagnostic> {
     let path = file.path.clone();
     create(&WriteOptions { path }, rows(1).schema(), at)
 }

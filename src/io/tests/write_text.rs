@@ -9,13 +9,14 @@ use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field, Schema};
 
 use super::*;
+use crate::diagnostic::Diagnostic;
 use crate::io::{Position, Sink, WriteOptions, check_write_path, create, verify};
 
 fn create_at(
     file: &TempFile,
     rows: &RecordBatch,
     at: Option<Position>,
-) -> Result<Box<dyn Sink>, IoError> {
+) -> Result<Box<dyn Sink>, Diagnostic> {
     let path = file.path.clone();
     create(&WriteOptions { path }, rows.schema(), at)
 }
@@ -160,7 +161,7 @@ fn unsupported_columns() {
         .err()
         .unwrap();
     assert_eq!(
-        (error.code, error.option),
+        (error.code.as_str(), error.blamed_option()),
         ("unsupported-column", Some("path"))
     );
     assert!(
@@ -172,7 +173,10 @@ fn unsupported_columns() {
     for name in ["o.csv", "o.jsonl", "o.parquet"] {
         let file = TempFile::missing(name);
         let error = create_at(&file, &days, None).err().unwrap();
-        assert_eq!((error.code, error.help), ("unsupported-column", None));
+        assert_eq!(
+            (error.code.as_str(), error.help),
+            ("unsupported-column", None)
+        );
         assert_eq!(file.names(), [""; 0]);
     }
 }

@@ -18,7 +18,9 @@ use arrow_schema::{DataType, Schema, SchemaRef};
 use crc32fast::Hasher;
 
 use super::format::Format;
-use super::{IoError, Position, Sink};
+use super::{Position, Sink};
+use crate::diagnostic::Diagnostic;
+use crate::io::error::{file_error, option_error};
 
 pub use json::push_value as push_json;
 
@@ -27,7 +29,7 @@ pub fn create(
     path: &Path,
     schema: SchemaRef,
     resume_at: Option<Position>,
-) -> Result<Box<dyn Sink>, IoError> {
+) -> Result<Box<dyn Sink>, Diagnostic> {
     check_path(path)?;
     let format = Format::of(path)?;
     check_columns(path, &schema, format)?;
@@ -45,15 +47,15 @@ pub fn create(
 }
 
 /// See [`crate::io::check_write_path`].
-pub fn check_path(path: &Path) -> Result<(), IoError> {
+pub fn check_path(path: &Path) -> Result<(), Diagnostic> {
     Format::of(path)?;
     let folder = folder(path);
     if !folder.is_dir() {
         let message = format!("directory `{}` does not exist", folder.display());
-        return Err(IoError::new("missing-directory", "path", message));
+        return Err(option_error("missing-directory", "path", message));
     }
     match fs::metadata(path) {
-        Ok(found) if found.is_dir() => Err(IoError::file("is-directory", path, "is a directory")),
+        Ok(found) if found.is_dir() => Err(file_error("is-directory", path, "is a directory")),
         Ok(found) if !found.is_file() => Err(unwritable(path, "is not a regular file")),
         // Opening for writing neither makes nor changes anything.
         Ok(_) => match OpenOptions::new().write(true).open(path) {
@@ -70,8 +72,8 @@ pub fn check_path(path: &Path) -> Result<(), IoError> {
     }
 }
 
-fn unwritable(path: &Path, what: impl Display) -> IoError {
-    IoError::file("unwritable", path, what)
+fn unwritable(path: &Path, what: impl Display) -> Diagnostic {
+    file_error("unwritable", path, what)
 }
 
 fn folder(path: &Path) -> PathBuf {
@@ -81,7 +83,7 @@ fn folder(path: &Path) -> PathBuf {
     }
 }
 
-fn check_columns(path: &Path, schema: &Schema, format: Format) -> Result<(), IoError> {
+fn check_columns(path: &Path, schema: &Schema, format: Format) -> Result<(), Diagnostic> {
     let lists = !matches!(format, Format::Csv { .. });
     let unsupported = |data_type: &DataType| !(is_scalar(data_type) || lists && is_list(data_type));
     match schema
@@ -94,7 +96,7 @@ fn check_columns(path: &Path, schema: &Schema, format: Format) -> Result<(), IoE
             let (name, is) = (field.name(), field.data_type());
             let what = format_args!("cannot hold column `{name}` of type {is}");
             let help = (!lists && is_list(is)).then(|| "write `.jsonl` to keep lists".into());
-            Err(IoError::file("unsupported-column", path, what).with_help(help))
+            Err(file_error("unsupported-column", path, what).help_some(help))
         }
     }
 }
@@ -119,7 +121,7 @@ fn is_list(data_type: &DataType) -> bool {
 /// # Errors
 /// `schema-mismatch` when the columns of `batch` are not those of the sink, or
 /// have nulls where those have none.
-fn check_batch(path: &Path, schema: &Schema, batch: &RecordBatch) -> Result<(), IoError> {
+fn check_batch(path: &Path, schema: &Schema, batch: &RecordBatch) -> Result<(), Diagnostic> {
     let given = if has_columns(&batch.schema(), schema) {
         let columns = schema.fields().iter().zip(batch.columns());
         let nulls = |column: &dyn Array| column.logical_null_count() > 0;
@@ -134,7 +136,7 @@ fn check_batch(path: &Path, schema: &Schema, batch: &RecordBatch) -> Result<(), 
         names(&batch.schema())
     };
     let what = format_args!("takes columns {}, and was given {given}", names(schema));
-    Err(IoError::file("schema-mismatch", path, what))
+    Err(file_error("schema-mismatch", path, what))
 }
 
 fn has_columns(have: &Schema, want: &Schema) -> bool {
@@ -152,24 +154,24 @@ fn names(schema: &Schema) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
-fn write_failed(path: &Path, error: impl Display) -> IoError {
+fn write_failed(path: &Path, error: impl Display) -> Diagnostic {
     let what = format_args!("cannot be written: {error}");
-    IoError::file("write-failed", path, what)
+    file_error("write-failed", path, what)
 }
 
-fn in_the_way(path: &Path) -> IoError {
+fn in_the_way(path: &Path) -> Diagnostic {
     let what = "is in the way: a run keeps its rows there until they are complete";
-    let error = IoError::file("in-the-way", path, what);
-    error.with_help(Some("move it away, or write somewhere else".into()))
+    let error = file_error("in-the-way", path, what);
+    error.help("move it away, or write somewhere else")
 }
 
-fn bad_resume(path: &Path, what: impl Display) -> IoError {
-    IoError::file("bad-resume", path, what).with_help(Some("run again from the start".into()))
+fn bad_resume(path: &Path, what: impl Display) -> Diagnostic {
+    file_error("bad-resume", path, what).help("run again from the start")
 }
 
 /// Opens `path` for reading and writing, and locks it. Nothing in it changes yet. Gives
 /// the sum of its bytes up to `resume_at`, which must be as they were written.
-fn open_at(path: &Path, resume_at: Option<Position>) -> Result<(File, Hasher), IoError> {
+fn open_at(path: &Path, resume_at: Option<Position>) -> Result<(File, Hasher), Diagnostic> {
     let mut options = OpenOptions::new();
     options
         .read(true)
@@ -205,12 +207,12 @@ fn open_at(path: &Path, resume_at: Option<Position>) -> Result<(File, Hasher), I
 }
 
 /// Keeps other runs off `file` for as long as it is open.
-fn lock(path: &Path, file: &File) -> Result<(), IoError> {
+fn lock(path: &Path, file: &File) -> Result<(), Diagnostic> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => {
-            let error = IoError::file("in-use", path, "is being written by another run");
+            let error = file_error("in-use", path, "is being written by another run");
             let help = "wait until that has ended, or write somewhere else";
-            Err(error.with_help(Some(help.into())))
+            Err(error.help(help))
         }
         // A file system without locks still takes a run.
         Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
@@ -235,10 +237,10 @@ fn sum(file: &File, bytes: u64) -> std::io::Result<Hasher> {
 }
 
 /// See [`crate::io::verify`].
-pub fn verify(path: &Path, end: Position) -> Result<(), IoError> {
+pub fn verify(path: &Path, end: Position) -> Result<(), Diagnostic> {
     let lost = |what: String| {
-        let error = IoError::file("output-lost", path, what);
-        error.with_help(Some("run again from the start, without `--resume`".into()))
+        let error = file_error("output-lost", path, what);
+        error.help("run again from the start, without `--resume`")
     };
     let file = File::open(path).map_err(|error| lost(format!("cannot be read: {error}")))?;
     let have = file.metadata().map_or(0, |found| found.len());
@@ -295,7 +297,7 @@ pub fn is_at(file: &File, path: &Path) -> bool {
 /// # Errors
 /// `output-lost` when `path` does not name `file` any more, or the file does not end at
 /// `bytes`.
-fn check_still(file: &File, path: &Path, bytes: u64) -> Result<(), IoError> {
+fn check_still(file: &File, path: &Path, bytes: u64) -> Result<(), Diagnostic> {
     let have = file.metadata().map_or(0, |found| found.len());
     let what = match is_at(file, path) {
         false => "was removed or replaced during the run".to_owned(),
@@ -304,8 +306,8 @@ fn check_still(file: &File, path: &Path, bytes: u64) -> Result<(), IoError> {
         }
         true => return Ok(()),
     };
-    let error = IoError::file("output-lost", path, what);
-    Err(error.with_help(Some("run again from the start".into())))
+    let error = file_error("output-lost", path, what);
+    Err(error.help("run again from the start"))
 }
 
 /// Makes a new or renamed file's name as durable as its bytes.

@@ -15,7 +15,8 @@ use parquet::file::properties::WriterProperties;
 
 use super::spool::{Batches, Spool, is_spool};
 use super::{beside, check_batch, in_the_way, sum, sync_folder, write_failed};
-use crate::io::{IoError, Position, Sink};
+use crate::diagnostic::Diagnostic;
+use crate::io::{Position, Sink};
 
 const GROUP_ROWS: usize = 8192;
 
@@ -28,7 +29,7 @@ pub fn create(
     path: &Path,
     schema: SchemaRef,
     resume_at: Option<Position>,
-) -> Result<Box<dyn Sink>, IoError> {
+) -> Result<Box<dyn Sink>, Diagnostic> {
     let spool_path = beside(path, "spool");
     if !is_unfinished(&beside(path, "tmp")) {
         return Err(in_the_way(&beside(path, "tmp")));
@@ -51,7 +52,7 @@ struct ParquetSink {
 }
 
 impl Sink for ParquetSink {
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), IoError> {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), Diagnostic> {
         check_batch(&self.path, &self.schema, batch)?;
         self.spool.append(batch)
     }
@@ -60,11 +61,11 @@ impl Sink for ParquetSink {
         self.spool.position()
     }
 
-    fn sync(&mut self) -> Result<(), IoError> {
+    fn sync(&mut self) -> Result<(), Diagnostic> {
         self.spool.sync()
     }
 
-    fn finish(&mut self) -> Result<Position, IoError> {
+    fn finish(&mut self) -> Result<Position, Diagnostic> {
         self.sync()?;
         let failed = |error| write_failed(&self.path, error);
         let unfinished = beside(&self.path, "tmp");
@@ -105,7 +106,7 @@ fn is_unfinished(path: &Path) -> bool {
     }
 }
 
-fn encode(path: &Path, schema: &SchemaRef, batches: Batches) -> Result<(), IoError> {
+fn encode(path: &Path, schema: &SchemaRef, batches: Batches) -> Result<(), Diagnostic> {
     let failed = |error: ParquetError| write_failed(path, error);
     let file = File::create(path).map_err(|error| write_failed(path, error))?;
     let properties = WriterProperties::builder()

@@ -16,7 +16,8 @@ use arrow_schema::{ArrowError, Schema};
 use crc32fast::Hasher;
 
 use super::{bad_resume, check_still, has_columns, in_the_way, open_at, write_failed};
-use crate::io::{IoError, Position};
+use crate::diagnostic::Diagnostic;
+use crate::io::Position;
 
 /// Bytes of a frame before its stream.
 const HEAD_BYTES: u64 = 16;
@@ -39,7 +40,7 @@ impl Spool {
         path: &Path,
         schema: &Schema,
         resume_at: Option<Position>,
-    ) -> Result<Self, IoError> {
+    ) -> Result<Self, Diagnostic> {
         if resume_at.is_none() && !is_spool(path) {
             return Err(in_the_way(path));
         }
@@ -56,7 +57,7 @@ impl Spool {
         })
     }
 
-    pub fn append(&mut self, batch: &RecordBatch) -> Result<(), IoError> {
+    pub fn append(&mut self, batch: &RecordBatch) -> Result<(), Diagnostic> {
         let failed = |error| write_failed(&self.path, error);
         let frame = encode(batch).map_err(|error| write_failed(&self.path, error))?;
         for part in [head(&frame).as_slice(), &frame] {
@@ -76,7 +77,7 @@ impl Spool {
     }
 
     /// Puts all frames on disk.
-    pub fn sync(&mut self) -> Result<(), IoError> {
+    pub fn sync(&mut self) -> Result<(), Diagnostic> {
         self.file
             .flush()
             .and_then(|()| self.file.get_ref().sync_data())
@@ -85,7 +86,7 @@ impl Spool {
     }
 
     /// The batches from the start. Needs a `sync` before.
-    pub fn batches(&self) -> Result<Batches, IoError> {
+    pub fn batches(&self) -> Result<Batches, Diagnostic> {
         Batches::open(&self.path)
     }
 }
@@ -134,7 +135,7 @@ fn check_frames(
     file: &mut File,
     schema: &Schema,
     position: u64,
-) -> Result<(), IoError> {
+) -> Result<(), Diagnostic> {
     let mut end = 0;
     while end < position {
         let length = frame_length(file, end).map_err(|error| write_failed(path, error))?;
@@ -170,7 +171,7 @@ pub struct Batches {
 }
 
 impl Batches {
-    fn open(path: &Path) -> Result<Self, IoError> {
+    fn open(path: &Path) -> Result<Self, Diagnostic> {
         let file = File::open(path).map_err(|error| write_failed(path, error))?;
         Ok(Self {
             path: path.to_owned(),
@@ -198,7 +199,7 @@ impl Batches {
 }
 
 impl Iterator for Batches {
-    type Item = Result<RecordBatch, IoError>;
+    type Item = Result<RecordBatch, Diagnostic>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let read = self.read().transpose()?;

@@ -9,7 +9,8 @@ use arrow_schema::SchemaRef;
 use crc32fast::Hasher;
 
 use super::{bad_resume, check_batch, check_still, open_at, sync_folder, verify, write_failed};
-use crate::io::{IoError, Position, Sink};
+use crate::diagnostic::Diagnostic;
+use crate::io::{Position, Sink};
 
 /// Turns batches into the lines of a text format.
 pub trait Encode: Send {
@@ -26,7 +27,7 @@ pub fn create(
     schema: SchemaRef,
     encoder: Box<dyn Encode>,
     resume_at: Option<Position>,
-) -> Result<Box<dyn Sink>, IoError> {
+) -> Result<Box<dyn Sink>, Diagnostic> {
     let header = encoder.header();
     let resume_at = resume_at.filter(|position| position.bytes > 0);
     let (mut file, sum) = open_at(path, resume_at)?;
@@ -55,7 +56,7 @@ fn check_header(
     file: &mut File,
     position: Position,
     header: &[u8],
-) -> Result<(), IoError> {
+) -> Result<(), Diagnostic> {
     let mut start = vec![0; header.len()];
     let read = file
         .seek(SeekFrom::Start(0))
@@ -79,7 +80,7 @@ struct TextSink {
 }
 
 impl TextSink {
-    fn append(&mut self, bytes: &[u8]) -> Result<(), IoError> {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), Diagnostic> {
         self.bytes += bytes.len() as u64;
         self.sum.update(bytes);
         self.file
@@ -89,7 +90,7 @@ impl TextSink {
 }
 
 impl Sink for TextSink {
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), IoError> {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), Diagnostic> {
         check_batch(&self.path, &self.schema, batch)?;
         let mut lines = std::mem::take(&mut self.lines);
         lines.clear();
@@ -106,7 +107,7 @@ impl Sink for TextSink {
         }
     }
 
-    fn sync(&mut self) -> Result<(), IoError> {
+    fn sync(&mut self) -> Result<(), Diagnostic> {
         self.file
             .flush()
             .and_then(|()| self.file.get_ref().sync_data())
@@ -114,7 +115,7 @@ impl Sink for TextSink {
         check_still(self.file.get_ref(), &self.path, self.bytes)
     }
 
-    fn finish(&mut self) -> Result<Position, IoError> {
+    fn finish(&mut self) -> Result<Position, Diagnostic> {
         self.sync()?;
         // Something may have cut it off and left a hole that later rows hid.
         verify(&self.path, self.position())?;

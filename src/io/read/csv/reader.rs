@@ -7,7 +7,7 @@
 
 use super::super::input::Input;
 use super::super::records::Fault;
-use crate::io::IoError;
+use crate::diagnostic::Diagnostic;
 
 /// How fields are set apart.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -162,7 +162,7 @@ impl CsvReader {
     ///
     /// # Errors
     /// `unreadable`
-    pub fn rewind(&mut self) -> Result<(), IoError> {
+    pub fn rewind(&mut self) -> Result<(), Diagnostic> {
         self.open_until = 0;
         self.input.rewind()
     }
@@ -171,7 +171,7 @@ impl CsvReader {
     ///
     /// # Errors
     /// `unreadable`
-    pub fn read(&mut self, record: &mut RawRecord) -> Result<bool, IoError> {
+    pub fn read(&mut self, record: &mut RawRecord) -> Result<bool, Diagnostic> {
         if self.at_end()? {
             return Ok(false);
         }
@@ -193,7 +193,7 @@ impl CsvReader {
     }
 
     /// Looks at the bytes of one record, and takes none of them.
-    fn look(&mut self, scan: &mut Scan, record: &mut RawRecord) -> Result<End, IoError> {
+    fn look(&mut self, scan: &mut Scan, record: &mut RawRecord) -> Result<End, Diagnostic> {
         let one_line = self.input.consumed() < self.open_until;
         loop {
             if advance(self.input.window(), self.dialect, one_line, scan, record) {
@@ -218,7 +218,7 @@ impl CsvReader {
         scan: &Scan,
         fields: usize,
         record: &mut RawRecord,
-    ) -> Result<(), IoError> {
+    ) -> Result<(), Diagnostic> {
         if end != End::Whole {
             self.open_until = self.open_until.max(self.input.consumed() + scan.at as u64);
         }
@@ -251,7 +251,7 @@ impl CsvReader {
         Ok(())
     }
 
-    fn first_line_as_text(&mut self, record: &mut RawRecord) -> Result<(), IoError> {
+    fn first_line_as_text(&mut self, record: &mut RawRecord) -> Result<(), Diagnostic> {
         let (length, content) = first_line(self.input.window());
         record.start(self.input.line());
         for field in self.input.window()[..content].split(|b| *b == self.dialect.delimiter) {
@@ -263,7 +263,7 @@ impl CsvReader {
         Ok(())
     }
 
-    fn too_long(&mut self, record: &mut RawRecord) -> Result<(), IoError> {
+    fn too_long(&mut self, record: &mut RawRecord) -> Result<(), Diagnostic> {
         let limit = self.input.record_bytes_max;
         self.input.pass_line()?;
         record.start(record.line);
@@ -273,7 +273,7 @@ impl CsvReader {
     }
 
     /// Passes over empty lines; true when nothing is left.
-    pub fn at_end(&mut self) -> Result<bool, IoError> {
+    pub fn at_end(&mut self) -> Result<bool, Diagnostic> {
         loop {
             let chunk = self.input.fill()?;
             let empty = chunk
