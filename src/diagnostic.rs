@@ -5,6 +5,7 @@ mod paint;
 mod place;
 mod snippet;
 mod sources;
+mod suggest;
 mod visible;
 
 use std::fmt::{self, Write as _};
@@ -13,6 +14,7 @@ pub use note::Note;
 pub use paint::paint;
 pub use place::{Label, Place, Span};
 pub use sources::Sources;
+pub use suggest::{did_you_mean, list, nearest};
 pub use visible::visible;
 
 /// One error.

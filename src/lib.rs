@@ -10,3 +10,4 @@ pub mod hub;
 pub mod io;
 pub mod operators;
 pub mod plugins;
+mod toml_file;

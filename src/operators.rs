@@ -10,10 +10,8 @@ use encoding_rs::Encoding;
 use segue_plugin::{Column, Columns, Manifest, OperatorManifest, Rows, Scalar, Type, Units};
 use serde_json::Value;
 
-use crate::diagnostic::{Diagnostic, Note};
-use crate::graph::{
-    ASKED, Catalog, Graph, Operator, Role, Stage, TAKEN, did_you_mean, merging_notes,
-};
+use crate::diagnostic::{Diagnostic, Note, did_you_mean};
+use crate::graph::{ASKED, Catalog, Graph, Operator, Role, Stage, TAKEN, merging_notes};
 use crate::hub::{self, HubError, OnFetch};
 use crate::io::{self, EpochOptions, ReadOptions, Role as RecordRole, WriteOptions};
 use crate::plugins::Plugins;

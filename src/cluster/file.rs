@@ -22,9 +22,9 @@ use std::time::Duration;
 
 use super::fingerprint::Fingerprint;
 use super::members::{MEMBERS_MAX, Members};
-use super::raw::{self, At, RawDevice, RawPlace};
-use crate::diagnostic::{Diagnostic, Sources, Span};
-use crate::graph::did_you_mean;
+use super::raw::{self, RawDevice, RawPlace};
+use crate::diagnostic::{Diagnostic, Sources, Span, did_you_mean};
+use crate::toml_file::At;
 
 /// A cluster in which everything fits.
 #[derive(Clone, Debug)]

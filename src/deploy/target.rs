@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::load::{Errors, read_text};
 use crate::cluster::{self, Cluster, Place};
-use crate::diagnostic::{Diagnostic, Sources};
-use crate::graph::{Graph, Layout, Role, asked_workers, did_you_mean};
+use crate::diagnostic::{Diagnostic, Sources, did_you_mean};
+use crate::graph::{Graph, Layout, Role, asked_workers};
 
 /// Which graph is to run, and where.
 #[derive(Clone, Debug)]

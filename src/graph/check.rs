@@ -9,9 +9,10 @@ use serde_json::Value;
 
 use super::catalog::{Catalog, Operator, Role};
 use super::ports::{self, Ports};
-use super::raw::{self, At, RawStage, Wire};
+use super::raw::{self, RawStage, Wire};
 use super::{clash, edges, flow, options, split};
 use crate::diagnostic::{Diagnostic, Place, Sources, Span};
+use crate::toml_file::At;
 
 /// A graph in which everything fits.
 #[derive(Clone, Debug)]

@@ -1,9 +1,9 @@
 //! Who reads whom: names, roles, cycles, and the order data flows in.
 
 use super::catalog::Role;
-use super::raw::{At, RawStage};
-use super::suggest::{did_you_mean, list};
-use crate::diagnostic::Diagnostic;
+use super::raw::RawStage;
+use crate::diagnostic::{Diagnostic, did_you_mean, list};
+use crate::toml_file::At;
 
 /// The edges of a graph, by the stages' numbers in the file.
 #[derive(Debug, Default)]

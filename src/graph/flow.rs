@@ -3,8 +3,7 @@
 use segue_plugin::{Column, Columns, OperatorManifest, Rows};
 
 use super::check::Stage;
-use super::suggest::{list, nearest};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, list, nearest};
 
 /// The columns that reach a stage: those that all its inputs have, of one type. Their classes are
 /// called as the first says that knows.

@@ -6,10 +6,9 @@ use segue_plugin::{OptionManifest, OptionType};
 use serde_json::{Map, Value};
 
 use super::catalog::{Catalog, Operator};
-use super::node::{Kind, Node};
 use super::raw::{RawOption, RawStage};
-use super::suggest::{did_you_mean, list};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, did_you_mean, list};
+use crate::toml_file::{Kind, Node};
 
 /// The options as the operator gets them: checked, paths resolved, defaults filled in.
 pub fn check(

@@ -6,9 +6,9 @@ use segue_plugin::{Column, OperatorManifest, Rows};
 
 use super::catalog::Role;
 use super::check::{Graph, Stage};
-use super::raw::{At, RawStage};
-use super::suggest::did_you_mean;
-use crate::diagnostic::Diagnostic;
+use super::raw::RawStage;
+use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::toml_file::At;
 
 /// The ports of the edges of one stage.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

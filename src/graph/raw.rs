@@ -1,26 +1,16 @@
 //! A graph file as it was written: the known keys, their values and spans.
 
-use serde_json::Value;
-
-use super::node::{Entry, Kind, Node, parse_file, parse_value};
 use super::plan::WORKERS_MAX;
-use super::suggest::{did_you_mean, list};
-use crate::diagnostic::{Diagnostic, Sources, Span};
+use crate::diagnostic::{Diagnostic, Sources, Span, did_you_mean};
+use crate::toml_file::{At, Entry, Kind, Node, Reader, parse_file, parse_value};
 
-/// The one version of the format there is.
-const FORMAT: i64 = 1;
 const TOP_KEYS: [&str; 3] = ["format", "stream", "stage"];
 const STREAM_KEYS: [&str; 2] = ["batch", "window"];
 const STAGE_KEYS: [&str; 7] = [
     "plugin", "from", "loop", "split", "replicas", "wire", "with",
 ];
-
-/// A value and where it stands.
-#[derive(Clone, Debug)]
-pub struct At<T> {
-    pub value: T,
-    pub span: Span,
-}
+/// More rows to a batch, or batches in flight, are a slip of the hand.
+const COUNT_MAX: u64 = 1 << 20;
 
 /// The whole file.
 #[derive(Debug)]
@@ -85,62 +75,47 @@ pub struct RawOption {
 /// What can be read is, whatever else is wrong.
 pub fn read(sources: &mut Sources, graph: usize, sets: &[String]) -> (RawGraph, Vec<Diagnostic>) {
     let (entries, errors) = parse_file(sources.text(graph), graph);
-    let mut reader = Reader { errors };
+    let mut reader = GraphReader {
+        toml: Reader::new(errors),
+    };
     let mut raw = reader.file(&entries, graph);
     for set in sets {
         let source = sources.add("--set", set.as_str());
         reader.set(&mut raw, set, source);
     }
-    (raw, reader.errors)
+    (raw, reader.toml.errors)
 }
 
-struct Reader {
-    errors: Vec<Diagnostic>,
+struct GraphReader {
+    toml: Reader,
 }
 
-impl Reader {
+impl GraphReader {
     fn file(&mut self, entries: &[Entry], graph: usize) -> RawGraph {
         let mut raw = RawGraph {
             batch: 32,
             window: 8,
             stages: Vec::new(),
         };
-        if self.errors.is_empty() && !entries.iter().any(|entry| entry.key == "format") {
-            let start = Span {
-                source: graph,
-                start: 0,
-                end: 0,
-            };
-            let missing = Diagnostic::new("missing-format", "the file does not say its format");
-            self.errors
-                .push(missing.at(start).help("begin it with `format = 1`"));
-        }
+        self.toml.has_format(entries, graph);
         for entry in entries {
             match entry.key.as_str() {
-                "format" => self.format(&entry.node),
+                "format" => self.toml.format(&entry.node),
                 "stream" => self.stream(&mut raw, &entry.node),
                 "stage" => {
-                    for stage in self.table(&entry.node, "`stage`") {
+                    for stage in self.toml.table(&entry.node, "`stage`") {
                         let read = self.stage(stage);
                         raw.stages.push(read);
                     }
                 }
-                _ => self.unknown(entry, "unknown-key", "keys of a graph file", &TOP_KEYS),
+                _ => self.toml.unknown(entry, "keys of a graph file", &TOP_KEYS),
             }
         }
         raw
     }
 
-    fn format(&mut self, node: &Node) {
-        if node.to_json() != FORMAT {
-            let message = format!("this is not format {FORMAT}, the only one known");
-            self.errors
-                .push(Diagnostic::new("bad-format", message).at(node.span));
-        }
-    }
-
     fn stream(&mut self, raw: &mut RawGraph, node: &Node) {
-        for entry in self.table(node, "`stream`") {
+        for entry in self.toml.table(node, "`stream`") {
             self.stream_key(raw, entry);
         }
     }
@@ -149,16 +124,13 @@ impl Reader {
         match entry.key.as_str() {
             "batch" => raw.batch = self.count(entry).unwrap_or(raw.batch),
             "window" => raw.window = self.count(entry).unwrap_or(raw.window),
-            _ => self.unknown(entry, "unknown-key", "keys of `stream`", &STREAM_KEYS),
+            _ => self.toml.unknown(entry, "keys of `stream`", &STREAM_KEYS),
         }
     }
 
     fn stage(&mut self, entry: &Entry) -> RawStage {
         let mut stage = RawStage {
-            name: At {
-                value: entry.key.clone(),
-                span: entry.key_span,
-            },
+            name: At::key(entry),
             plugin: None,
             from: Vec::new(),
             from_ports: Vec::new(),
@@ -170,14 +142,15 @@ impl Reader {
             options: Vec::new(),
         };
         self.stage_name(&stage.name);
-        let keys = self.table(&entry.node, &format!("`stage.{}`", entry.key));
+        let keys = self
+            .toml
+            .table(&entry.node, &format!("`stage.{}`", entry.key));
         for key in keys {
             self.stage_key(&mut stage, key, false);
         }
         if !keys.iter().any(|key| key.key == "plugin") {
             let message = format!("`{}` does not say its `plugin`", entry.key);
-            self.errors
-                .push(Diagnostic::new("missing-key", message).at(entry.key_span));
+            self.toml.error("missing-key", message, entry.key_span);
         }
         stage
     }
@@ -187,31 +160,28 @@ impl Reader {
         if name.value.is_empty() || !name.value.chars().all(fine) || name.value == "stream" {
             let message = format!("`{}` cannot be the name of a stage", name.value);
             let error = Diagnostic::new("bad-name", message).at(name.span);
-            self.errors
+            self.toml
+                .errors
                 .push(error.help("use letters, digits, `-` and `_`; `stream` is taken"));
         }
     }
 
     fn stage_key(&mut self, stage: &mut RawStage, entry: &Entry, typed: bool) {
         match entry.key.as_str() {
-            "plugin" => stage.plugin = self.string(entry).or(stage.plugin.take()),
+            "plugin" => stage.plugin = self.toml.string(entry).or(stage.plugin.take()),
             "from" => (stage.from_ports, stage.from) = self.edges(entry),
             "loop" => (stage.loop_ports, stage.loop_from) = self.edges(entry),
             "split" => stage.split = self.split(entry),
             "wire" => stage.wire = self.wire(entry).unwrap_or_default(),
-            "replicas" => {
-                let span = entry.node.span;
-                let count = self.up_to(entry, WORKERS_MAX as u64);
-                stage.replicas = count.map(|value| At { value, span });
-            }
+            "replicas" => stage.replicas = self.toml.count(entry, WORKERS_MAX as u64),
             "with" => {
-                for option in self.table(&entry.node, "`with`") {
+                for option in self.toml.table(&entry.node, "`with`") {
                     stage.set_option(option, typed);
                 }
             }
             _ => {
-                self.unknown(entry, "unknown-key", "keys of a stage", &STAGE_KEYS);
-                if let Some(error) = self.errors.last_mut().filter(|e| !is_suggestion(e)) {
+                self.toml.unknown(entry, "keys of a stage", &STAGE_KEYS);
+                if let Some(error) = self.toml.errors.last_mut().filter(|e| !is_suggestion(e)) {
                     error.help = Some(format!(
                         "an option of the plugin is written `with.{} = ...`",
                         entry.key
@@ -240,7 +210,7 @@ impl Reader {
         });
         let Some((stage, option, path, value)) = parts else {
             let error = Diagnostic::new("bad-set", format!("`{set}` does not set anything"));
-            self.errors.push(
+            self.toml.errors.push(
                 error
                     .at(whole)
                     .help("write it as `--set STAGE.OPTION=VALUE`"),
@@ -283,27 +253,27 @@ impl Reader {
                 let help = did_you_mean(stage, "stages", names);
                 let error =
                     Diagnostic::new("unknown-stage", format!("there is no stage `{stage}`"));
-                self.errors.push(error.at(span).help_some(help));
+                self.toml.errors.push(error.at(span).help_some(help));
             }
         }
     }
 
     fn wire(&mut self, entry: &Entry) -> Option<Wire> {
-        let name = self.string(entry)?;
+        let name = self.toml.string(entry)?;
         let known = WIRES.iter().find(|(known, _)| *known == name.value);
         if known.is_none() {
             let names = WIRES.iter().map(|(known, _)| *known);
             let help = did_you_mean(&name.value, "wires", names);
             let message = format!("`wire` cannot be `{}`", name.value);
             let error = Diagnostic::new("bad-value", message).at(name.span);
-            self.errors.push(error.help_some(help));
+            self.toml.errors.push(error.help_some(help));
         }
         known.map(|(_, wire)| *wire)
     }
 
     fn split(&mut self, entry: &Entry) -> Option<At<RawSplit>> {
         let value = match &entry.node.kind {
-            Kind::Array(_) => RawSplit::Ranges(self.strings(entry)),
+            Kind::Array(_) => RawSplit::Ranges(self.toml.strings(entry)),
             _ => RawSplit::Count(self.count(entry)?),
         };
         Some(At {
@@ -312,125 +282,29 @@ impl Reader {
         })
     }
 
-    fn table<'a>(&mut self, node: &'a Node, name: &str) -> &'a [Entry] {
-        match &node.kind {
-            Kind::Table(entries) => entries,
-            _ => {
-                let message = format!("{name} must be a table, not {}", node.what());
-                self.errors
-                    .push(Diagnostic::new("wrong-type", message).at(node.span));
-                &[]
-            }
-        }
-    }
-
-    fn wrong(&mut self, entry: &Entry, wanted: &str, node: &Node) {
-        let message = format!("`{}` must be {wanted}, not {}", entry.key, node.what());
-        self.errors
-            .push(Diagnostic::new("wrong-type", message).at(node.span));
-    }
-
     fn count(&mut self, entry: &Entry) -> Option<usize> {
-        self.up_to(entry, 1 << 20)
-    }
-
-    /// A whole number from 1 to `most`.
-    fn up_to(&mut self, entry: &Entry, most: u64) -> Option<usize> {
-        let count = match &entry.node.kind {
-            Kind::Plain(Value::Number(number)) => {
-                number.as_u64().filter(|n| (1..=most).contains(n))
-            }
-            _ => None,
-        };
-        if count.is_none() {
-            let (message, code) = match entry.node.what() {
-                "an integer" => (
-                    format!("`{}` must be from 1 to {most}", entry.key),
-                    "bad-value",
-                ),
-                what => (
-                    format!("`{}` must be an integer, not {what}", entry.key),
-                    "wrong-type",
-                ),
-            };
-            self.errors
-                .push(Diagnostic::new(code, message).at(entry.node.span));
-        }
-        count.and_then(|n| usize::try_from(n).ok())
-    }
-
-    fn string(&mut self, entry: &Entry) -> Option<At<String>> {
-        let value = entry.node.as_str().map(str::to_owned);
-        if value.is_none() {
-            self.wrong(entry, "a string", &entry.node);
-        }
-        value.map(|value| At {
-            value,
-            span: entry.node.span,
-        })
-    }
-
-    /// One string, or a list of them.
-    fn strings(&mut self, entry: &Entry) -> Vec<At<String>> {
-        let Kind::Array(items) = &entry.node.kind else {
-            return self.string(entry).into_iter().collect();
-        };
-        let mut all: Vec<At<String>> = Vec::new();
-        for item in items {
-            match item.as_str() {
-                None => self.wrong(entry, "a list of strings", item),
-                Some(name) if all.iter().any(|other| other.value == name) => {
-                    let message = format!("`{name}` stands twice in `{}`", entry.key);
-                    self.errors
-                        .push(Diagnostic::new("duplicate", message).at(item.span));
-                }
-                Some(name) => all.push(At {
-                    value: name.to_owned(),
-                    span: item.span,
-                }),
-            }
-        }
-        if items.is_empty() {
-            let message = format!("`{}` is an empty list", entry.key);
-            self.errors
-                .push(Diagnostic::new("bad-value", message).at(entry.node.span));
-        }
-        all
+        self.toml.count(entry, COUNT_MAX).map(|count| count.value)
     }
 
     /// Names of stages: one, a list of them, or a table of input ports with such.
     fn edges(&mut self, entry: &Entry) -> (Vec<Option<At<String>>>, Vec<At<String>>) {
         let Kind::Table(ports) = &entry.node.kind else {
-            let stages = self.strings(entry);
+            let stages = self.toml.strings(entry);
             return (vec![None; stages.len()], stages);
         };
         let mut all = (Vec::new(), Vec::new());
         if ports.is_empty() {
             let message = format!("`{}` is an empty table", entry.key);
-            self.errors
-                .push(Diagnostic::new("bad-value", message).at(entry.node.span));
+            self.toml.error("bad-value", message, entry.node.span);
         }
         for port in ports {
-            let name = At {
-                value: port.key.clone(),
-                span: port.key_span,
-            };
-            for stage in self.strings(port) {
+            let name = At::key(port);
+            for stage in self.toml.strings(port) {
                 all.0.push(Some(name.clone()));
                 all.1.push(stage);
             }
         }
         all
-    }
-
-    fn unknown(&mut self, entry: &Entry, code: &str, what: &str, known: &[&str]) {
-        let nearest = super::suggest::nearest(&entry.key, known.iter().copied());
-        let help = match nearest {
-            Some(name) => format!("did you mean `{name}`?"),
-            None => format!("the {what} are {}", list(known)),
-        };
-        let error = Diagnostic::new(code, format!("unknown key `{}`", entry.key));
-        self.errors.push(error.at(entry.key_span).help(help));
     }
 }
 
@@ -444,10 +318,7 @@ fn is_suggestion(error: &Diagnostic) -> bool {
 impl RawStage {
     fn set_option(&mut self, entry: &Entry, typed: bool) {
         self.options.retain(|known| known.name.value != entry.key);
-        let name = At {
-            value: entry.key.clone(),
-            span: entry.key_span,
-        };
+        let name = At::key(entry);
         self.options.push(RawOption {
             name,
             node: entry.node.clone(),

@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use segue_plugin::Unit;
 
-use super::raw::{At, RawSplit};
+use super::raw::RawSplit;
 use crate::diagnostic::Diagnostic;
+use crate::toml_file::At;
 
 /// The unit ranges that `split` asks for, in order, covering all `units`.
 ///
