@@ -69,9 +69,10 @@ fn main() {
     let _relay = start_relay(&net);
     bench.compare(2, Link::Relayed, None, "for comparison");
     for (wire, goal) in [("f16", "at least 1.7"), ("int8", "for comparison")] {
-        match bench.knows(wire) {
-            true => bench.compare(2, Link::Relayed, Some(wire), goal),
-            false => println!("skipped: there is no `wire = \"{wire}\"`"),
+        if bench.knows(wire) {
+            bench.compare(2, Link::Relayed, Some(wire), goal)
+        } else {
+            println!("skipped: there is no `wire = \"{wire}\"`")
         }
     }
 }

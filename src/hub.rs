@@ -273,9 +273,10 @@ impl Model {
         let address = self.address.clone();
         let why = error.to_string();
         let refused = |status: &&str| why.ends_with(&format!("http status: {status}"));
-        match ["401", "403", "404"].iter().any(refused) {
-            true => HubError::Unknown(address),
-            false => HubError::Failed { address, why },
+        if ["401", "403", "404"].iter().any(refused) {
+            HubError::Unknown(address)
+        } else {
+            HubError::Failed { address, why }
         }
     }
 }

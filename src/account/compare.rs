@@ -18,9 +18,10 @@ pub fn differences(ours: &Account, theirs: &[u8], name: &str) -> Option<Differen
     };
     let of_plan = plans(&ours.plan, &theirs.plan);
     let of_files = of_plan.is_empty();
-    let all = match of_files {
-        false => of_plan,
-        true => files(ours, &theirs, name),
+    let all = if of_files {
+        files(ours, &theirs, name)
+    } else {
+        of_plan
     };
     let mut text = all
         .iter()

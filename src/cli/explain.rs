@@ -51,13 +51,16 @@ pub fn explain(arguments: &ExplainArgs) -> Outcome {
 pub fn place(plan: &Plan, i: usize) -> String {
     let layout = &plan.layout;
     let several = layout.devices.len() > 1;
-    let name = |worker: usize| match several {
-        true => format!(
-            "{} {}",
-            layout.devices[layout.device(worker)].0,
-            worker % layout.threads
-        ),
-        false => worker.to_string(),
+    let name = |worker: usize| {
+        if several {
+            format!(
+                "{} {}",
+                layout.devices[layout.device(worker)].0,
+                worker % layout.threads
+            )
+        } else {
+            worker.to_string()
+        }
     };
     let workers: Vec<String> = plan.replicas[i].iter().map(|r| name(r.worker)).collect();
     match (several, workers.len()) {

@@ -167,9 +167,10 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn complain(text: &str, code: u8) -> ExitCode {
-    match say::has_colours() {
-        true => say::write(&paint(text)),
-        false => say::write(text),
+    if say::has_colours() {
+        say::write(&paint(text))
+    } else {
+        say::write(text)
     }
     ExitCode::from(code)
 }

@@ -171,9 +171,10 @@ impl Name {
         };
         if !text.split('-').all(fine) || TAKEN.contains(&text) {
             let error = Diagnostic::new("bad-name", format!("`{text}` cannot name an operator"));
-            let help = match TAKEN.contains(&text) {
-                true => "it is the name of something else here: choose another",
-                false => "use lower case words joined by `-`, such as `mean-pool`",
+            let help = if TAKEN.contains(&text) {
+                "it is the name of something else here: choose another"
+            } else {
+                "use lower case words joined by `-`, such as `mean-pool`"
             };
             return Err(wrong(error.help(help)));
         }
@@ -206,9 +207,10 @@ mod tests {
             for file in std::fs::read_dir(package.join(&folder)).unwrap() {
                 let file = file.unwrap();
                 let name = format!("{folder}/{}", file.file_name().to_str().unwrap());
-                match file.file_type().unwrap().is_dir() {
-                    true => folders.push(name),
-                    false => names.push(name),
+                if file.file_type().unwrap().is_dir() {
+                    folders.push(name)
+                } else {
+                    names.push(name)
                 }
             }
         }

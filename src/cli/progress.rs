@@ -117,9 +117,10 @@ impl Display {
             return Some(parts.join("; "));
         }
         parts.extend(share.map(|share| format!("{:.0} %", (share * 100.0).floor())));
-        parts.push(match total > 0 && progress.commits() {
-            true => format!("{} of {} {what}", grouped(done), grouped(total)),
-            false => format!("{} {what}", grouped(done)),
+        parts.push(if total > 0 && progress.commits() {
+            format!("{} of {} {what}", grouped(done), grouped(total))
+        } else {
+            format!("{} {what}", grouped(done))
         });
         parts.push(format!("{rate:.1} a second"));
         let gained = share.map_or(0.0, |share| share - started.share);

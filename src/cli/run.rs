@@ -232,9 +232,10 @@ fn interrupted(arguments: &RunArgs, plan: &Plan, signal: u8, committed: Option<u
         (None, Some(_)) => interrupt::command_of_agent(),
         (None, None) => interrupt::command_to_resume(),
     };
-    let help = match committed == Some(0) {
-        true => "run it again from the start".to_owned(),
-        false => format!("go on from there with: {command}"),
+    let help = if committed == Some(0) {
+        "run it again from the start".to_owned()
+    } else {
+        format!("go on from there with: {command}")
     };
     Diagnostic::new("interrupted", message).help(help)
 }

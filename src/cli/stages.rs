@@ -39,9 +39,10 @@ pub fn stages(arguments: &StagesArgs) -> Outcome {
 /// # Errors
 /// [`Failed::Wrong`] when there is none
 pub fn named(operators: &Operators, name: &str) -> Result<Vec<Operator>, Failed> {
-    let found = match is_path(name) {
-        true => operators.of_library(name),
-        false => operators.operator(name, Path::new("")).map(|one| vec![one]),
+    let found = if is_path(name) {
+        operators.of_library(name)
+    } else {
+        operators.operator(name, Path::new("")).map(|one| vec![one])
     };
     found.map_err(|error| Failed::Wrong(error.text()))
 }

@@ -85,9 +85,12 @@ fn by_name(counts: &BTreeMap<String, u64>) -> String {
 fn busy(report: &Report) -> Option<String> {
     let bottleneck = report.bottleneck.as_ref()?;
     let several = report.devices.len() > 1;
-    let device = |name: &str| match several {
-        true => format!("{name} "),
-        false => String::new(),
+    let device = |name: &str| {
+        if several {
+            format!("{name} ")
+        } else {
+            String::new()
+        }
     };
     let shares = report.devices.iter();
     let shares = shares.map(|one| format!("{}{}", device(&one.name), percent(one.busy)));

@@ -50,9 +50,10 @@ impl fmt::Debug for Account {
 impl Difference {
     /// As an answer has it.
     pub fn refusal(&self) -> Refusal {
-        match self.of_files {
-            true => Refusal::Files,
-            false => Refusal::Plan,
+        if self.of_files {
+            Refusal::Files
+        } else {
+            Refusal::Plan
         }
     }
 }

@@ -346,9 +346,10 @@ impl Forming<'_> {
         };
         let mut gone = Vec::new();
         for (device, since) in survivors.absent.iter_mut().enumerate() {
-            match device == self.me || self.links[device].is_some() {
-                true => *since = None,
-                false => gone.push((device, *since.get_or_insert(now))),
+            if device == self.me || self.links[device].is_some() {
+                *since = None
+            } else {
+                gone.push((device, *since.get_or_insert(now)))
             }
         }
         gone.retain(|(device, _)| self.members.has(*device));

@@ -71,9 +71,10 @@ pub fn parse_frame_header(bytes: [u8; HEADER_BYTES]) -> Result<(Kind, usize), Fr
         4 => (Kind::Leave, 5..=5 + REASON_BYTES_MAX),
         unknown => return Err(FrameError::Kind(unknown)),
     };
-    match lengths.contains(&length) {
-        true => Ok((kind, length)),
-        false => Err(FrameError::Length { kind, length }),
+    if lengths.contains(&length) {
+        Ok((kind, length))
+    } else {
+        Err(FrameError::Length { kind, length })
     }
 }
 

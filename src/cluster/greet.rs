@@ -381,9 +381,10 @@ impl Greeter {
             return Err(Refusal::Without);
         }
         // Only a device further down the list calls, unless it only asks.
-        match theirs.wish != Wish::Link || theirs.device > self.ours.device {
-            true => Ok(()),
-            false => Err(Refusal::Device),
+        if theirs.wish != Wish::Link || theirs.device > self.ours.device {
+            Ok(())
+        } else {
+            Err(Refusal::Device)
         }
     }
 

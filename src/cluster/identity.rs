@@ -124,9 +124,10 @@ pub(super) fn is_name(name: &str) -> bool {
 }
 
 fn check_name(name: &str) -> Result<(), IdentityError> {
-    match is_name(name) {
-        true => Ok(()),
-        false => Err(IdentityError::Name(name.to_owned())),
+    if is_name(name) {
+        Ok(())
+    } else {
+        Err(IdentityError::Name(name.to_owned()))
     }
 }
 

@@ -154,9 +154,10 @@ impl Link {
     /// Why it could not
     pub fn send(&self, kind: Kind, bytes: &[u8]) -> Result<(), LossReason> {
         let mut writer = lock(&self.writer);
-        match self.ended.load(Ordering::SeqCst) {
-            true => Err(LossReason::Closed),
-            false => self.write(&mut writer, kind, bytes),
+        if self.ended.load(Ordering::SeqCst) {
+            Err(LossReason::Closed)
+        } else {
+            self.write(&mut writer, kind, bytes)
         }
     }
 

@@ -13,12 +13,13 @@ impl Members {
 
     /// Those for which `is` holds, of `devices` in all.
     pub fn of(devices: usize, is: impl Fn(usize) -> bool) -> Self {
-        match (0..devices).all(&is) {
-            true => Members::ALL,
-            false => Members(
+        if (0..devices).all(&is) {
+            Members::ALL
+        } else {
+            Members(
                 (0..devices.min(MEMBERS_MAX))
                     .fold(0, |bits, device| bits | u64::from(is(device)) << device),
-            ),
+            )
         }
     }
 

@@ -37,9 +37,10 @@ impl Notes {
         }
         said.insert(what);
         drop(said);
-        match full {
-            false => (self.log)(line),
-            true => (self.log)("of further strangers nothing is said"),
+        if full {
+            (self.log)("of further strangers nothing is said")
+        } else {
+            (self.log)(line)
         }
     }
 }

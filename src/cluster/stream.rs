@@ -28,9 +28,10 @@ impl Stream {
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match buffer.is_empty() {
-            true => Ok(0),
-            false => Ok(self.peer.read(buffer)),
+        if buffer.is_empty() {
+            Ok(0)
+        } else {
+            Ok(self.peer.read(buffer))
         }
     }
 }
@@ -57,9 +58,10 @@ impl TimelyStream for Stream {
     }
 
     fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        match nonblocking {
-            false => Ok(()),
-            true => Err(io::ErrorKind::Unsupported.into()),
+        if nonblocking {
+            Err(io::ErrorKind::Unsupported.into())
+        } else {
+            Ok(())
         }
     }
 

@@ -33,12 +33,13 @@ pub fn process(
     let given = instance.process(origin, read, whole)?;
     let outputs = &given.batches;
     if whole {
-        return match outputs.is_empty() {
-            true => Ok(given),
-            false => Err(Diagnostic::new(
+        return if outputs.is_empty() {
+            Ok(given)
+        } else {
+            Err(Diagnostic::new(
                 "row-count",
                 "it gave rows for a side input",
-            )),
+            ))
         };
     }
     if stage.columns.rows == Rows::Same && outputs.len() != 1 {
@@ -224,11 +225,12 @@ fn origin(
                     .values()
                     .last()
                     .is_none_or(|last| (*last as usize) < had);
-            match fits {
-                true => Ok(Some(row)),
-                false => Err(bad(
+            if fits {
+                Ok(Some(row))
+            } else {
+                Err(bad(
                     "its column `row` does not name input rows in ascending order",
-                )),
+                ))
             }
         }
     }

@@ -61,11 +61,12 @@ pub fn with_rejected(
     schema: &SchemaRef,
 ) -> Result<RecordBatch, ArrowError> {
     let numbers: ArrayRef = Arc::new(UInt64Array::from(rejected));
-    let column = |field: &Arc<Field>| match field.name() == NUMBER
-        && field.data_type() == numbers.data_type()
-    {
-        true => Arc::clone(&numbers),
-        false => new_null_array(field.data_type(), numbers.len()),
+    let column = |field: &Arc<Field>| {
+        if field.name() == NUMBER && field.data_type() == numbers.data_type() {
+            Arc::clone(&numbers)
+        } else {
+            new_null_array(field.data_type(), numbers.len())
+        }
     };
     let columns = schema.fields().iter().map(column).collect();
     let lost = RecordBatch::try_new(Arc::clone(schema), columns)?;

@@ -118,9 +118,12 @@ pub fn busy(
             *most = stage;
         }
     }
-    let share = |busy: f64| match seconds > 0.0 {
-        true => (busy / seconds).clamp(0.0, 1.0),
-        false => 0.0,
+    let share = |busy: f64| {
+        if seconds > 0.0 {
+            (busy / seconds).clamp(0.0, 1.0)
+        } else {
+            0.0
+        }
     };
     for device in devices {
         let own = workers.iter().filter(|((name, _), _)| *name == device.name);

@@ -148,9 +148,10 @@ fn run_connected<S: TimelyStream + 'static>(
     let shared = Arc::new(Shared::default());
     let commits = plan.sink_device() == device;
     shared.progress.set_commits(commits);
-    let start = match commits {
-        true => Some(start(&plan, options, &shared)?),
-        false => None,
+    let start = if commits {
+        Some(start(&plan, options, &shared)?)
+    } else {
+        None
     };
     let alone = matches!(connections, Connections::Alone);
     let origin = start.as_ref().map(|start| Origin {
@@ -317,21 +318,20 @@ fn start(plan: &Plan, options: &RunOptions, shared: &Arc<Shared>) -> Result<Star
     };
     let header = state::header(&plan.graph);
     let journal = Journal::open(&journal_path(plan)?)?;
-    let standing = match options.resume {
-        true => {
-            let found = journal.standing(&header, &Names::of(&plan.graph))?;
-            if found.torn {
-                shared
-                    .progress
-                    .add_note("journal", "its last line was torn, and does not count");
-            }
-            if found.standing == Standing::Fresh {
-                let message = "nothing is committed: the run starts at the beginning";
-                shared.progress.add_note("journal", message);
-            }
-            found.standing
+    let standing = if options.resume {
+        let found = journal.standing(&header, &Names::of(&plan.graph))?;
+        if found.torn {
+            shared
+                .progress
+                .add_note("journal", "its last line was torn, and does not count");
         }
-        false => Standing::Fresh,
+        if found.standing == Standing::Fresh {
+            let message = "nothing is committed: the run starts at the beginning";
+            shared.progress.add_note("journal", message);
+        }
+        found.standing
+    } else {
+        Standing::Fresh
     };
     let start = Start {
         journal,

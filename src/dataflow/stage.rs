@@ -120,9 +120,10 @@ pub fn build<'scope>(
         tally,
         inbox: Inbox::default(),
         ordered: edges > 1 || (scattered && !deals),
-        numbering: match deals {
-            true => Numbering::Of { edges },
-            false => Numbering::Counted(BTreeMap::new()),
+        numbering: if deals {
+            Numbering::Of { edges }
+        } else {
+            Numbering::Counted(BTreeMap::new())
         },
         ready: BTreeMap::new(),
         to_flush: BTreeMap::new(),
@@ -221,9 +222,10 @@ impl Runner {
     /// Moves what may be processed now to `ready`.
     fn release(&mut self, complete: u64) {
         loop {
-            let next = match self.ordered {
-                true => self.inbox.next_complete(complete),
-                false => self.inbox.next_arrived(),
+            let next = if self.ordered {
+                self.inbox.next_complete(complete)
+            } else {
+                self.inbox.next_arrived()
             };
             let Some((time, waiting)) = next else { return };
             if let Some(open) = waiting.open {

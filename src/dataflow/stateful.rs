@@ -255,9 +255,10 @@ impl Stateful {
             return self.go_on(time, waiting, count).map(Some);
         }
         let over = complete == u64::MAX && next.is_none() && cut.is_none();
-        match (over || self.ended.is_some()) && self.end.is_some() {
-            true => self.finish().map(Some),
-            false => Ok(None),
+        if (over || self.ended.is_some()) && self.end.is_some() {
+            self.finish().map(Some)
+        } else {
+            Ok(None)
         }
     }
 
@@ -331,9 +332,10 @@ impl Stateful {
     /// It needs no more than what it was given up to `time`.
     fn enough(&mut self, time: u64) -> Result<Vec<Told>, Diagnostic> {
         self.inbox.clear();
-        let state = match self.stage.columns.snapshots {
-            true => Some(self.state()?),
-            false => None,
+        let state = if self.stage.columns.snapshots {
+            Some(self.state()?)
+        } else {
+            None
         };
         self.ended = Some(Ended { state });
         let name = || self.stage.name.clone();

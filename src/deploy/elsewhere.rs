@@ -47,9 +47,10 @@ pub fn load_here(request: &Request, on_fetch: Option<OnFetch>) -> Result<Loaded,
     };
     let known = ask(&cluster, me, file, known)?;
     let loaded = load(request, telling(Operators::elsewhere(known))).map_err(Unready::Wrong)?;
-    match lacks_own(&loaded.plan, me) {
-        true => Err(Unready::Wrong(errors)),
-        false => Ok(loaded),
+    if lacks_own(&loaded.plan, me) {
+        Err(Unready::Wrong(errors))
+    } else {
+        Ok(loaded)
     }
 }
 

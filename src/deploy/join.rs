@@ -232,12 +232,13 @@ impl Joining<'_> {
             }),
         })?;
         self.done.remove();
-        let duty = match commits {
-            true => Some(self.duty(at, Some(mesh.clone())).inspect_err(|error| {
+        let duty = if commits {
+            Some(self.duty(at, Some(mesh.clone())).inspect_err(|error| {
                 // The others wait for nothing else.
                 mesh.leave_unstarted(&error.to_string());
-            })?),
-            false => None,
+            })?)
+        } else {
+            None
         };
         let complete = self.agent.filter(|_| !commits).map(|agent| {
             let note = self.done.clone();

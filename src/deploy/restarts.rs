@@ -77,9 +77,10 @@ impl Restarts {
             }
             Ended::Nobody => {
                 self.alone += 1;
-                match !self.met && self.alone >= NOBODY_MAX {
-                    true => Next::GiveUp(nobody()),
-                    false => Next::Again(PAUSE),
+                if !self.met && self.alone >= NOBODY_MAX {
+                    Next::GiveUp(nobody())
+                } else {
+                    Next::Again(PAUSE)
                 }
             }
             Ended::Crashed {

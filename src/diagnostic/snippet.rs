@@ -70,9 +70,10 @@ struct Window {
 
 impl Window {
     fn around(mark: usize, width: usize) -> Self {
-        let from = match width <= WIDTH {
-            true => 0,
-            false => mark.saturating_sub(BEFORE).min(width - WIDTH),
+        let from = if width <= WIDTH {
+            0
+        } else {
+            mark.saturating_sub(BEFORE).min(width - WIDTH)
         };
         Window {
             from,

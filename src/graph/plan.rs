@@ -127,9 +127,10 @@ impl Plan {
     /// over all replicas where each is for itself, and stay together elsewhere.
     pub fn worker_of_part(&self, stage: usize, time: u64, part: &[u32]) -> usize {
         let turns = &self.turns[stage];
-        let part = match self.graph.stages[stage].deals_parts() {
-            true => part.iter().map(|&number| u64::from(number)).sum(),
-            false => 0,
+        let part = if self.graph.stages[stage].deals_parts() {
+            part.iter().map(|&number| u64::from(number)).sum()
+        } else {
+            0
         };
         // The remainder is smaller than the length of a pattern.
         let turn = turns[(time.wrapping_add(part) % turns.len() as u64) as usize];

@@ -70,9 +70,10 @@ pub fn resolve(
 fn unknown(name: &At<String>, manifest: &OperatorManifest) -> Diagnostic {
     let message = format!("`{}` has no input port `{}`", manifest.name, name.value);
     let known = manifest.ports.iter().map(|port| port.name.as_str());
-    let help = match manifest.ports.is_empty() {
-        true => Some("name only the stage: `from = \"STAGE\"`".to_owned()),
-        false => did_you_mean(&name.value, "ports", known),
+    let help = if manifest.ports.is_empty() {
+        Some("name only the stage: `from = \"STAGE\"`".to_owned())
+    } else {
+        did_you_mean(&name.value, "ports", known)
     };
     let error = Diagnostic::new("unknown-port", message).at(name.span);
     error.help_some(help)

@@ -36,12 +36,13 @@ impl Format {
     /// `unknown-format`
     pub fn of_packed(path: &Path) -> Result<Self, Diagnostic> {
         let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("");
-        match PACKED
+        if PACKED
             .iter()
             .any(|known| ending.eq_ignore_ascii_case(known))
         {
-            true => Self::of(&path.with_extension("")).map_err(|_| unknown(path)),
-            false => Self::of(path),
+            Self::of(&path.with_extension("")).map_err(|_| unknown(path))
+        } else {
+            Self::of(path)
         }
     }
 

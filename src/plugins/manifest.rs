@@ -131,9 +131,12 @@ pub fn check_ports_of(operator: &OperatorManifest, columns: &Columns) -> Result<
     if let Some(odd) = odd {
         return Err(bad(format!("it says that it {odd}")));
     }
-    let known = |column: &Column| match operator.ports.is_empty() {
-        true => column.port.is_empty(),
-        false => operator.ports.iter().any(|port| port.name == column.port),
+    let known = |column: &Column| {
+        if operator.ports.is_empty() {
+            column.port.is_empty()
+        } else {
+            operator.ports.iter().any(|port| port.name == column.port)
+        }
     };
     if let Some(odd) = columns.reads.iter().find(|column| !known(column)) {
         let (name, port) = (&odd.name, &odd.port);

@@ -56,12 +56,11 @@ impl Plugins {
         if let Some(known) = self.probed.borrow().get(path) {
             return known.clone();
         }
-        let probed = match path.is_file() {
-            true => probe(path),
-            false => {
-                let message = format!("there is no library at `{}`", path.display());
-                Err(Diagnostic::new("missing-file", message))
-            }
+        let probed = if path.is_file() {
+            probe(path)
+        } else {
+            let message = format!("there is no library at `{}`", path.display());
+            Err(Diagnostic::new("missing-file", message))
         };
         self.probed
             .borrow_mut()
@@ -164,9 +163,12 @@ impl Plugins {
     pub fn looked_in(&self) -> String {
         let of = |wanted: bool| {
             let folders = self.folders.iter().filter(|(_, named)| *named == wanted);
-            let shown = folders.map(|(path, _)| match path.is_dir() {
-                true => format!("`{}`", path.display()),
-                false => format!("`{}` (which is not a folder)", path.display()),
+            let shown = folders.map(|(path, _)| {
+                if path.is_dir() {
+                    format!("`{}`", path.display())
+                } else {
+                    format!("`{}` (which is not a folder)", path.display())
+                }
             });
             shown.collect::<Vec<_>>().join(", ")
         };

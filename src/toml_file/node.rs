@@ -118,9 +118,10 @@ fn syntax_error(error: &toml::de::Error, text: &str, source: usize) -> Diagnosti
         end: span.end,
     };
     let message = error.message().replace('\n', ", ");
-    let error = match message.contains("duplicate") {
-        true => Diagnostic::new("duplicate", format!("`{key}` stands here twice")),
-        false => Diagnostic::new("syntax", message),
+    let error = if message.contains("duplicate") {
+        Diagnostic::new("duplicate", format!("`{key}` stands here twice"))
+    } else {
+        Diagnostic::new("syntax", message)
     };
     error.at(span)
 }

@@ -143,9 +143,10 @@ impl Server {
             rest.len()
         )?;
         let half = total / 2;
-        match self.mood == Mood::Halves && from < half {
-            true => stream.write_all(&rest[..half - from]),
-            false => stream.write_all(rest),
+        if self.mood == Mood::Halves && from < half {
+            stream.write_all(&rest[..half - from])
+        } else {
+            stream.write_all(rest)
         }
     }
 }

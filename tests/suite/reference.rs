@@ -29,9 +29,10 @@ fn logits(segments: &mut [Segment], tokens: &[u32]) -> Vec<f32> {
     let mut data = Vec::new();
     for segment in segments {
         let mut out = Vec::new();
-        match segment.takes_tokens() {
-            true => segment.run_tokens(tokens, &mut out).unwrap(),
-            false => segment.run_hidden(&data, &mut out).unwrap(),
+        if segment.takes_tokens() {
+            segment.run_tokens(tokens, &mut out).unwrap()
+        } else {
+            segment.run_hidden(&data, &mut out).unwrap()
         }
         data = out;
     }

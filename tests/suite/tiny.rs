@@ -62,9 +62,10 @@ impl Tiny {
             for _ in 0..shape.iter().product::<usize>() {
                 let x = (random.below(2001) as f32 - 1000.0) / 2000.0;
                 let x = if is_norm { 1.0 + x } else { x };
-                match self.half {
-                    true => data.extend_from_slice(&half(x).to_le_bytes()),
-                    false => data.extend_from_slice(&x.to_le_bytes()),
+                if self.half {
+                    data.extend_from_slice(&half(x).to_le_bytes())
+                } else {
+                    data.extend_from_slice(&x.to_le_bytes())
                 }
             }
             let dtype = if self.half { "F16" } else { "F32" };

@@ -71,9 +71,10 @@ impl Aggregator {
             .writes("score", "f32")
             .drops("logits")
             .rows(Rows::Mapped);
-        match self.keep_text {
-            true => columns,
-            false => columns.drops("text"),
+        if self.keep_text {
+            columns
+        } else {
+            columns.drops("text")
         }
     }
 }

@@ -159,9 +159,12 @@ unsafe fn typed(
             }
         };
         let held = inner.as_ref().map_or(0, |(child, _)| child.length);
-        let fits = |needed: i64| match needed > held {
-            true => Err(bad(format!("{what} has {held} items, but needs {needed}"))),
-            false => Ok(()),
+        let fits = |needed: i64| {
+            if needed > held {
+                Err(bad(format!("{what} has {held} items, but needs {needed}")))
+            } else {
+                Ok(())
+            }
         };
         match layout {
             Layout::Plain if elements > 0 && buffers[1].is_null() => {

@@ -146,9 +146,10 @@ impl ModelConfig {
     /// `LABEL_0`, `LABEL_1`, ...
     pub fn class_names(&self) -> &[String] {
         let mut labels = self.labels.iter().enumerate();
-        match labels.all(|(i, label)| *label == generic(i)) {
-            true => &[],
-            false => &self.labels,
+        if labels.all(|(i, label)| *label == generic(i)) {
+            &[]
+        } else {
+            &self.labels
         }
     }
 

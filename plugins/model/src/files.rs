@@ -20,9 +20,10 @@ pub fn open(path: &Path) -> Result<File, ModelError> {
     let unreadable = |e: std::io::Error| unreadable(path, &e);
     let kind = std::fs::metadata(path).map_err(unreadable)?;
     if !kind.is_file() {
-        let what = match kind.is_dir() {
-            true => "a folder",
-            false => "a pipe or a device",
+        let what = if kind.is_dir() {
+            "a folder"
+        } else {
+            "a pipe or a device"
         };
         return Err(missing(path, &format!("it is {what}, not a file")));
     }
@@ -57,12 +58,13 @@ pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, ModelError> {
     let mut file = open(path)?.take(bytes_max + 1);
     file.read_to_end(&mut bytes)
         .map_err(|e| unreadable(path, &e))?;
-    match bytes.len() as u64 > bytes_max {
-        true => Err(missing(
+    if bytes.len() as u64 > bytes_max {
+        Err(missing(
             path,
             &format!("it is longer than {bytes_max} bytes"),
-        )),
-        false => Ok(bytes),
+        ))
+    } else {
+        Ok(bytes)
     }
 }
 

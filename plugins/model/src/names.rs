@@ -76,9 +76,10 @@ impl Naming {
     /// What the file may call the tensor `name`, the likeliest first.
     pub fn candidates(&self, name: &str) -> Vec<String> {
         let first = self.stored(name);
-        let old = match name.ends_with("LayerNorm.weight") {
-            true => first.strip_suffix("weight").map(|at| format!("{at}gamma")),
-            false => None,
+        let old = if name.ends_with("LayerNorm.weight") {
+            first.strip_suffix("weight").map(|at| format!("{at}gamma"))
+        } else {
+            None
         };
         let old = old.or_else(|| {
             let at = first.strip_suffix("bias")?;
@@ -172,8 +173,9 @@ fn no_encoder<'a>(
         [] => "it has no tensors at all".to_owned(),
         first => format!("it has tensors such as `{}`", first.join("`, `")),
     };
-    match adapts {
-        true => error.help("it has an adapter: merge it (`merge_and_unload`) and save the model"),
-        false => error.help(whole),
+    if adapts {
+        error.help("it has an adapter: merge it (`merge_and_unload`) and save the model")
+    } else {
+        error.help(whole)
     }
 }

@@ -168,8 +168,9 @@ fn header_length(path: &Path, file: &File, bytes: u64) -> Result<u64, ModelError
     if stated > HEADER_BYTES_MAX {
         return Err(mismatch(path, "is not a safetensors file"));
     }
-    match stated > bytes - 8 {
-        true => Err(short(8 + stated)),
-        false => Ok(stated),
+    if stated > bytes - 8 {
+        Err(short(8 + stated))
+    } else {
+        Ok(stated)
     }
 }

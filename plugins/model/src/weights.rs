@@ -66,9 +66,12 @@ impl Weights {
             }
         };
         let torch = matches!(found, Found::Torch(_) | Found::TorchIndex(_));
-        let open = |path: &Path| match torch {
-            true => TorchFile::open(path).map(WeightFile::Torch),
-            false => SafeFile::open(path).map(WeightFile::Safe),
+        let open = |path: &Path| {
+            if torch {
+                TorchFile::open(path).map(WeightFile::Torch)
+            } else {
+                SafeFile::open(path).map(WeightFile::Safe)
+            }
         };
         let (files, index) = match index {
             None => (vec![open(path)?], None),
@@ -164,9 +167,10 @@ impl Weights {
         let Some(place) = self.place(name) else {
             let stored = self.naming.candidates(name).swap_remove(0);
             let error = mismatch(format!("has no tensor `{stored}`"));
-            return Err(match name.starts_with("pooler.") {
-                true => error.help("a classifier without it is one of tokens, not of texts"),
-                false => error,
+            return Err(if name.starts_with("pooler.") {
+                error.help("a classifier without it is one of tokens, not of texts")
+            } else {
+                error
             });
         };
         if let Place::In(file, stored) = &place {
@@ -229,9 +233,10 @@ fn read_index(path: &Path) -> Result<(Vec<String>, HashMap<String, usize>), Mode
         }
         index.insert(tensor.clone(), number);
     }
-    match files.is_empty() {
-        true => Err(bad("it names no tensor".into())),
-        false => Ok((files, index)),
+    if files.is_empty() {
+        Err(bad("it names no tensor".into()))
+    } else {
+        Ok((files, index))
     }
 }
 

@@ -77,9 +77,8 @@ impl Step {
     fn apply(&self, text: &str) -> Option<String> {
         match &self.kind {
             Kind::Replaces(pattern, bytes) => {
-                let size = |((start, end), is_match): &((usize, usize), bool)| match is_match {
-                    true => *bytes,
-                    false => end - start,
+                let size = |((start, end), is_match): &((usize, usize), bool)| {
+                    if is_match { *bytes } else { end - start }
                 };
                 let found = pattern.find_matches(text).unwrap_or_default();
                 let total = found.iter().map(size).fold(0, usize::saturating_add);
@@ -151,9 +150,12 @@ fn regex(pattern: &Value) -> tokenizers::Result<SysRegex> {
         Some(regex) => SysRegex::new(regex),
         None => {
             let plain = pattern["String"].as_str().unwrap_or_default();
-            let escape = |c: char| match c.is_alphanumeric() {
-                true => c.to_string(),
-                false => format!("\\x{{{:x}}}", u32::from(c)),
+            let escape = |c: char| {
+                if c.is_alphanumeric() {
+                    c.to_string()
+                } else {
+                    format!("\\x{{{:x}}}", u32::from(c))
+                }
             };
             SysRegex::new(&plain.chars().map(escape).collect::<String>())
         }

@@ -158,12 +158,13 @@ fn check_added(path: &Path, added: &Value, normalizer: Option<&NormalizerWrapper
     let contents: Vec<&str> = normalized
         .filter_map(|token| token["content"].as_str())
         .collect();
-    match bounds.hold(&contents.join(" ")) {
-        true => Ok(()),
-        false => Err(bad(
+    if bounds.hold(&contents.join(" ")) {
+        Ok(())
+    } else {
+        Err(bad(
             path,
             "its normalizer makes megabytes of its own added tokens",
-        )),
+        ))
     }
 }
 

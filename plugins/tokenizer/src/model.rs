@@ -71,9 +71,10 @@ impl Model {
     pub fn ids(&self, text: &str) -> Result<Vec<u32>> {
         if !self.bounds.hold(text) {
             let most = TEXT_MAX >> 20;
-            let message = match text.len() > TEXT_MAX {
-                true => format!("the text has more than {most} MiB"),
-                false => format!("the model's normalizer makes more than {most} MiB of the text"),
+            let message = if text.len() > TEXT_MAX {
+                format!("the text has more than {most} MiB")
+            } else {
+                format!("the model's normalizer makes more than {most} MiB of the text")
             };
             return Err(Error::new("text-too-long", message));
         }

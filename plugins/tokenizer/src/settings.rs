@@ -117,12 +117,13 @@ impl Settings {
     pub fn check_words(&self, path: &Path) -> Result<()> {
         let class = self.class.as_deref().unwrap_or_default();
         let small = class.to_lowercase();
-        match OTHER_WORDS.iter().any(|other| small.starts_with(other)) {
-            true => Err(bad(
+        if OTHER_WORDS.iter().any(|other| small.starts_with(other)) {
+            Err(bad(
                 path,
                 format!("a `{class}` cuts texts in its own way; give the model a `tokenizer.json`"),
-            )),
-            false => Ok(()),
+            ))
+        } else {
+            Ok(())
         }
     }
 

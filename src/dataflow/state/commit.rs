@@ -283,9 +283,10 @@ impl Committer {
             self.written.time = time;
             if point {
                 self.outputs.positions(&mut self.written)?;
-                match wanted {
-                    true => self.awaited = Some(self.written.clone()),
-                    false => self.add_point(),
+                if wanted {
+                    self.awaited = Some(self.written.clone())
+                } else {
+                    self.add_point()
                 }
             }
         }
@@ -348,9 +349,10 @@ impl Committer {
     fn unneeded(&self, time: u64) -> BTreeSet<String> {
         let before = self.ended.iter().filter(|(_, ended)| **ended < time);
         let stages: BTreeSet<String> = before.map(|(stage, _)| stage.clone()).collect();
-        match stages.is_empty() {
-            true => BTreeSet::new(),
-            false => self.graph.unneeded(&stages),
+        if stages.is_empty() {
+            BTreeSet::new()
+        } else {
+            self.graph.unneeded(&stages)
         }
     }
 

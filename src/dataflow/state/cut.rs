@@ -161,9 +161,10 @@ impl Names {
         let names = |map: &BTreeMap<String, u64>| map.keys().cloned().collect::<BTreeSet<_>>();
         let odd = |kind: &str, want: &BTreeSet<String>, have: BTreeSet<String>| {
             let odd = want.symmetric_difference(&have).next()?;
-            Some(match have.contains(odd) {
-                true => format!("it has a {kind} `{odd}`, which the graph has not"),
-                false => format!("the {kind} `{odd}` is missing"),
+            Some(if have.contains(odd) {
+                format!("it has a {kind} `{odd}`, which the graph has not")
+            } else {
+                format!("the {kind} `{odd}` is missing")
             })
         };
         let summed: BTreeSet<String> = cut.sums.keys().cloned().collect();

@@ -122,9 +122,10 @@ impl Journal {
     pub fn append(&mut self, cut: &Cut) -> Result<(), Diagnostic> {
         if self.length > LARGE {
             // Another run may have its own there by now.
-            return match is_at(&self.file, &self.path) {
-                true => self.replace(Some(cut)),
-                false => Err(removed(&self.path)),
+            return if is_at(&self.file, &self.path) {
+                self.replace(Some(cut))
+            } else {
+                Err(removed(&self.path))
             };
         }
         let line = line(cut);
@@ -134,9 +135,10 @@ impl Journal {
             .map_err(|e| failed(&self.path, &e))?;
         self.length += line.len() as u64;
         // Someone who removes it while it is in use takes the way back with it.
-        match is_at(&self.file, &self.path) {
-            true => Ok(()),
-            false => Err(removed(&self.path)),
+        if is_at(&self.file, &self.path) {
+            Ok(())
+        } else {
+            Err(removed(&self.path))
         }
     }
 

@@ -76,9 +76,10 @@ pub fn same_inputs(before: &str, now: &str) -> bool {
         text.split("; ").skip(1).map(without_time).collect()
     };
     let device = |text: &str| text.split("; ").next().map(str::to_owned);
-    match device(before) == device(now) {
-        true => before == now,
-        false => strip(before) == strip(now),
+    if device(before) == device(now) {
+        before == now
+    } else {
+        strip(before) == strip(now)
     }
 }
 

@@ -124,9 +124,10 @@ impl Outputs {
                 stage: stage.clone(),
                 sink: sink.map_err(|e| file_failed(stage, e))?,
                 written,
-                kept: match keeps_rejects(&stage.options) {
-                    true => sources_of(graph, stage),
-                    false => BTreeSet::new(),
+                kept: if keeps_rejects(&stage.options) {
+                    sources_of(graph, stage)
+                } else {
+                    BTreeSet::new()
                 },
             })
         };

@@ -142,12 +142,11 @@ impl Rejects {
             return Ok(());
         };
         file.sync_data().map_err(|e| failed(&self.path, &e))?;
-        match crate::io::is_at(file, &self.path) {
-            true => Ok(()),
-            false => {
-                let message = format!("`{}` was removed during the run", self.path.display());
-                Err(Diagnostic::new("output-lost", message).help("run again from the start"))
-            }
+        if crate::io::is_at(file, &self.path) {
+            Ok(())
+        } else {
+            let message = format!("`{}` was removed during the run", self.path.display());
+            Err(Diagnostic::new("output-lost", message).help("run again from the start"))
         }
     }
 }

@@ -55,9 +55,10 @@ fn natural(name: &str) -> (Vec<Piece>, String) {
             .unwrap_or(rest.len());
         let (piece, after) = rest.split_at(end);
         let number = piece.trim_start_matches('0');
-        pieces.push(match digit {
-            true => Piece::Number(number.len(), number.to_owned()),
-            false => Piece::Text(piece.to_owned()),
+        pieces.push(if digit {
+            Piece::Number(number.len(), number.to_owned())
+        } else {
+            Piece::Text(piece.to_owned())
         });
         rest = after;
     }

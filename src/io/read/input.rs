@@ -70,9 +70,10 @@ impl Input {
 
     /// How much of the file is consumed, 0 to 1.
     pub fn progress(&self) -> f64 {
-        let taken = match self.stream.plain {
-            true => self.consumed,
-            false => self.stream.taken(),
+        let taken = if self.stream.plain {
+            self.consumed
+        } else {
+            self.stream.taken()
         };
         // The file may grow while it is read.
         (taken as f64 / self.bytes.max(1) as f64).min(1.0)

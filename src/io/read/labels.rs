@@ -116,9 +116,10 @@ impl Labels {
     }
 
     fn none(&self, reason: String) -> Result<Option<String>, Fault> {
-        match self.needed {
-            true => Err(bad_label(reason)),
-            false => Ok(None),
+        if self.needed {
+            Err(bad_label(reason))
+        } else {
+            Ok(None)
         }
     }
 }

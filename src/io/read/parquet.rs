@@ -322,9 +322,12 @@ impl ParquetRecords {
     /// `batch` with text in place of what no stage knows.
     fn with_texts(&self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         let columns = batch.columns().iter().zip(&self.places.uuids);
-        let columns = columns.map(|(column, uuid)| match needs_text(column.data_type()) {
-            true => text::texts(column, *uuid),
-            false => Ok(Arc::clone(column)),
+        let columns = columns.map(|(column, uuid)| {
+            if needs_text(column.data_type()) {
+                text::texts(column, *uuid)
+            } else {
+                Ok(Arc::clone(column))
+            }
         });
         let columns: Vec<_> = columns.collect::<Result<_, _>>()?;
         let names = self.places.names.iter().zip(columns);

@@ -138,9 +138,10 @@ impl Checks {
     pub fn text(&self, text: Option<&str>) -> Result<String, Fault> {
         let name = &self.text;
         let text = text.ok_or_else(|| Fault::new("no-text", format!("`{name}` is missing")))?;
-        let text = match self.strip_markup {
-            true => strip_markup(text),
-            false => Cow::Borrowed(text),
+        let text = if self.strip_markup {
+            strip_markup(text)
+        } else {
+            Cow::Borrowed(text)
         };
         if text.trim().is_empty() {
             return Err(Fault::new("no-text", format!("`{name}` is empty")));

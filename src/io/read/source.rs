@@ -96,9 +96,10 @@ impl RecordSource {
     fn new_notes(&mut self) -> Vec<String> {
         let notes = self.records.notes().into_iter();
         let path = self.path.display();
-        match self.path.as_os_str().is_empty() {
-            true => notes.collect(),
-            false => notes.map(|note| format!("`{path}`, {note}")).collect(),
+        if self.path.as_os_str().is_empty() {
+            notes.collect()
+        } else {
+            notes.map(|note| format!("`{path}`, {note}")).collect()
         }
     }
 

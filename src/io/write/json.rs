@@ -47,9 +47,10 @@ impl Encode for JsonEncoder {
             let columns = self.keys.iter().zip(&self.numbers).zip(batch.columns());
             for ((key, number), column) in columns {
                 out.extend_from_slice(key.as_bytes());
-                match number {
-                    true => push_number(out, column, at),
-                    false => push_value(out, column, at),
+                if *number {
+                    push_number(out, column, at)
+                } else {
+                    push_value(out, column, at)
                 }
             }
             let end: &[u8] = if self.keys.is_empty() {

@@ -158,9 +158,10 @@ impl Chunks {
     }
 
     fn next_full(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
-        match self.rows >= CHUNK_ROWS {
-            true => self.take(CHUNK_ROWS).map(Some),
-            false => Ok(None),
+        if self.rows >= CHUNK_ROWS {
+            self.take(CHUNK_ROWS).map(Some)
+        } else {
+            Ok(None)
         }
     }
 

@@ -174,9 +174,10 @@ impl Stage for WillNotStart {
     fn start(&mut self, context: &Context) -> Result<()> {
         let message = format!("worker {} is not to my liking", context.worker);
         let error = Error::new("bad-option", message);
-        Err(match self.blamed {
-            true => error.option("blamed"),
-            false => error,
+        Err(if self.blamed {
+            error.option("blamed")
+        } else {
+            error
         })
     }
 

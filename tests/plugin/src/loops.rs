@@ -234,9 +234,10 @@ impl Stage for Enough {
         if self.seen[0] == self.batches {
             host.done();
         }
-        match self.seen[0] > self.batches {
-            true => Err(Error::new("too-much", "it was given more than it needs")),
-            false => self.give(host),
+        if self.seen[0] > self.batches {
+            Err(Error::new("too-much", "it was given more than it needs"))
+        } else {
+            self.give(host)
         }
     }
 

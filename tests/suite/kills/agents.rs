@@ -78,9 +78,10 @@ fn end(agents: &mut [Device]) -> Result<(), Failed> {
     let panicked = agents
         .iter()
         .any(|agent| agent.stderr().contains("panicked"));
-    match agents.iter_mut().any(failed) || panicked {
-        true => Err(Failed::run(said(agents))),
-        false => Ok(()),
+    if agents.iter_mut().any(failed) || panicked {
+        Err(Failed::run(said(agents)))
+    } else {
+        Ok(())
     }
 }
 

@@ -21,9 +21,10 @@ pub fn names(project: &Project) -> BTreeSet<String> {
                 "" => name,
                 folder => format!("{folder}/{name}"),
             };
-            match entry.file_type().unwrap().is_dir() {
-                true => folders.push(name),
-                false => drop(names.insert(name)),
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(name)
+            } else {
+                drop(names.insert(name))
             }
         }
     }
@@ -38,9 +39,12 @@ pub fn left(project: &Project, before: &BTreeSet<String>) -> BTreeMap<String, Ve
         let told = name.ends_with(".stderr") || name.ends_with(".done");
         !before.contains(name) && !told
     });
-    let content = |name: String| match name.ends_with(".journal") {
-        true => (name, Vec::new()),
-        false => (name.clone(), project.bytes(&name)),
+    let content = |name: String| {
+        if name.ends_with(".journal") {
+            (name, Vec::new())
+        } else {
+            (name.clone(), project.bytes(&name))
+        }
     };
     new.map(content).collect()
 }

@@ -60,13 +60,14 @@ impl Expected {
     /// Compares it with what is left in the end.
     fn compare(&self, project: &Project, before: &BTreeSet<String>) -> Result<(), Failed> {
         let found = difference(&self.files, &left(project, before));
-        match found.files.is_empty() {
-            true => Ok(()),
-            false => Err(Failed::Differs {
+        if found.files.is_empty() {
+            Ok(())
+        } else {
+            Err(Failed::Differs {
                 repeated: found.repeated,
                 lost: found.lost,
                 what: found.files.join(", "),
-            }),
+            })
         }
     }
 }

@@ -31,9 +31,10 @@ fn verdicts(project: &Project) -> Result<(), String> {
             return Err(format!("a verdict is {row}"));
         }
     }
-    let rejects = match project.has("out.jsonl.rejects.jsonl") {
-        true => project.lines("out.jsonl.rejects.jsonl").len(),
-        false => 0,
+    let rejects = if project.has("out.jsonl.rejects.jsonl") {
+        project.lines("out.jsonl.rejects.jsonl").len()
+    } else {
+        0
     };
     match rows.len() + rejects {
         REVIEWS => Ok(()),

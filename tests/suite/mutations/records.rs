@@ -115,9 +115,10 @@ fn json_lines() {
 
 /// No record is lost without a word. Its pages carry no sums, so a text may be another.
 fn whole(project: &Project, ran: &Ran) -> Result<(), String> {
-    let rejects = match project.has("out.jsonl.rejects.jsonl") {
-        true => project.lines("out.jsonl.rejects.jsonl").len(),
-        false => 0,
+    let rejects = if project.has("out.jsonl.rejects.jsonl") {
+        project.lines("out.jsonl.rejects.jsonl").len()
+    } else {
+        0
     };
     let rows = project.lines("out.jsonl").len();
     match ran.code {

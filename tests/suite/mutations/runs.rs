@@ -33,9 +33,10 @@ fn graph() {
         if inputs.map(|name| project.bytes(name)) != before {
             return Err("an input is another".to_owned());
         }
-        let rows = match ran.code == Some(0) && project.has("out.jsonl") {
-            true => project.lines("out.jsonl"),
-            false => Vec::new(),
+        let rows = if ran.code == Some(0) && project.has("out.jsonl") {
+            project.lines("out.jsonl")
+        } else {
+            Vec::new()
         };
         let decent = |score: Option<f64>| score.is_some_and(|s| (0.0..=1.0).contains(&s));
         match rows.iter().find(|row| !decent(row["score"].as_f64())) {

@@ -116,9 +116,10 @@ fn safetensors_header() {
             match weights.read(&spec) {
                 Err(_) => refused += 1,
                 Ok(values) => {
-                    let stored = match spec.name.starts_with("classifier") {
-                        true => spec.name.clone(),
-                        false => format!("bert.{}", spec.name),
+                    let stored = if spec.name.starts_with("classifier") {
+                        spec.name.clone()
+                    } else {
+                        format!("bert.{}", spec.name)
                     };
                     let wanted = &expect[&stored].1;
                     assert_eq!(values.len(), wanted.len(), "{}", spec.name);

@@ -85,9 +85,12 @@ pub fn renamed(rename: impl Fn(&str) -> String) -> Tensors {
 
 /// As a classifier of the library has them: all but the classifier behind `prefix`.
 pub fn prefixed(prefix: &str, head: &str) -> Tensors {
-    renamed(|name| match name.starts_with("classifier") {
-        true => format!("{head}{name}"),
-        false => format!("{prefix}{name}"),
+    renamed(|name| {
+        if name.starts_with("classifier") {
+            format!("{head}{name}")
+        } else {
+            format!("{prefix}{name}")
+        }
     })
 }
 

@@ -136,9 +136,10 @@ impl Value<'_> {
 
 /// What a string says; `None` where an escape is wrong.
 pub fn unescaped(quoted: &str) -> Option<Cow<'_, str>> {
-    match quoted.contains('\\') {
-        false => Some(Cow::Borrowed(&quoted[1..quoted.len() - 1])),
-        true => serde_json::from_str(quoted).ok().map(Cow::Owned),
+    if quoted.contains('\\') {
+        serde_json::from_str(quoted).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(&quoted[1..quoted.len() - 1]))
     }
 }
 
