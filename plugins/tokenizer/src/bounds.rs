@@ -78,7 +78,7 @@ impl Step {
         match &self.kind {
             Kind::Replaces(pattern, bytes) => {
                 let size = |((start, end), is_match): &((usize, usize), bool)| {
-                    if is_match { *bytes } else { end - start }
+                    if *is_match { *bytes } else { end - start }
                 };
                 let found = pattern.find_matches(text).unwrap_or_default();
                 let total = found.iter().map(size).fold(0, usize::saturating_add);
