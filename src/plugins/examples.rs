@@ -38,7 +38,8 @@ pub fn broken(library: Library, operator: &OperatorManifest) -> Vec<Broken> {
 }
 
 fn check(library: Library, operator: &OperatorManifest, example: &Example) -> Result<(), String> {
-    let given = outputs(library, operator, example).map_err(|e| e.to_string())?;
+    let given = outputs(library, operator, example);
+    let given = given.map_err(|error| format!("{} ({})", error.message, error.code))?;
     let all = Value::from(given.iter().cloned().map(Value::from).collect::<Vec<_>>());
     let (has, wanted) = (given.len(), example.output.len());
     if has != wanted {
