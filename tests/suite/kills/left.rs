@@ -24,7 +24,7 @@ pub fn names(project: &Project) -> BTreeSet<String> {
             if entry.file_type().unwrap().is_dir() {
                 folders.push(name)
             } else {
-                drop(names.insert(name))
+                names.insert(name);
             }
         }
     }
