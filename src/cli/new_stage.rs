@@ -1,8 +1,10 @@
 //! `segue new-stage`: a project for a plugin, which builds and runs as it is.
 
+mod packages;
+
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{Failed, Lang, Outcome, answer};
 use segue::diagnostic::{Diagnostic, Sources};
@@ -16,42 +18,34 @@ pub struct NewStageArgs {
     /// The language to write it in
     #[arg(long, value_enum, default_value_t = Lang::Rust)]
     lang: Lang,
+    /// What it is to be
+    #[arg(long, value_enum, default_value_t = Kind::Stage)]
+    kind: Kind,
+}
+
+/// What a new plugin is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// One that changes the rows that pass it
+    Stage,
+    /// One that scores what a search proposes, in Rust
+    Evaluator,
+    /// A search of its own, in Rust
+    Search,
 }
 
 const HEADER: &str = include_str!("../../plugins/api/segue.h");
 const C_SOURCE: &str = include_str!("../../plugins/word-count/word_count.c");
 const MAKEFILE: &str = include_str!("new_stage/Makefile");
 const MANIFEST: &str = include_str!("new_stage/Cargo.toml.in");
-const LOCK: &str = include_str!("../../Cargo.lock");
-const WORKSPACE: &str = include_str!("../../Cargo.toml");
-const SDK_MANIFEST: &str = include_str!("../../plugins/api/Cargo.toml");
-/// Lists the SDK's files, each with its text.
-macro_rules! sdk {
-    ($($name:literal),+ $(,)?) => {
-        [$(($name, include_str!(concat!("../../plugins/api/", $name)))),+]
-    };
-}
-/// The SDK, which goes into each project, so that it builds wherever it is taken to.
-const SDK: [(&str, &str); 14] = sdk![
-    "segue.h",
-    "src/batch.rs",
-    "src/columns.rs",
-    "src/error.rs",
-    "src/example.rs",
-    "src/ffi.rs",
-    "src/ffi/guard.rs",
-    "src/ffi/types.rs",
-    "src/host.rs",
-    "src/import.rs",
-    "src/lib.rs",
-    "src/manifest.rs",
-    "src/shape.rs",
-    "src/stage.rs",
-];
 const RUST_SOURCE: &str = include_str!("new_stage/lib.rs.in");
+const EVALUATOR_SOURCE: &str = include_str!("new_stage/evaluator.rs.in");
+const SEARCH_SOURCE: &str = include_str!("new_stage/search.rs.in");
 /// What is built in, and what the SDK is called within a project.
 const TAKEN: [&str; 3] = ["read", "write", "plugin"];
 const GRAPH: &str = include_str!("new_stage/graph.toml");
+const EVALUATOR_GRAPH: &str = include_str!("new_stage/evaluator.toml");
+const SEARCH_GRAPH: &str = include_str!("new_stage/search.toml");
 const TEXTS: &str = include_str!("new_stage/texts.csv");
 
 /// Makes the project.
@@ -62,7 +56,11 @@ pub fn new_stage(arguments: &NewStageArgs) -> Outcome {
         let error = Diagnostic::new("exists", format!("`{}` is there already", folder.display()));
         return Err(wrong(error.help("choose another name, or remove it")));
     }
-    for (path, text) in files(&name, arguments.lang) {
+    if arguments.kind != Kind::Stage && arguments.lang == Lang::C {
+        let error = Diagnostic::new("bad-kind", "in C there is a template of a stage alone");
+        return Err(wrong(error.help("leave out `--lang c`")));
+    }
+    for (path, text) in files(&name, arguments.lang, arguments.kind) {
         write(&folder.join(path), &text)?;
     }
     let build = match arguments.lang {
@@ -75,69 +73,56 @@ pub fn new_stage(arguments: &NewStageArgs) -> Outcome {
     ))
 }
 
-fn files(name: &Name, lang: Lang) -> Vec<(PathBuf, String)> {
+fn files(name: &Name, lang: Lang, kind: Kind) -> Vec<(PathBuf, String)> {
     let library = library_file(&name.kebab);
-    let (sources, library) = match lang {
-        Lang::C => {
-            let source = format!("{}.c", name.snake);
-            let sources = vec![
-                (PathBuf::from(source), name.put(C_SOURCE)),
-                ("segue.h".into(), HEADER.to_owned()),
-                (
-                    "Makefile".into(),
-                    name.put(MAKEFILE).replace("LIBRARY", &library),
-                ),
-            ];
-            (sources, library)
-        }
-        Lang::Rust => {
-            let sdk =
-                SDK.map(|(path, text)| (Path::new("segue-plugin").join(path), text.to_owned()));
-            let mut sources = vec![
-                ("Cargo.toml".into(), name.put(MANIFEST)),
-                (
-                    "segue-plugin/Cargo.toml".into(),
-                    standalone(SDK_MANIFEST, WORKSPACE),
-                ),
-                // The versions this program was built with; cargo drops what is not used.
-                ("Cargo.lock".into(), LOCK.to_owned()),
-                ("src/lib.rs".into(), name.put(RUST_SOURCE)),
-                (".gitignore".into(), "/target\n".to_owned()),
-            ];
-            sources.extend(sdk);
-            (sources, format!("target/release/{library}"))
-        }
+    let (mut sources, library) = match lang {
+        Lang::C => (in_c(name, &library), library),
+        Lang::Rust => (in_rust(name, kind), format!("target/release/{library}")),
     };
-    let common = [
-        (
-            "graph.toml".into(),
-            name.put(GRAPH).replace("LIBRARY", &library),
-        ),
-        ("texts.csv".into(), TEXTS.to_owned()),
-    ];
-    sources.into_iter().chain(common).collect()
+    let graph = match kind {
+        Kind::Stage => GRAPH,
+        Kind::Evaluator => EVALUATOR_GRAPH,
+        Kind::Search => SEARCH_GRAPH,
+    };
+    let graph = name.put(graph).replace("LIBRARY", &library);
+    sources.push(("graph.toml".into(), graph));
+    if kind == Kind::Stage {
+        sources.push(("texts.csv".into(), TEXTS.to_owned()));
+    }
+    sources
 }
 
-/// The manifest of a member of `workspace` as it stands by itself: what it inherits is
-/// put in its place.
-fn standalone(manifest: &str, workspace: &str) -> String {
-    let inherited = |section: &str, key: &str| {
-        let (_, after) = workspace.split_once(&format!("[workspace.{section}]\n"))?;
-        let within = after.lines().take_while(|line| !line.starts_with('['));
-        let key = format!("{key} = ");
-        within.into_iter().find(|line| line.starts_with(&key))
+fn in_c(name: &Name, library: &str) -> Vec<(PathBuf, String)> {
+    let source = format!("{}.c", name.snake);
+    let makefile = name.put(MAKEFILE).replace("LIBRARY", library);
+    vec![
+        (source.into(), name.put(C_SOURCE)),
+        ("segue.h".into(), HEADER.to_owned()),
+        ("Makefile".into(), makefile),
+    ]
+}
+
+fn in_rust(name: &Name, kind: Kind) -> Vec<(PathBuf, String)> {
+    let source = match kind {
+        Kind::Stage => RUST_SOURCE,
+        Kind::Evaluator => EVALUATOR_SOURCE,
+        Kind::Search => SEARCH_SOURCE,
     };
-    let mut text = String::new();
-    // The lints are the workspace's own.
-    let lines = manifest.lines().take_while(|line| *line != "[lints]");
-    for line in lines {
-        let key = line.strip_suffix(".workspace = true");
-        let found = key
-            .and_then(|key| inherited("package", key).or_else(|| inherited("dependencies", key)));
-        text += found.unwrap_or(line);
-        text.push('\n');
+    let mut manifest = name.put(MANIFEST);
+    let mut sources = packages::sdk();
+    if kind != Kind::Stage {
+        let sdk = "segue-plugin = {";
+        let candidates = "segue-candidates = { path = \"segue-candidates\" }\n";
+        manifest = manifest.replace(sdk, &format!("{candidates}{sdk}"));
+        sources.extend(packages::candidates());
     }
-    text
+    sources.extend([
+        ("Cargo.toml".into(), manifest),
+        ("Cargo.lock".into(), packages::LOCK.to_owned()),
+        ("src/lib.rs".into(), name.put(source)),
+        (".gitignore".into(), "/target\n".to_owned()),
+    ]);
+    sources
 }
 
 fn write(path: &Path, text: &str) -> Outcome {
@@ -191,42 +176,5 @@ impl Name {
         (template.replace("word-count", &self.kebab))
             .replace("word_count", &self.snake)
             .replace("WordCount", &self.camel)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_whole_sdk_goes_along() {
-        let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/api");
-        let mut names: Vec<String> = Vec::new();
-        let mut folders = vec!["src".to_owned()];
-        while let Some(folder) = folders.pop() {
-            for file in std::fs::read_dir(package.join(&folder)).unwrap() {
-                let file = file.unwrap();
-                let name = format!("{folder}/{}", file.file_name().to_str().unwrap());
-                if file.file_type().unwrap().is_dir() {
-                    folders.push(name)
-                } else {
-                    names.push(name)
-                }
-            }
-        }
-        names.sort();
-        let listed = SDK
-            .iter()
-            .map(|(name, _)| *name)
-            .filter(|name| name.starts_with("src/"));
-        assert_eq!(names, listed.collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn its_manifest_inherits_nothing() {
-        let text = standalone(SDK_MANIFEST, WORKSPACE);
-        assert!(!text.contains("workspace"), "{text}");
-        assert!(text.contains("\nedition = \"2024\"\n"), "{text}");
-        assert!(text.contains("\narrow-array = { version = "), "{text}");
     }
 }

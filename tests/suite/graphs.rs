@@ -48,7 +48,8 @@ fn outputs(stages: &[Value]) -> Vec<String> {
     (stages
         .iter()
         .filter(|stage| stage["options"]["output"].is_string()))
-    .map(|stage| format!("{}.output=trained", stage["name"].as_str().unwrap()))
+    .map(|stage| stage["name"].as_str().unwrap())
+    .map(|name| format!("{name}.output=made-by-{name}"))
     .collect()
 }
 

@@ -103,6 +103,38 @@ fn a_stage_in_rust() {
     assert_eq!(tested.stdout, "`my-count`: its example holds\n");
 }
 
+/// Each beside what ships: a search beside the function, an evaluator beside the swarm.
+#[test]
+fn searches_and_evaluators_in_rust() {
+    for (kind, name) in [("search", "my-search"), ("evaluator", "my-score")] {
+        let project = Project::new();
+        let made = project.run(&["new-stage", name, "--kind", kind]).ok();
+        assert!(made.stdout.contains("cargo build"), "{made}");
+        cargo(&project, name, &["build", "--release"]);
+        let library = format!("release/libsegue_{}.so", name.replace('-', "_"));
+        let built = std::fs::read(target().join(&library)).unwrap();
+        project.write(&format!("{name}/target/{library}"), built);
+        let graph = format!("{name}/graph.toml");
+        let mut found = Vec::new();
+        for workers in ["1", "3"] {
+            let out = format!("out-{workers}.jsonl");
+            let set = format!("out.path={out}");
+            let run = ["run", &graph, "--workers", workers, "--set", &set];
+            project.run(&run).ok();
+            found.push(project.read(&out));
+        }
+        assert_eq!(found[0], found[1], "{kind}");
+        let best: Value = serde_json::from_str(&found[0]).unwrap();
+        let (fitness, tried) = (best["best"].as_f64(), best["evaluations"].as_u64());
+        assert!(fitness.is_some_and(|fitness| fitness < 10.0), "{best}");
+        assert!(tried >= Some(60 * 20), "{best}");
+        cargo(&project, name, &["test", "--release", "--quiet"]);
+    }
+    let project = Project::new();
+    let refused = project.run(&["new-stage", "a", "--lang", "c", "--kind", "search"]);
+    refused.failed_with(2, "bad-kind", &["a template of a stage alone"]);
+}
+
 #[test]
 fn a_stage_in_rust_with_a_name_that_the_language_has() {
     // The SDK has this one too, and the language the next; one build does for both.

@@ -30,4 +30,10 @@ segue_plugin::export!(
     "svm" => operators::svm::SvmStage,
     "ann" => operators::ann::AnnStage,
     "cnn" => operators::cnn::CnnStage,
+    "svm-trial" => operators::svm::SvmTrial,
+    "ann-trial" => operators::ann::AnnTrial,
+    "cnn-trial" => operators::cnn::CnnTrial,
+    "svm-chosen" => operators::svm::SvmChosen,
+    "ann-chosen" => operators::ann::AnnChosen,
+    "cnn-chosen" => operators::cnn::CnnChosen,
 );

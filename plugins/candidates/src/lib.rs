@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`rows`] | candidates and scores as they travel round a loop |
 //! | [`space`] | what a point of the unit box stands for: options, or the weights of a model |
+//! | [`given`] | a stage's options with a candidate's in their place |
 //! | [`adam`] | the steps of an evaluator that has a gradient |
 //! | [`random`], [`digest`] | numbers that are the same for ever |
 //!
@@ -12,6 +13,7 @@
 
 pub mod adam;
 pub mod digest;
+pub mod given;
 pub mod random;
 pub mod rows;
 pub mod space;

@@ -6,6 +6,7 @@
 //! | `generation` | `u64` | all, from 0 |
 //! | `candidate` | `u64` | candidates and the best: the number in its generation |
 //! | `position` | `list f64` | candidates and the best: a point of the unit box; else empty |
+//! | `options` | `utf8` | candidates and the best of a space of options: what the point stands for, such as `cost=2.5,ngrams=3` |
 //! | `effort` | `f64` | candidates: the share of the full effort at which it is scored |
 //! | `steps`, `rate` | `u64`, `f64` | candidates: Adam's steps to take before it is scored, and their rate |
 //! | `evaluations` | `u64` | generations and the best: candidates scored so far |
@@ -63,6 +64,8 @@ pub struct Row<'a> {
     pub candidate: Option<u64>,
     /// A point of the unit box.
     pub position: &'a [f64],
+    /// What the point stands for, in a space of options.
+    pub options: Option<String>,
     /// What is asked.
     pub task: Option<Task>,
     /// Candidates scored so far.
@@ -84,6 +87,7 @@ pub fn written(columns: Columns) -> Columns {
         .writes("generation", "u64")
         .writes("candidate", "u64")
         .writes("position", "list f64")
+        .writes("options", "utf8")
         .writes("effort", "f64")
         .writes("steps", "u64")
         .writes("rate", "f64")
@@ -106,7 +110,8 @@ pub fn batch(rows: &[Row<'_>]) -> Result<Batch> {
         Arc::new(rows.iter().map(of).collect::<Float64Array>())
     };
     let whats = StringArray::from_iter_values(rows.iter().map(|row| row.what.name()));
-    let columns: [(&str, ArrayRef); 12] = [
+    let options: StringArray = rows.iter().map(|row| row.options.as_deref()).collect();
+    let columns: [(&str, ArrayRef); 13] = [
         ("what", Arc::new(whats)),
         ("generation", numbers(&|row| Some(row.generation))),
         ("candidate", numbers(&|row| row.candidate)),
@@ -114,6 +119,7 @@ pub fn batch(rows: &[Row<'_>]) -> Result<Batch> {
             "position",
             Arc::new(points(rows.iter().map(|row| row.position))),
         ),
+        ("options", Arc::new(options)),
         ("effort", reals(&|row| row.task.map(effort))),
         ("steps", numbers(&|row| row.task.map(|task| steps(task).0))),
         ("rate", reals(&|row| row.task.map(|task| steps(task).1))),
@@ -180,6 +186,11 @@ pub fn evaluates(port: &str) -> Columns {
         .spreads()
 }
 
+/// The same, of an evaluator that tries a candidate's options.
+pub fn tries(port: &str) -> Columns {
+    evaluates(port).reads_at(port, "options", "utf8")
+}
+
 /// A candidate as an evaluator gets it, and gives it back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Asked {
@@ -187,6 +198,8 @@ pub struct Asked {
     pub number: u64,
     /// A point of the unit box; an evaluator moves it where Adam's steps lead.
     pub place: Vec<f64>,
+    /// What the point stands for; empty where the evaluator does not [try](tries) options.
+    pub options: String,
     /// How many of Adam's steps to take before it is scored.
     pub steps: u32,
     /// How long they are, of a weight.
@@ -203,11 +216,14 @@ pub fn asked(batch: &Batch) -> Result<Vec<Asked>> {
     let (whats, numbers) = (batch.text("what")?, batch.u64("candidate")?);
     let (steps, rates) = (batch.u64("steps")?, batch.get::<Float64Array>("rate")?);
     let efforts = batch.get::<Float64Array>("effort")?;
+    let has_options = batch.columns().column_by_name("options").is_some();
+    let options = has_options.then(|| batch.text("options")).transpose()?;
     let is_candidate = |row: &usize| whats.value(*row) == What::Candidate.name();
     let one = |row: usize| {
         Ok(Asked {
             number: numbers.value(row),
             place: point(batch, row)?,
+            options: options.map_or("", |options| options.value(row)).to_owned(),
             steps: u32::try_from(steps.value(row)).unwrap_or(u32::MAX),
             rate: rates.value(row),
             effort: efforts.value(row),

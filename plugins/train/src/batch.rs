@@ -64,7 +64,11 @@ impl Examples {
     }
 }
 
-fn check_tokens(row: &[u32], shape: &ModelShape) -> Result<()> {
+/// Refuses tokens that a model of `shape` cannot read.
+///
+/// # Errors
+/// `bad-token`, `too-long`
+pub fn check_tokens(row: &[u32], shape: &ModelShape) -> Result<()> {
     if let Some(token) = row.iter().find(|token| **token as usize >= shape.words) {
         let words = shape.words;
         let message = format!("token {token} is outside the model's vocabulary of {words}");
@@ -78,7 +82,11 @@ fn check_tokens(row: &[u32], shape: &ModelShape) -> Result<()> {
     Ok(())
 }
 
-fn class(name: &str, labels: &[String]) -> Result<usize> {
+/// The class of this name.
+///
+/// # Errors
+/// `bad-label`
+pub fn class(name: &str, labels: &[String]) -> Result<usize> {
     segue_learn::labels::class(name, labels).ok_or_else(|| {
         let known = labels.join("`, `");
         let message = format!("a review's label is `{name}`, not one of `{known}`");

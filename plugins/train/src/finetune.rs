@@ -49,10 +49,17 @@ pub struct Finetune {
     running: Option<(Config, Tokenizer, Trainer)>,
 }
 
-/// The classes that are known.
-struct Labels<'a> {
+/// Learns the classes of a batch, which are all known.
+pub struct Labels<'a> {
     examples: &'a Examples,
     labels: usize,
+}
+
+impl<'a> Labels<'a> {
+    /// Of so many classes.
+    pub fn new(examples: &'a Examples, labels: usize) -> Self {
+        Labels { examples, labels }
+    }
 }
 
 impl Goal for Labels<'_> {
@@ -108,10 +115,7 @@ impl Stage for Finetune {
             return Err(not_started());
         };
         let examples = Examples::read(&batch, trainer.shape(), &self.labels)?;
-        let goal = Labels {
-            examples: &examples,
-            labels: self.labels.len(),
-        };
+        let goal = Labels::new(&examples, self.labels.len());
         trainer.take(batch.time(), &examples, &goal, host)
     }
 

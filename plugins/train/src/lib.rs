@@ -2,9 +2,12 @@
 
 mod attention;
 mod batch;
+mod chosen;
 mod config;
+mod course;
 mod distill;
 mod finetune;
+mod gathered;
 mod held_out;
 mod labels;
 mod layer;
@@ -17,8 +20,16 @@ mod pool;
 mod prune;
 mod schedule;
 mod trainer;
+mod trial;
 
+pub use chosen::FinetuneChosen;
 pub use distill::Distill;
 pub use finetune::Finetune;
+pub use trial::FinetuneTrial;
 
-segue_plugin::export!("finetune" => Finetune, "distill" => Distill);
+segue_plugin::export!(
+    "finetune" => Finetune,
+    "distill" => Distill,
+    "finetune-trial" => FinetuneTrial,
+    "finetune-chosen" => FinetuneChosen,
+);

@@ -19,6 +19,8 @@ pub struct Schedule {
     pub clip: f32,
     /// The part of values that dropout leaves out.
     pub dropout: f32,
+    /// By what the rate is multiplied from each layer to the one below it, and to the embeddings: below 1, what lies deep changes less.
+    pub layer_decay: f32,
     /// The seed of dropout and of what is drawn.
     pub seed: u64,
     /// Epochs without a better held-out accuracy after which no more is learnt.
@@ -37,6 +39,7 @@ impl Default for Schedule {
             weight_decay: 0.01,
             clip: 1.0,
             dropout: 0.1,
+            layer_decay: 1.0,
             seed: 1,
             patience: 2,
             checkpoint_minutes: 3.0,
@@ -55,6 +58,11 @@ impl Schedule {
             (positive(self.learning_rate), "learning-rate", "above 0"),
             (part(self.warm_up), "warm-up", "from 0 to below 1"),
             (part(self.dropout), "dropout", "from 0 to below 1"),
+            (
+                self.layer_decay > 0.0 && self.layer_decay <= 1.0,
+                "layer-decay",
+                "above 0 and at most 1",
+            ),
             (self.weight_decay >= 0.0, "weight-decay", "0 or more"),
             (positive(self.clip), "clip", "above 0"),
             (

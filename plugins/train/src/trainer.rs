@@ -18,7 +18,7 @@ use crate::config::ModelShape;
 use crate::held_out::HeldOut;
 use crate::log::{self, Entry};
 use crate::model::{Model, Output, Tokens};
-use crate::params::{Part, length, parts};
+use crate::params::{LAYERS, Part, length, parts};
 use crate::schedule::Schedule;
 
 /// Sums over held-out reviews.
@@ -76,10 +76,10 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// Starts with `vectors`.
+    /// Starts with `vectors`, for a model that is to be written to `folder`.
     ///
     /// # Errors
-    /// `write-failed`, `bad-option`, `not-finite`
+    /// `write-failed`, and those of [`Trainer::new`]
     pub fn start(
         schedule: Schedule,
         shape: ModelShape,
@@ -91,6 +91,15 @@ impl Trainer {
             let message = format!("cannot make the folder `{}`: {e}", folder.display());
             Error::new("write-failed", message).option("output")
         })?;
+        Self::new(schedule, shape, vectors)
+    }
+
+    /// Starts with `vectors`.
+    ///
+    /// # Errors
+    /// `bad-option`, `not-finite`
+    pub fn new(schedule: Schedule, shape: ModelShape, vectors: Vec<Vec<f32>>) -> Result<Self> {
+        schedule.check()?;
         if !finite(&vectors) {
             let message = "the model to begin with has numbers that are not finite";
             return Err(Error::new("not-finite", message));
@@ -196,8 +205,9 @@ impl Trainer {
 
     /// Moves the weights against `gradients` times `scale`.
     fn step(&mut self, gradients: &[Vec<f32>], scale: f32, rate: f32) {
-        let decayed = 1.0 - rate * self.schedule.weight_decay;
         for (i, gradient) in gradients.iter().enumerate() {
+            let rate = rate * self.schedule.layer_decay.powi(self.depth(i));
+            let decayed = 1.0 - rate * self.schedule.weight_decay;
             let (vector, moments) = (&mut self.vectors[i], &mut self.moments[i]);
             for part in &self.parts[i] {
                 let step = Step {
@@ -214,6 +224,12 @@ impl Trainer {
                 AdamW::new(Form::Sum).step(&mut vector[range], gradient, averages, step);
             }
         }
+    }
+
+    /// How far vector number `i` lies below the pooler: 0 for the head, 1 for the last layer.
+    fn depth(&self, i: usize) -> i32 {
+        let head = LAYERS + self.shape().layers;
+        head.saturating_sub(i.max(LAYERS - 1)) as i32
     }
 
     /// Whether no more is learnt.
@@ -398,6 +414,8 @@ pub fn internal(error: candle_core::Error) -> Error {
 pub fn not_started() -> Error {
     Error::new("not-started", "no weights were loaded")
 }
+
+mod whole;
 
 #[cfg(test)]
 mod tests;

@@ -32,10 +32,16 @@ const ONE_OR_TWO_WORKERS: &[&[&str]] = &[
 ];
 /// Batches of a stage that keeps state, and of several sources, are part of the output.
 const WITH_THE_SAME_BATCHES: &[&[&str]] = &[&[], &["--workers", "2", "--set", "pass.replicas=2"]];
+/// Candidates are scored wherever there is room.
+const WITH_THE_SAME_CANDIDATES: &[&[&str]] = &[
+    &[],
+    &["--workers", "2"],
+    &["--workers", "2", "--set", "search.chunk=3"],
+];
 const ON_ONE_OR_TWO: &[&[&str]] = &[&[], &["--workers", "2"]];
 
 /// All kinds.
-pub const SCENARIOS: [Scenario; 9] = [
+pub const SCENARIOS: [Scenario; 12] = [
     Scenario {
         name: "one sink",
         project: one_sink,
@@ -83,6 +89,27 @@ pub const SCENARIOS: [Scenario; 9] = [
         project: around,
         output: "out.jsonl",
         more: WITH_THE_SAME_BATCHES,
+        devices: &[],
+    },
+    Scenario {
+        name: "a search with a swarm",
+        project: swarm,
+        output: "scores.jsonl",
+        more: WITH_THE_SAME_CANDIDATES,
+        devices: &[],
+    },
+    Scenario {
+        name: "a search with bats in blocks",
+        project: bats,
+        output: "scores.jsonl",
+        more: WITH_THE_SAME_CANDIDATES,
+        devices: &[],
+    },
+    Scenario {
+        name: "a search for options, with halving",
+        project: options,
+        output: "scores.jsonl",
+        more: WITH_THE_SAME_CANDIDATES,
         devices: &[],
     },
     Scenario {
@@ -257,6 +284,80 @@ with.path = \"out.jsonl\"
     let project = Project::with_graph(text).test_plugin();
     let project = project.file("train.csv", told_by_a_word(400));
     project.file("test.csv", reviews(100))
+}
+
+/// A search by `lines` whose evaluator takes a while for each candidate. Its history is left
+/// out: it says how long things took.
+fn search(lines: &str) -> Project {
+    let text = format!(
+        "format = 1
+[stage.search]
+loop = \"function\"
+with.dimensions = 6
+with.population = 8
+with.seed = 3
+{lines}
+[stage.function]
+plugin = \"function\"
+from = \"search\"
+with.function = \"rastrigin\"
+with.sleep-ms = 1
+[stage.best]
+plugin = \"search-best\"
+from = \"search\"
+{}{}",
+        write("scores", "function", "scores.jsonl"),
+        write("out", "best", "best.jsonl")
+    );
+    Project::with_graph(&text).test_plugin()
+}
+
+fn swarm() -> Project {
+    search("plugin = \"pso\"\nwith.generations = 30")
+}
+
+fn bats() -> Project {
+    search("plugin = \"bat\"\nwith.generations = 30\nwith.block = 2")
+}
+
+fn options() -> Project {
+    let text = "format = 1
+[stage.train]
+plugin = \"read\"
+with.path = \"train.csv\"
+with.shuffle = 3
+with.hold-out = 0.25
+[stage.test]
+plugin = \"read\"
+with.path = \"test.csv\"
+with.role = \"test\"
+[stage.search]
+plugin = \"pso\"
+loop = \"trial\"
+with.space = [\"cost = 0.01..10.0 log\", \"ngrams = 1..3\", \"naive-bayes = false | true\"]
+with.maximize = true
+with.rungs = 2
+with.population = 8
+with.generations = 20
+[stage.trial]
+plugin = \"svm-trial\"
+from = { candidates = \"search\", rows = \"train\" }
+[stage.best]
+plugin = \"search-best\"
+from = \"search\"
+[stage.svm]
+plugin = \"svm-chosen\"
+from = { options = \"best\", rows = [\"train\", \"test\"] }
+with.output = \"made\"
+";
+    let sinks = [
+        write("scores", "trial", "scores.jsonl"),
+        write("options", "best", "best.jsonl"),
+        write("out", "svm", "out.jsonl"),
+    ];
+    let project = Project::with_graph(&(text.to_owned() + &sinks.concat()));
+    let project = project.file("train.csv", told_by_a_word(300));
+    project.file("test.csv", reviews(60))
 }
 
 /// Where another process is waited for: a killed one is back sooner.

@@ -9,8 +9,10 @@ use crate::models::ann::AnnOptions;
 use crate::models::network::LearningOptions;
 use crate::models::recipe::{ModelOptions, Recipe};
 use crate::models::training::Schedule;
+use crate::operators::chosen::Chosen;
 use crate::operators::operator::{Operator, Options};
 use crate::operators::options::{Common, check, check_learning};
+use crate::operators::trial::Trial;
 
 /// Learns a multilayer perceptron on words and pairs of words, and judges with it.
 ///
@@ -48,6 +50,12 @@ pub struct AnnOperator {
 
 /// The operator.
 pub type AnnStage = Operator<AnnOperator>;
+
+/// The operator that tries options of it.
+pub type AnnTrial = Trial<AnnOperator>;
+
+/// The operator that learns with the best of them.
+pub type AnnChosen = Chosen<AnnOperator>;
 
 impl Default for AnnOperator {
     fn default() -> Self {

@@ -9,8 +9,10 @@ use crate::models::cnn::CnnOptions;
 use crate::models::network::LearningOptions;
 use crate::models::recipe::{ModelOptions, Recipe};
 use crate::models::training::Schedule;
+use crate::operators::chosen::Chosen;
 use crate::operators::operator::{Operator, Options};
 use crate::operators::options::{Common, check, check_learning};
+use crate::operators::trial::Trial;
 
 /// Learns a convolutional network over word vectors, and judges with it.
 ///
@@ -52,6 +54,12 @@ pub struct CnnOperator {
 
 /// The operator.
 pub type CnnStage = Operator<CnnOperator>;
+
+/// The operator that tries options of it.
+pub type CnnTrial = Trial<CnnOperator>;
+
+/// The operator that learns with the best of them.
+pub type CnnChosen = Chosen<CnnOperator>;
 
 impl Default for CnnOperator {
     fn default() -> Self {

@@ -90,6 +90,15 @@ impl Gathered {
             .collect()
     }
 
+    /// What was to choose by is to learn from too.
+    pub fn learn_from_all(&mut self) {
+        for row in &mut self.rows {
+            if row.role == Role::Validation {
+                row.role = Role::Train;
+            }
+        }
+    }
+
     /// The number that the source gave text number `at`.
     pub fn review(&self, at: usize) -> u64 {
         self.rows[at].review

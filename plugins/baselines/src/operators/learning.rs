@@ -7,8 +7,8 @@ use segue_learn::columns::Role;
 use segue_learn::scorer::Quality;
 use segue_plugin::{Error, Result};
 
-use crate::features::Features;
 use crate::features::prepared::Prepared;
+use crate::features::{FeatureOptions, Features};
 use crate::models::Model;
 use crate::models::recipe::Recipe;
 use crate::models::trained::Trained;
@@ -30,7 +30,8 @@ impl Learning {
     /// # Errors
     /// `no-train-rows`, `no-truth`, `one-class`, `no-features`; those of the model
     pub fn begin(recipe: Recipe, gathered: &Gathered) -> Result<Self> {
-        let prepared = prepare(&recipe, gathered)?;
+        let texts = gathered.texts(Role::Train);
+        let prepared = prepare(&recipe.labels, &recipe.features, gathered, &texts)?;
         let mut model = recipe.model(prepared.features.width())?;
         let started = Instant::now();
         let training = Training::begin(model.as_mut(), &prepared.train, recipe.schedule)?;
@@ -67,21 +68,26 @@ impl Learning {
     }
 }
 
-/// Features of the rows in `gathered`, and the examples in them.
+/// Features learned from the texts number `texts` of `gathered`; these are what a model learns
+/// from, and all that are held out are what it is chosen by.
 ///
 /// # Errors
 /// `no-train-rows`, `no-truth`, `one-class`, `no-features`
-pub fn prepare(recipe: &Recipe, gathered: &Gathered) -> Result<Prepared> {
-    let texts = gathered.texts(Role::Train);
-    check_classes(&recipe.labels, gathered, &texts)?;
-    let features = Features::learn(&recipe.features, &gathered.corpus, &texts);
+pub fn prepare(
+    labels: &[String],
+    features: &FeatureOptions,
+    gathered: &Gathered,
+    texts: &[usize],
+) -> Result<Prepared> {
+    check_classes(labels, gathered, texts)?;
+    let features = Features::learn(features, &gathered.corpus, texts);
     if features.width() == 0 {
         let message = "no word occurs in enough texts to be learned from";
         return Err(Error::new("no-features", message));
     }
     let held_out = gathered.examples(&features, &gathered.texts(Role::Validation));
     Ok(Prepared {
-        train: Arc::new(gathered.examples(&features, &texts)),
+        train: Arc::new(gathered.examples(&features, texts)),
         held_out: Arc::new(held_out),
         features,
     })

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use segue_candidates::given::Given;
 use segue_learn::columns::Role;
 use segue_learn::scorer::predict;
 use segue_learn::store::no_state;
@@ -38,7 +39,7 @@ pub trait Options: DeserializeOwned + JsonSchema + 'static {
 /// writes one row for each that is to be judged: `review`, `truth`, `label` utf8, the
 /// verdict, and `score` f32, of the verdict
 #[derive(Deserialize)]
-#[serde(from = "O", bound = "O: Options")]
+#[serde(try_from = "Given<O>", bound = "O: Options")]
 pub struct Operator<O: Options> {
     options: O,
     state: State,
@@ -54,12 +55,13 @@ enum State {
     Done,
 }
 
-impl<O: Options> From<O> for Operator<O> {
-    fn from(options: O) -> Self {
-        Operator {
-            options,
-            state: State::Gathering(Gathered::default()),
-        }
+impl<O: Options> TryFrom<Given<O>> for Operator<O> {
+    type Error = Error;
+
+    /// Those that `options` names take the place of others.
+    fn try_from(given: Given<O>) -> Result<Self> {
+        let options = given.with(&given.own().common().options)?;
+        Ok(Operator::with(options, Gathered::default()))
     }
 }
 
@@ -81,6 +83,14 @@ const PAUSE_MS: u64 = 30_000;
 const BATCH: usize = 1024;
 
 impl<O: Options> Operator<O> {
+    /// One that has `gathered` so many rows.
+    pub fn with(options: O, gathered: Gathered) -> Self {
+        Operator {
+            options,
+            state: State::Gathering(gathered),
+        }
+    }
+
     /// What it reads and writes; only to learn must it keep rows.
     fn with_truth(&self, truth: bool) -> Columns {
         let mut columns = Columns::new().reads("review", "u64").reads("text", "utf8");

@@ -17,6 +17,8 @@ pub struct Common {
     pub output: Option<OutputPath>,
     /// What the classes 0, 1, ... are called.
     pub labels: Vec<String>,
+    /// Other options in one, as a search gives its best: `cost=2.5,ngrams=3`.
+    pub options: String,
 }
 
 impl Default for Common {
@@ -25,6 +27,7 @@ impl Default for Common {
             model: None,
             output: None,
             labels: sentiments(),
+            options: String::new(),
         }
     }
 }

@@ -7,8 +7,10 @@ use crate::features::tfidf::{LONGEST, TfidfOptions};
 use crate::models::recipe::{ModelOptions, Recipe};
 use crate::models::svm::SvmOptions;
 use crate::models::training::Schedule;
+use crate::operators::chosen::Chosen;
 use crate::operators::operator::{Operator, Options};
 use crate::operators::options::{Common, check};
+use crate::operators::trial::Trial;
 
 /// Learns a linear support vector machine on words and pairs of words, and judges with it.
 ///
@@ -40,6 +42,12 @@ pub struct SvmOperator {
 
 /// The operator.
 pub type SvmStage = Operator<SvmOperator>;
+
+/// The operator that tries options of it.
+pub type SvmTrial = Trial<SvmOperator>;
+
+/// The operator that learns with the best of them.
+pub type SvmChosen = Chosen<SvmOperator>;
 
 impl Default for SvmOperator {
     fn default() -> Self {

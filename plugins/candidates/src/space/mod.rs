@@ -5,6 +5,7 @@
 
 mod domain;
 mod error;
+mod grammar;
 mod projection;
 mod weights;
 

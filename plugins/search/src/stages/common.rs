@@ -5,8 +5,9 @@ use segue_plugin::Error;
 use serde::Deserialize;
 
 use crate::blocks::BlockOptions;
-use crate::space::Space;
-use crate::{Goal, Method, Setup, Start, Stop};
+use crate::halving::HalvingOptions;
+use crate::space::{Options, Space};
+use crate::{Goal, Method, Result, Setup, Start, Stop};
 
 /// The options that every search has, with the same defaults.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -15,6 +16,16 @@ pub struct Common {
     /// How many numbers a candidate has; each is from 0 to 1, and the evaluator says what it stands for.
     #[schemars(range(min = 1))]
     pub dimensions: usize,
+    /// The options that it searches in place of plain numbers, such as `rate = 1e-4..1e-2 log`, `layers = 1..4` and `kernel = linear | rbf`.
+    pub space: Vec<String>,
+    /// The options of the first candidate, such as `rate=1e-3,layers=2`; those it does not name are in the middle.
+    pub start: String,
+    /// Successive halving: on how many rungs a candidate is scored, each time with more effort, the last time in full; 1 is none.
+    #[schemars(range(min = 1))]
+    pub rungs: u32,
+    /// Of the candidates on a rung one in so many climbs, to be scored with so many times the effort.
+    #[schemars(range(min = 2))]
+    pub eta: u32,
     /// All random numbers come from it.
     pub seed: u64,
     /// It ends after so many generations; after 100 when no other end is named.
@@ -42,6 +53,10 @@ impl Default for Common {
     fn default() -> Self {
         Common {
             dimensions: 10,
+            space: Vec::new(),
+            start: String::new(),
+            rungs: 1,
+            eta: HalvingOptions::default().eta,
             seed: 0,
             generations: None,
             evaluations: None,
@@ -59,9 +74,41 @@ impl Default for Common {
 /// Generations of a search whose end nobody named.
 const GENERATIONS: u64 = 100;
 
+/// Scores of candidates in a space of options that are remembered.
+const CACHE: usize = 1 << 16;
+
 impl Common {
-    /// A search by `method`, in blocks where they are asked for.
-    pub fn setup(&self, method: Method) -> Setup {
+    /// A search by `method`, in blocks and with halving where they are asked for.
+    ///
+    /// # Errors
+    /// A space or a first candidate that cannot be
+    pub fn setup(&self, method: Method) -> Result<Setup> {
+        let space = match self.space.as_slice() {
+            [] => Space::Unit {
+                dimensions: self.dimensions,
+            },
+            lines => Space::Options(Options::read(lines)?),
+        };
+        let goal = match self.maximize {
+            true => Goal::maximize(),
+            false => Goal::minimize(),
+        };
+        Ok(Setup {
+            method: self.nested(method),
+            start: self.first(&space)?,
+            goal,
+            seed: self.seed,
+            stop: self.stop(),
+            // Points of a box of real numbers hardly ever come twice.
+            cache: match space {
+                Space::Options(_) => CACHE,
+                _ => 0,
+            },
+            space,
+        })
+    }
+
+    fn nested(&self, method: Method) -> Method {
         let method = match self.block {
             0 => method,
             size => Method::Blocks(
@@ -72,28 +119,31 @@ impl Common {
                 Box::new(method),
             ),
         };
-        let dimensions = self.dimensions;
-        let start = match self.spread {
-            None => Start::Uniform,
-            Some(spread) => Start::Around {
-                at: vec![0.5; dimensions],
-                spread: Some(spread),
-            },
-        };
-        let goal = match self.maximize {
-            true => Goal::maximize(),
-            false => Goal::minimize(),
-        };
-        Setup {
-            method,
-            space: Space::Unit { dimensions },
-            goal,
-            seed: self.seed,
-            start,
-            stop: self.stop(),
-            // Points of a box of real numbers hardly ever come twice.
-            cache: 0,
+        match self.rungs {
+            0 | 1 => method,
+            rungs => Method::Halving(
+                HalvingOptions {
+                    eta: self.eta,
+                    rungs,
+                },
+                Box::new(method),
+            ),
         }
+    }
+
+    fn first(&self, space: &Space) -> Result<Start> {
+        let named = !self.start.trim().is_empty();
+        if !named && self.spread.is_none() {
+            return Ok(Start::Uniform);
+        }
+        let at = match space {
+            Space::Options(options) => options.place(&self.start)?,
+            space => vec![0.5; space.dimensions()],
+        };
+        Ok(Start::Around {
+            at,
+            spread: self.spread,
+        })
     }
 
     fn stop(&self) -> Stop {
@@ -111,6 +161,7 @@ impl Common {
 /// A search's error, at the option that it names.
 pub fn refused(error: crate::Error) -> Error {
     match &error {
+        crate::Error::Space(_) => Error::new("bad-option", error.to_string()).option("space"),
         crate::Error::Option { option, .. } => {
             let option = match *option {
                 "particles" | "parents" | "bats" | "nests" | "candidates" => "population",

@@ -1,20 +1,39 @@
 //! What a search tells besides candidates: how each generation was, and the best.
 
+use std::path::Path;
+
 use arrow_select::filter::filter_record_batch;
 use schemars::JsonSchema;
 use segue_candidates::rows::What;
-use segue_plugin::arrow_array::BooleanArray;
-use segue_plugin::{Batch, Columns, Host, Result, Rows, Stage};
+use segue_plugin::arrow_array::{Array, BooleanArray, Float64Array};
+use segue_plugin::{Batch, Columns, Error, Host, Next, OutputPath, Result, Rows, Stage};
 use serde::Deserialize;
 
-/// Keeps a search's row of each generation: the numbers that a plot of its convergence needs.
+use crate::history::Statistics;
+use crate::plot::{Run, convergence};
+
+/// Keeps a search's row of each generation, and draws how the best went.
 ///
 /// # Columns
 /// reads and writes `generation` u64, `evaluations` u64, `best` f64 (so far), `mean` f64,
 /// `diversity` f64 and `seconds` f64, which alone differs between runs
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct History {}
+pub struct History {
+    /// The file that a plot of the best by evaluations is written to, at the end, as SVG.
+    #[serde(default)]
+    pub output: Option<OutputPath>,
+    /// What the plot's vertical axis is called.
+    #[serde(default = "fitness")]
+    pub value: String,
+    /// For the plot: all generations so far.
+    #[serde(skip)]
+    lines: Vec<Statistics>,
+}
+
+fn fitness() -> String {
+    "best fitness".to_owned()
+}
 
 const HISTORY: [(&str, &str); 6] = [
     ("generation", "u64"),
@@ -27,29 +46,99 @@ const HISTORY: [(&str, &str); 6] = [
 
 impl Stage for History {
     fn columns(&self) -> Columns {
-        keeps(&HISTORY)
+        let columns = keeps(&HISTORY);
+        // Without a plot there is nothing to remember.
+        if self.output.is_some() {
+            columns.snapshots(0)
+        } else {
+            columns
+        }
     }
 
     fn process_each(&mut self, batch: Batch, host: &mut Host<'_>) -> Result<()> {
+        if self.output.is_some() {
+            self.lines.extend(lines(&batch)?);
+        }
         keep(&batch, What::Generation, host)
     }
+
+    fn finish(&mut self, _host: &mut Host<'_>) -> Result<Next> {
+        if let Some(output) = &self.output {
+            let name = output.file_stem().unwrap_or_default().to_string_lossy();
+            let run = Run {
+                name: &name,
+                history: &self.lines,
+            };
+            write(output, &convergence(&name, &self.value, &[run]))?;
+        }
+        Ok(Next::Done)
+    }
+
+    fn snapshot(&mut self) -> Result<Vec<u8>> {
+        postcard::to_stdvec(&self.lines).map_err(no_state)
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<()> {
+        self.lines = postcard::from_bytes(state).map_err(no_state)?;
+        Ok(())
+    }
+}
+
+fn no_state(error: postcard::Error) -> Error {
+    Error::new("no-state", error.to_string())
+}
+
+/// What a plot needs of each generation that `batch` tells of.
+fn lines(batch: &Batch) -> Result<Vec<Statistics>> {
+    let (whats, numbers) = (batch.text("what")?, batch.u64("generation")?);
+    let evaluations = batch.u64("evaluations")?;
+    let best: &Float64Array = batch.get("best")?;
+    let mean: &Float64Array = batch.get("mean")?;
+    let diversity: &Float64Array = batch.get("diversity")?;
+    let real = |of: &Float64Array, row: usize| of.is_valid(row).then(|| of.value(row));
+    let tells = |row: &usize| whats.value(*row) == What::Generation.name();
+    let line = |row: usize| Statistics {
+        generation: numbers.value(row),
+        evaluations: evaluations.value(row),
+        effort: 0.0,
+        best: real(best, row),
+        mean: real(mean, row),
+        diversity: real(diversity, row).unwrap_or_default(),
+        cached: 0,
+        infeasible: 0,
+        not_finite: 0,
+    };
+    Ok((0..batch.rows()).filter(tells).map(line).collect())
+}
+
+/// Writes a file that is there whole or not at all.
+fn write(path: &Path, text: &str) -> Result<()> {
+    let failed = |error: std::io::Error| {
+        let message = format!("cannot write the plot to `{}`: {error}", path.display());
+        Error::new("write-failed", message).option("output")
+    };
+    let new = path.with_extension("svg.new");
+    std::fs::write(&new, text).map_err(failed)?;
+    std::fs::rename(&new, path).map_err(failed)
 }
 
 /// Keeps the best that a search found: one row, at its end.
 ///
 /// # Columns
 /// reads and writes `generation` u64 and `candidate` u64, where it was found, `evaluations` u64,
-/// `best` f64, its fitness, and `position` list f64, a point of the unit box
+/// `best` f64, its fitness, `position` list f64, a point of the unit box, and `options` utf8: in a
+/// space of options, what that stands for, such as `cost=2.5,ngrams=3`
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Best {}
 
-const BEST: [(&str, &str); 5] = [
+const BEST: [(&str, &str); 6] = [
     ("generation", "u64"),
     ("candidate", "u64"),
     ("evaluations", "u64"),
     ("best", "f64"),
     ("position", "list f64"),
+    ("options", "utf8"),
 ];
 
 impl Stage for Best {

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::common::{Common, refused};
+use crate::space::Space;
 use crate::{Candidate, Method, Score, Search, Setup, Statistics};
 
 /// The options of one algorithm.
@@ -67,8 +68,9 @@ impl<O: Options> JsonSchema for SearchStage<O> {
 }
 
 impl<O: Options> SearchStage<O> {
-    fn setup(&self) -> Setup {
-        self.options.common().setup(self.options.method())
+    fn setup(&self) -> Result<Setup> {
+        let setup = self.options.common().setup(self.options.method());
+        setup.map_err(refused)
     }
 
     fn run(&mut self) -> Result<&mut Run> {
@@ -93,12 +95,12 @@ impl<O: Options> Stage for SearchStage<O> {
 
     fn columns_for(&self, _input: &[Column]) -> Result<Columns> {
         // Options that cannot be are told before anything runs.
-        Search::new(self.setup()).map_err(refused)?;
+        Search::new(self.setup()?).map_err(refused)?;
         Ok(self.columns())
     }
 
     fn start(&mut self, _context: &Context) -> Result<()> {
-        let search = Search::new(self.setup()).map_err(refused)?;
+        let search = Search::new(self.setup()?).map_err(refused)?;
         self.run = Some(Run::new(search, 0.0));
         Ok(())
     }
@@ -147,7 +149,7 @@ impl<O: Options> Stage for SearchStage<O> {
     fn restore(&mut self, state: &[u8]) -> Result<()> {
         let (before, saved) = (state.split_first_chunk())
             .ok_or_else(|| Error::new("no-state", "a saved search is too short"))?;
-        let search = Search::restore(self.setup(), saved).map_err(no_state)?;
+        let search = Search::restore(self.setup()?, saved).map_err(no_state)?;
         self.run = Some(Run::new(search, f64::from_le_bytes(*before)));
         Ok(())
     }
@@ -175,7 +177,10 @@ impl Run {
             let asked = self.search.ask();
             for candidates in asked.chunks(chunk.max(1)) {
                 let rows: Vec<Row<'_>> = (candidates.iter())
-                    .map(|candidate| candidate_row(generation, candidate))
+                    .map(|candidate| Row {
+                        options: named(&self.search, candidate.position),
+                        ..candidate_row(generation, candidate)
+                    })
                     .collect();
                 host.emit(rows::batch(&rows)?);
             }
@@ -236,11 +241,20 @@ impl Run {
             generation: best.generation,
             candidate: Some(best.candidate as u64),
             position: &best.position,
+            options: named(&self.search, &best.position),
             evaluations: Some(self.search.evaluations()),
             best: best.objectives.first().copied(),
             ..Row::default()
         }])?);
         Ok(())
+    }
+}
+
+/// What a point stands for, in a space of options.
+fn named(search: &Search, position: &[f64]) -> Option<String> {
+    match &search.setup().space {
+        Space::Options(options) => Some(options.text(&options.decode(position))),
+        _ => None,
     }
 }
 

@@ -169,3 +169,38 @@ fn what_is_not_finite_is_not_saved() {
     let begun = Trainer::start(Schedule::default(), shape(), damaged, folder.path());
     assert_eq!(begun.err().unwrap().code, "not-finite");
 }
+
+#[test]
+fn what_lies_deep_changes_less() {
+    let schedule = |layer_decay| Schedule {
+        learning_rate: 1e-2,
+        warm_up: 0.0,
+        weight_decay: 0.0,
+        threads: 1,
+        layer_decay,
+        ..Schedule::default()
+    };
+    let moved = |layer_decay| -> Vec<f32> {
+        let before = vectors(&shape());
+        let mut trainer = Trainer::new(schedule(layer_decay), shape(), before.clone()).unwrap();
+        let examples = train(0, 4);
+        trainer.learn(&examples, &Classes(&examples)).unwrap();
+        let far = |(a, b): (&Vec<f32>, &Vec<f32>)| {
+            let steps = a.iter().zip(b).map(|(a, b)| (a - b).abs());
+            steps.fold(0.0, f32::max)
+        };
+        trainer
+            .vectors()
+            .unwrap()
+            .iter()
+            .zip(&before)
+            .map(far)
+            .collect()
+    };
+    let (even, decayed) = (moved(1.0), moved(0.5));
+    // Embeddings, norm, two layers, pooler, classifier.
+    for (at, depth) in [3, 3, 3, 3, 2, 1, 0, 0].into_iter().enumerate() {
+        let share = decayed[at] / even[at];
+        assert!((share - 0.5_f32.powi(depth)).abs() < 1e-3, "{at}: {share}");
+    }
+}

@@ -1,0 +1,176 @@
+//! `svm-trial`, `ann-trial` and `cnn-trial`: how good are options that a search proposes?
+
+use schemars::JsonSchema;
+use segue_candidates::given::Given;
+use segue_candidates::rows::{Asked, scored, tries};
+use segue_learn::columns::Role;
+use segue_learn::scorer::measure;
+use segue_plugin::{Batch, Column, Columns, Error, Host, Port, Result, Stage};
+use serde::Deserialize;
+
+use crate::features::FeatureOptions;
+use crate::features::prepared::Prepared;
+use crate::features::rows::Examples;
+use crate::models::training::{Schedule, fit};
+use crate::operators::gathered::Gathered;
+use crate::operators::learning::prepare;
+use crate::operators::operator::Options;
+
+/// What a trial tells a search.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Measure {
+    /// The part of the held-out rows that it gets right: a search has to `maximize` it.
+    #[default]
+    Accuracy,
+    /// The mean loss of a held-out row.
+    Loss,
+}
+
+/// Scores options that a search proposes: learns with them from the rows whose role is `train`,
+/// and says how it does on those whose role is `validation`.
+///
+/// It learns for all `epochs` and keeps the last, so that an operator that learns from all rows,
+/// with none to choose an epoch by, does the same. An effort below 1 is a part of the rows,
+/// evenly spaced. Options with which nothing can be learned, such as those that leave no feature,
+/// have no fitness. Features are made once for all candidates that have the same.
+///
+/// # Columns
+/// by `candidates`: those of [`tries`]
+/// by `rows`, a side input: `text` utf8, `truth` utf8 and `role` utf8, `review` u64
+/// # Errors
+/// `bad-candidate` for options that the model does not have; `no-held-out`
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", bound = "O: Options")]
+pub struct Trial<O: Options> {
+    /// The model's own; a candidate's take the place of some.
+    #[serde(flatten)]
+    given: Given<O>,
+    /// What it tells the search.
+    #[serde(default)]
+    measure: Measure,
+    #[serde(skip)]
+    gathered: Gathered,
+    #[serde(skip)]
+    made: Vec<Made>,
+}
+
+/// Features, and what they were made for.
+#[derive(Debug)]
+struct Made {
+    features: FeatureOptions,
+    effort: f64,
+    prepared: Prepared,
+}
+
+/// How many are kept: those of 22,500 reviews with runs of three words take about 200 MB.
+const KEPT: usize = 3;
+
+/// Errors that say that nothing can be learned with such options.
+const HOPELESS: [&str; 4] = ["no-features", "one-class", "no-train-rows", "not-finite"];
+
+/// The port of the rows.
+const ROWS: usize = 1;
+
+impl<O: Options> Stage for Trial<O> {
+    const PORTS: &'static [Port] = &[Port::new("candidates"), Port::whole("rows")];
+
+    fn columns(&self) -> Columns {
+        tries("candidates")
+            .reads_at("rows", "review", "u64")
+            .reads_at("rows", "text", "utf8")
+            .reads_at("rows", "truth", "utf8")
+            .reads_at("rows", "role", "utf8")
+    }
+
+    fn columns_for(&self, _input: &[Column]) -> Result<Columns> {
+        self.given.own().recipe()?;
+        Ok(self.columns())
+    }
+
+    fn process_each(&mut self, batch: Batch, host: &mut Host<'_>) -> Result<()> {
+        if batch.port() == ROWS {
+            let labels = &self.given.own().common().labels;
+            return self.gathered.add(&batch, labels);
+        }
+        let show = |asked: &Asked| host.progress(&format!("tries {}", asked.options));
+        let scores = scored(&batch, |asked| {
+            show(asked);
+            self.score(asked)
+        })?;
+        if let Some(scores) = scores {
+            host.emit(scores);
+        }
+        Ok(())
+    }
+}
+
+impl<O: Options> Trial<O> {
+    fn score(&mut self, asked: &Asked) -> Result<f64> {
+        match self.learn(asked) {
+            Err(error) if HOPELESS.contains(&error.code.as_str()) => Ok(f64::NAN),
+            fitness => fitness,
+        }
+    }
+
+    fn learn(&mut self, asked: &Asked) -> Result<f64> {
+        let recipe = self.given.with(&asked.options)?.recipe()?;
+        let prepared = self.prepared(&recipe.features, asked.effort)?;
+        let mut model = recipe.model(prepared.features.width())?;
+        let schedule = Schedule {
+            patience: None,
+            ..recipe.schedule
+        };
+        let none = Examples::default();
+        fit(model.as_mut(), &prepared.train, &none, schedule, |_| ())?;
+        let quality = measure(model.as_ref(), &prepared.held_out)?;
+        Ok(match self.measure {
+            Measure::Accuracy => quality.accuracy,
+            Measure::Loss => quality.loss,
+        })
+    }
+
+    fn prepared(&mut self, features: &FeatureOptions, effort: f64) -> Result<Prepared> {
+        let same = |made: &Made| made.features == *features && made.effort == effort;
+        if let Some(made) = self.made.iter().find(|made| same(made)) {
+            return Ok(made.prepared.clone());
+        }
+        if self.gathered.texts(Role::Validation).is_empty() {
+            let message = "no row has the role `validation`, to score candidates by: \
+                           `read` gives it with `hold-out`";
+            return Err(Error::new("no-held-out", message));
+        }
+        let texts = part(self.gathered.texts(Role::Train), effort);
+        let labels = &self.given.own().common().labels;
+        let prepared = prepare(labels, features, &self.gathered, &texts)?;
+        if self.made.len() == KEPT {
+            self.made.remove(0);
+        }
+        self.made.push(Made {
+            features: *features,
+            effort,
+            prepared: prepared.clone(),
+        });
+        Ok(prepared)
+    }
+}
+
+/// So large a part of `texts`, evenly spaced.
+fn part(texts: Vec<usize>, effort: f64) -> Vec<usize> {
+    let share = |count: usize| (count as f64 * effort) as usize;
+    let kept = |at: &usize| share(at + 1) > share(*at);
+    (0..texts.len()).filter(kept).map(|at| texts[at]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::part;
+
+    #[test]
+    fn a_part_is_evenly_spaced() {
+        let texts: Vec<usize> = (10..19).collect();
+        assert_eq!(part(texts.clone(), 1.0), texts);
+        assert_eq!(part(texts.clone(), 1.0 / 3.0), [12, 15, 18]);
+        assert_eq!(part(texts, 0.01), [0_usize; 0]);
+    }
+}
