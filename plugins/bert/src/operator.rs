@@ -2,8 +2,8 @@
 
 use schemars::JsonSchema;
 use segue_encoder::{
-    Checked, Layers, ModelConfig, ModelError, Segment, check, embedding_bytes, flops, head_bytes,
-    layer_cost,
+    Checked, Layers, ModelConfig, ModelError, Options, Precision, Segment, check_with,
+    embedding_bytes, flops, head_bytes, layer_cost,
 };
 use segue_plugin::{
     Batch, Column, Columns, Context, Error, ModelPath, Result, Stage, Unit, Units, fixed_f32,
@@ -38,10 +38,37 @@ pub struct Bert {
     /// After how many layers hidden states are also written, as a list: `0,2,4`; 0 is after the embeddings.
     #[serde(default)]
     pub states: String,
+    /// In which numbers matrix products are taken: `f32`, `bf16` or `int8`.
+    #[serde(default)]
+    pub precision: Numbers,
     #[serde(skip)]
     segment: Option<Segment>,
     #[serde(skip)]
     kept: Vec<usize>,
+}
+
+/// What `precision` can be.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Numbers {
+    /// As the weights are, in 32 bits: the reference.
+    #[default]
+    F32,
+    /// Rounded to 16 bits, summed in 32.
+    Bf16,
+    /// Weights and activations rounded to 8 bits, with a scale a row and a token; attention as
+    /// with `bf16`.
+    Int8,
+}
+
+impl From<Numbers> for Precision {
+    fn from(numbers: Numbers) -> Self {
+        match numbers {
+            Numbers::F32 => Self::F32,
+            Numbers::Bf16 => Self::Bf16,
+            Numbers::Int8 => Self::Int8,
+        }
+    }
 }
 
 fn all_layers() -> String {
@@ -102,7 +129,7 @@ impl Stage for Bert {
 
     fn columns_for(&self, input: &[Column]) -> Result<Columns> {
         let layers = self.range()?;
-        let checked = check(&self.model, layers).map_err(blamed)?;
+        let checked = check_with(&self.model, layers, self.precision.into()).map_err(blamed)?;
         let Checked {
             config,
             gives_logits,
@@ -136,9 +163,10 @@ impl Stage for Bert {
         if self.range()? != Layers::all(count) {
             return Ok(None);
         }
-        let checked = check(&self.model, Layers::all(count)).map_err(blamed)?;
+        let precision = self.precision.into();
+        let checked = check_with(&self.model, Layers::all(count), precision).map_err(blamed)?;
         let mut units: Vec<Unit> = (0..count)
-            .map(|layer| unit(&config, layer, &checked))
+            .map(|layer| unit(&config, precision, layer, &checked))
             .collect();
         if !checked.is_cut {
             units = vec![Unit {
@@ -157,7 +185,12 @@ impl Stage for Bert {
         let config = ModelConfig::read(&self.model).map_err(blamed)?;
         let layers = self.range()?;
         let states = self.states(layers, config.num_hidden_layers)?;
-        let segment = Segment::load_with_states(&self.model, layers, &states);
+        let options = Options {
+            states: states.clone(),
+            precision: self.precision.into(),
+            isa: None,
+        };
+        let segment = Segment::load_with(&self.model, layers, &options);
         self.segment = Some(segment.map_err(blamed)?);
         self.kept = states;
         Ok(())
@@ -225,12 +258,12 @@ fn keep(segment: &Segment, states: &mut [Vec<f32>]) -> std::result::Result<(), M
     Ok(())
 }
 
-fn unit(config: &ModelConfig, layer: usize, checked: &Checked) -> Unit {
+fn unit(config: &ModelConfig, precision: Precision, layer: usize, checked: &Checked) -> Unit {
     let one = Layers {
         start: layer,
         end: layer + 1,
     };
-    let mut bytes = layer_cost(config, TYPICAL_TOKENS).parameter_bytes;
+    let mut bytes = layer_cost(config, precision, TYPICAL_TOKENS).parameter_bytes;
     if one.has_embeddings() {
         bytes += embedding_bytes(config, checked.word_bytes);
     }
@@ -248,6 +281,7 @@ fn unit(config: &ModelConfig, layer: usize, checked: &Checked) -> Unit {
 fn blamed(error: ModelError) -> Error {
     let option = match error.code {
         "bad-layers" => "layers",
+        "bad-precision" => "precision",
         _ => "model",
     };
     Error::from(error).option(option)

@@ -1,24 +1,31 @@
 //! What parts of a model cost, for whoever chooses where to cut it.
 
 use crate::layers::Layers;
+use segue_kernels::Precision;
 use segue_model::ModelConfig;
 
 /// The cost of one encoder layer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LayerCost {
-    /// Parameters in memory, in bytes (f32).
+    /// Parameters in memory, in bytes.
     pub parameter_bytes: u64,
     /// Floating-point operations a token, in a review of `tokens` tokens.
     pub flops_per_token: f64,
 }
 
-/// The cost of one encoder layer for reviews of `tokens` tokens.
-pub fn layer_cost(config: &ModelConfig, tokens: usize) -> LayerCost {
+/// The cost of one encoder layer for reviews of `tokens` tokens, with weights of `precision`.
+pub fn layer_cost(config: &ModelConfig, precision: Precision, tokens: usize) -> LayerCost {
     let (h, f) = (config.hidden_size as u64, config.intermediate_size as u64);
     let matrices = 4 * h * h + 2 * h * f;
-    let vectors = 9 * h + f;
+    let (rows, vectors) = (5 * h + f, 9 * h + f);
+    let stored = match precision {
+        Precision::F32 => 4 * matrices,
+        Precision::Bf16 => 2 * matrices,
+        // A scale a row, and what a sum begins with.
+        Precision::Int8 => matrices + 8 * rows,
+    };
     LayerCost {
-        parameter_bytes: 4 * (matrices + vectors),
+        parameter_bytes: stored + 4 * vectors,
         flops_per_token: 2.0 * matrices as f64 + 4.0 * (h * tokens as u64) as f64,
     }
 }
@@ -41,7 +48,7 @@ pub fn head_bytes(config: &ModelConfig) -> u64 {
 /// A multiply-add counts as two; norms, softmax, activation and head are left out.
 pub fn flops(config: &ModelConfig, layers: Layers, gives_logits: bool, tokens: usize) -> f64 {
     let count = layers.end.saturating_sub(layers.start);
-    let layer = layer_cost(config, tokens).flops_per_token;
+    let layer = layer_cost(config, Precision::F32, tokens).flops_per_token;
     let has_last = gives_logits && count > 0 && layers.reaches_head(config.num_hidden_layers);
     if !has_last {
         return count as f64 * tokens as f64 * layer;

@@ -13,5 +13,6 @@ mod tensors;
 
 pub use cost::{LayerCost, embedding_bytes, flops, head_bytes, layer_cost};
 pub use layers::Layers;
-pub use segment::{Checked, Segment, check};
+pub use segment::{Checked, Options, Segment, check, check_with};
+pub use segue_kernels::{Isa, Precision};
 pub use segue_model::{Activation, ModelConfig, ModelError};

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex};
 
-use segue_kernels::{Isa, Linear, Norm};
-use segue_model::{Found, ModelConfig, ModelError, Stored, TensorSpec, Weights};
+use segue_kernels::{Isa, Linear, Norm, Precision};
+use segue_model::{Found, ModelConfig, ModelError, Quantized, Stored, TensorSpec, Weights};
 use tract_core::internal::*;
 
 use crate::layers::Layers;
@@ -21,6 +21,7 @@ pub(crate) struct Source<'a> {
     layers: Layers,
     has_head: bool,
     isa: Isa,
+    precision: Precision,
     damaged: RefCell<Vec<String>>,
 }
 
@@ -33,11 +34,15 @@ impl<'a> Source<'a> {
         found: &Found,
         config: &'a ModelConfig,
         layers: Layers,
+        precision: Precision,
+        isa: Option<Isa>,
     ) -> Result<Self, ModelError> {
+        let chosen = || Isa::chosen().map_err(|why| ModelError::new("bad-isa", why));
         let file = Weights::open(found, config)?;
         let source = Self {
             has_head: file.has_classifier() || config.says_classes() == Some(true),
-            isa: Isa::detect(),
+            isa: isa.map_or_else(chosen, Ok)?,
+            precision,
             damaged: RefCell::default(),
             config,
             layers,
@@ -172,22 +177,25 @@ impl<'a> Source<'a> {
             dnw,
             dnb,
         ] = self.names().layer(layer);
-        let projections = match first_only {
-            true => Projections::First {
-                query: self.linear(&[&qw], &[&qb])?,
-                key_value: self.linear(&[&kw, &vw], &[&kb, &vb])?,
-            },
-            false => Projections::Every(self.linear(&[&qw, &kw, &vw], &[&qb, &kb, &vb])?),
+        let precision = self.precision;
+        let projections = if first_only {
+            Projections::First {
+                query: self.linear(&[&qw], &[&qb], precision)?,
+                key_value: self.linear(&[&kw, &vw], &[&kb, &vb], precision)?,
+            }
+        } else {
+            Projections::Every(self.linear(&[&qw, &kw, &vw], &[&qb, &kb, &vb], precision)?)
         };
         Ok(LayerWeights {
             isa: self.isa,
+            precision,
             heads: self.config.num_attention_heads,
             activation: self.config.hidden_act,
             projections,
-            output: self.linear(&[&ow], &[&ob])?,
+            output: self.linear(&[&ow], &[&ob], precision)?,
             output_norm: self.norm(&onw, &onb)?,
-            up: self.linear(&[&uw], &[&ub])?,
-            down: self.linear(&[&dw], &[&db])?,
+            up: self.linear(&[&uw], &[&ub], precision)?,
+            down: self.linear(&[&dw], &[&db], precision)?,
             down_norm: self.norm(&dnw, &dnb)?,
             inner: self.config.intermediate_size,
         })
@@ -198,9 +206,9 @@ impl<'a> Source<'a> {
         Ok(Head(Arc::new(HeadWeights {
             hidden: self.config.hidden_size,
             labels: self.config.labels.len(),
-            pooler: self.linear(&[&pw], &[&pb])?,
+            pooler: self.linear(&[&pw], &[&pb], Precision::F32)?,
             activation: self.config.pooler_activation(),
-            classifier: self.linear(&[&cw], &[&cb])?,
+            classifier: self.linear(&[&cw], &[&cb], Precision::F32)?,
         })))
     }
 
@@ -209,10 +217,23 @@ impl<'a> Source<'a> {
         &self,
         weights: &[&TensorSpec],
         biases: &[&TensorSpec],
+        precision: Precision,
     ) -> Result<Linear, ModelError> {
         let depth = weights[0].shape[1];
-        let (weights, biases) = (self.joined(weights)?, self.joined(biases)?);
-        wired(Linear::pack(self.isa, depth, &weights, &biases).map_err(Into::into))
+        let biases = self.joined(biases)?;
+        let stored: Vec<Stored> = (weights.iter())
+            .map(|spec| self.read_stored(spec))
+            .collect::<Result<_, _>>()?;
+        let linear = match (precision, bytes(&stored)) {
+            (Precision::Int8, Some(weights)) => {
+                Linear::pack_int8(self.isa, depth, &weights, &biases)
+            }
+            _ => {
+                let weights: Vec<f32> = stored.into_iter().flat_map(Stored::into_f32).collect();
+                Linear::pack(self.isa, precision, depth, &weights, &biases)
+            }
+        };
+        wired(linear.map_err(Into::into))
     }
 
     fn joined(&self, specs: &[&TensorSpec]) -> Result<Vec<f32>, ModelError> {
@@ -230,6 +251,18 @@ impl<'a> Source<'a> {
             eps: self.config.layer_norm_eps,
         })
     }
+}
+
+/// The matrices one below the other, if all are stored as bytes.
+fn bytes(stored: &[Stored]) -> Option<Quantized> {
+    let mut all = Quantized::default();
+    for matrix in stored {
+        match matrix {
+            Stored::Int8(rows) => all.extend(rows),
+            _ => return None,
+        }
+    }
+    Some(all)
 }
 
 fn wire(

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use segue_kernels::{Isa, Precision};
 use segue_model::{Found, ModelConfig, ModelError, find};
 use tract_core::internal::*;
 
@@ -40,6 +41,19 @@ enum Input<'a> {
     Hidden(&'a [f32], usize),
 }
 
+/// How a segment is run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Options {
+    /// At each run the hidden states after so many layers are kept, as far as they lie in the
+    /// range: 0 is after the embeddings.
+    pub states: Vec<usize>,
+    /// In which numbers the layers' matrix products are taken.
+    pub precision: Precision,
+    /// The instruction set; `None` for the one that the variable `SEGUE_ISA` names, or else the
+    /// best.
+    pub isa: Option<Isa>,
+}
+
 /// What a range of a model takes and gives, as told by [`check`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checked {
@@ -60,17 +74,26 @@ pub struct Checked {
 /// # Errors
 /// As [`Segment::load`].
 pub fn check(dir: &Path, layers: Layers) -> Result<Checked, ModelError> {
+    check_with(dir, layers, Precision::F32)
+}
+
+/// As [`check`], for a precision.
+///
+/// # Errors
+/// As [`Segment::load_with`].
+pub fn check_with(dir: &Path, layers: Layers, precision: Precision) -> Result<Checked, ModelError> {
     let config = ModelConfig::read(dir)?;
     layers.check(config.num_hidden_layers)?;
     let (gives_logits, word_bytes, is_cut) = match &find(dir)? {
         Found::Onnx(path) => {
+            check_onnx(precision)?;
             let known = onnx::check(path, &config, layers)?;
             check_task(&config, layers, known.ends_in_logits)?;
             let words = config.vocab_size as u64 * config.hidden_size as u64;
             (known.ends_in_logits, 4 * words, known.is_cut)
         }
         found => {
-            let source = Source::open(found, &config, layers)?;
+            let source = Source::open(found, &config, layers, precision, None)?;
             let words = match layers.has_embeddings() {
                 true => source.word_bytes()?,
                 false => 0,
@@ -85,6 +108,18 @@ pub fn check(dir: &Path, layers: Layers) -> Result<Checked, ModelError> {
         word_bytes,
         is_cut,
     })
+}
+
+/// An ONNX file says itself in which numbers it computes.
+fn check_onnx(precision: Precision) -> Result<(), ModelError> {
+    match precision {
+        Precision::F32 => Ok(()),
+        _ => Err(ModelError::new(
+            "bad-precision",
+            "an ONNX file is run as it is, in the numbers that it names itself",
+        )
+        .help("leave `precision` out, or give a folder with weights instead of an ONNX file")),
+    }
 }
 
 /// Refuses a model whose head is for another purpose than judging texts.
@@ -106,20 +141,21 @@ impl Segment {
     /// - `model-truncated`: the weight file is shorter than its header says
     /// - `model-onnx`: an ONNX file whose layers cannot be told apart
     /// - `bad-layers`: the range does not fit the model
+    /// - `bad-isa`: the variable `SEGUE_ISA` names what this machine does not have
     pub fn load(dir: &Path, layers: Layers) -> Result<Self, ModelError> {
-        Self::load_with_states(dir, layers, &[])
+        Self::load_with(dir, layers, &Options::default())
     }
 
-    /// As [`Self::load`], and at each run it keeps the hidden states after so many layers as
-    /// `states` name, as far as they lie in the range: 0 is after the embeddings.
+    /// As [`Self::load`], with options.
     ///
     /// # Errors
-    /// As [`Self::load`], and `bad-states` for an ONNX file.
-    pub fn load_with_states(
-        dir: &Path,
-        layers: Layers,
-        states: &[usize],
-    ) -> Result<Self, ModelError> {
+    /// As [`Self::load`]; `bad-states` and `bad-precision` for an ONNX file.
+    pub fn load_with(dir: &Path, layers: Layers, options: &Options) -> Result<Self, ModelError> {
+        let Options {
+            states,
+            precision,
+            isa,
+        } = options;
         let config = ModelConfig::read(dir)?;
         layers.check(config.num_hidden_layers)?;
         let mut damaged = Vec::new();
@@ -129,12 +165,13 @@ impl Segment {
                 return Err(ModelError::new("bad-states", message));
             }
             Found::Onnx(path) => {
+                check_onnx(*precision)?;
                 let chain = OnnxChain::load(path, &config, layers)?;
                 let ends_in_logits = chain.ends_in_logits;
                 (Engine::Onnx(chain), ends_in_logits)
             }
             found => {
-                let source = Source::open(found, &config, layers)?;
+                let source = Source::open(found, &config, layers, *precision, *isa)?;
                 let plan = wired(source.build(states).map(SimplePlan::new)?)?;
                 damaged = source.damaged();
                 (

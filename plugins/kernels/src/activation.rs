@@ -2,6 +2,7 @@
 
 use crate::Simd;
 use crate::math::exp;
+use crate::simd::One;
 
 /// The function between the two matrices of a feed-forward block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,17 +18,23 @@ pub enum Activation {
 /// Applies `activation` to each of `values`.
 #[inline(always)]
 pub fn activate<S: Simd>(activation: Activation, values: &mut [f32]) {
-    match activation {
-        Activation::Gelu => each(values, gelu::<S>),
-        Activation::GeluTanh => each(values, gelu_tanh::<S>),
-        Activation::Relu => each(values, |x| if x > 0.0 { x } else { 0.0 }),
+    let whole = values.len() / S::LANES * S::LANES;
+    let (values, rest) = values.split_at_mut(whole);
+    for x in values.chunks_exact_mut(S::LANES) {
+        S::store(activated::<S>(activation, S::read(x)), x);
+    }
+    for x in rest {
+        *x = activated::<One<S>>(activation, *x);
     }
 }
 
+/// The activation of each lane.
 #[inline(always)]
-fn each(values: &mut [f32], f: impl Fn(f32) -> f32) {
-    for x in values {
-        *x = f(*x);
+pub(crate) fn activated<S: Simd>(activation: Activation, x: S::V) -> S::V {
+    match activation {
+        Activation::Gelu => gelu::<S>(x),
+        Activation::GeluTanh => gelu_tanh::<S>(x),
+        Activation::Relu => S::max(x, S::splat(0.0)),
     }
 }
 
@@ -35,11 +42,11 @@ fn each(values: &mut [f32], f: impl Fn(f32) -> f32) {
 ///
 /// Written as `max(x, 0) - |x|/2 erfc(|x|/√2)`, which cancels nowhere.
 #[inline(always)]
-fn gelu<S: Simd>(x: f32) -> f32 {
+fn gelu<S: Simd>(x: S::V) -> S::V {
     let [sum, t, power] = erfc::<S>(x);
-    let erfc = sum * t * power;
-    let positive = if x > 0.0 { x } else { 0.0 };
-    S::fma1(-0.5 * x.abs(), erfc, positive)
+    let erfc = S::mul(S::mul(sum, t), power);
+    let positive = S::max(x, S::splat(0.0));
+    S::fma(S::mul(S::splat(-0.5), S::abs(x)), erfc, positive)
 }
 
 /// `erfc(|x|/√2)` as three factors: a polynomial in the second, that, and `e^(-x²/2)`.
@@ -47,14 +54,16 @@ fn gelu<S: Simd>(x: f32) -> f32 {
 /// # Source
 /// Hastings, as formula 7.1.26 of Abramowitz and Stegun.
 #[inline(always)]
-pub(crate) fn erfc<S: Simd>(x: f32) -> [f32; 3] {
+pub(crate) fn erfc<S: Simd>(x: S::V) -> [S::V; 3] {
     const P: f32 = 0.327_591_1 * std::f32::consts::FRAC_1_SQRT_2;
-    let t = 1.0 / S::fma1(x.abs(), P, 1.0);
-    let mut sum = 1.061_405_4_f32;
+    let one = S::splat(1.0);
+    let t = S::div(one, S::fma(S::abs(x), S::splat(P), one));
+    let mut sum = S::splat(1.061_405_4);
     for term in [-1.453_152, 1.421_413_7, -0.284_496_72, 0.254_829_6] {
-        sum = S::fma1(sum, t, term);
+        sum = S::fma(sum, t, S::splat(term));
     }
-    [sum, t, exp::<S>(-0.5 * x * x)]
+    let square = S::mul(S::mul(S::splat(-0.5), x), x);
+    [sum, t, exp::<S>(square)]
 }
 
 /// `x/2 (1 + tanh(√(2/π) (x + 0.044715 x³)))`, as x times a logistic function.
@@ -62,13 +71,18 @@ pub(crate) fn erfc<S: Simd>(x: f32) -> [f32; 3] {
 /// # Source
 /// Hendrycks and Gimpel, arXiv:1606.08415.
 #[inline(always)]
-fn gelu_tanh<S: Simd>(x: f32) -> f32 {
+fn gelu_tanh<S: Simd>(x: S::V) -> S::V {
     const SCALE: f32 = 1.595_769; // 2 √(2/π)
-    let inner = SCALE * S::fma1(0.044_715 * x * x, x, x);
-    let size = inner.abs();
-    let small = exp::<S>(-size);
-    let up = x / (1.0 + small);
-    if inner > 0.0 { up } else { small * up }
+    let zero = S::splat(0.0);
+    let square = S::mul(S::mul(S::splat(0.044_715), x), x);
+    let inner = S::mul(S::splat(SCALE), S::fma(square, x, x));
+    let negative = S::sub(zero, inner);
+    let small = exp::<S>(S::sub(zero, S::abs(inner)));
+    let up = S::div(x, S::add(S::splat(1.0), small));
+    // One of both is 0.
+    let above = S::zero_below(inner, zero, up);
+    let below = S::zero_below(negative, zero, S::mul(small, up));
+    S::add(above, below)
 }
 
 #[cfg(test)]
@@ -97,7 +111,7 @@ mod tests {
 
     fn check(activation: Activation, exact: impl Fn(f64) -> f64) {
         for isa in Isa::all() {
-            let xs: Vec<f32> = (-4000..4000).map(|i| i as f32 / 800.0).collect();
+            let xs: Vec<f32> = (-4000..=4000).map(|i| i as f32 / 800.0).collect();
             let mut ys = xs.clone();
             isa.run(Activate(activation, &mut ys));
             for (x, y) in xs.iter().zip(&ys) {

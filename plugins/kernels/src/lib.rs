@@ -9,12 +9,13 @@
 //! | `simd` | the trait of a register, and one file an instruction set |
 //! | `isa` | which sets this machine has, and how a loop is compiled for each |
 //! | `math`, [`activation`], `norm`, `softmax` | loops over rows |
-//! | `product` | matrix products: how weights are packed, the tile, and the layer around it |
+//! | `product` | matrix products in f32, bf16 and int8: how weights are packed, a tile for each instruction set, and the layer around it |
 //! | `attention` | all heads of one text |
 //! | [`training`] | what gradients need: products of any strides, and the way back of each loop |
 //!
-//! An instruction set is a file in `simd` and a line in `isa`. Features: `tract` for dense layers
-//! of inference, which tract's kernels compute on other processors than x86-64, and `training`.
+//! An instruction set is a file in `simd` or `product/tile`, a line in `isa` and one in
+//! `product/dispatch` for each format it multiplies. Features: `tract` for dense layers in f32, which
+//! tract's kernels compute on other processors than x86-64, and `training`.
 
 pub mod activation;
 mod attention;
@@ -29,10 +30,8 @@ pub mod training;
 
 pub use activation::Activation;
 pub use attention::{Attention, Projected, attention};
-pub use isa::{Isa, Kernel};
+pub use isa::{ISA_VARIABLE, Isa, Kernel};
 pub use math::sum_of;
 pub use norm::{Norm, add_norm};
-pub use product::After;
-#[cfg(feature = "tract")]
-pub use product::{Linear, LinearError};
+pub use product::{After, Linear, LinearError, Precision, Quantized, Scratch};
 pub use simd::Simd;

@@ -1,6 +1,7 @@
 //! Residual sum and layer norm.
 
-use crate::math::sum_of;
+use crate::math::{Join, Plus, reduce};
+use crate::simd::One;
 use crate::{Isa, Kernel, Simd};
 
 /// Weight and bias of a layer norm, (H) each.
@@ -28,11 +29,23 @@ pub fn add_norm(isa: Isa, norm: &Norm, rows: &mut [f32], residual: Option<&[f32]
 
 /// The mean of a row, and one over its standard deviation.
 #[inline(always)]
-pub(crate) fn stats(row: &[f32], eps: f32) -> [f32; 2] {
+pub(crate) fn stats<S: Simd>(row: &[f32], eps: f32) -> [f32; 2] {
     let count = row.len() as f32;
-    let mean = sum_of(row, |x| x) / count;
-    let variance = sum_of(row, |x| (x - mean) * (x - mean)) / count;
+    let mean = reduce::<S>(row, 0.0, 0.0, &Plus).sum() / count;
+    let squares = reduce::<S>(row, mean, 0.0, &Squares(mean));
+    let variance = squares.sum() / count;
     [mean, 1.0 / (variance + eps).sqrt()]
+}
+
+/// The sum of the squares of what is beside the mean.
+struct Squares(f32);
+
+impl<S: Simd> Join<S> for Squares {
+    #[inline(always)]
+    fn join(&self, running: S::V, x: S::V) -> S::V {
+        let off = S::sub(x, S::splat(self.0));
+        S::add(running, S::mul(off, off))
+    }
 }
 
 struct AddNorm<'a> {
@@ -45,21 +58,44 @@ impl Kernel for AddNorm<'_> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         let h = self.norm.weight.len();
-        if let Some(residual) = self.residual {
-            for (x, y) in self.rows.iter_mut().zip(residual) {
-                *x += *y;
+        let rows = self.rows.chunks_exact_mut(h).enumerate();
+        for (r, row) in rows {
+            if let Some(residual) = self.residual {
+                add::<S>(row, &residual[r * h..][..h]);
             }
-        }
-        for row in self.rows.chunks_exact_mut(h) {
             norm_row::<S>(self.norm, row);
         }
     }
 }
 
+/// `row += other`
+#[inline(always)]
+fn add<S: Simd>(row: &mut [f32], other: &[f32]) {
+    let whole = row.len() / S::LANES * S::LANES;
+    for i in (0..whole).step_by(S::LANES) {
+        let sum = S::add(S::read(&row[i..]), S::read(&other[i..]));
+        S::store(sum, &mut row[i..]);
+    }
+    for (x, y) in row[whole..].iter_mut().zip(&other[whole..]) {
+        *x += *y;
+    }
+}
+
 #[inline(always)]
 fn norm_row<S: Simd>(norm: &Norm, row: &mut [f32]) {
-    let [mean, scale] = stats(row, norm.eps);
-    for ((x, weight), bias) in row.iter_mut().zip(&norm.weight).zip(&norm.bias) {
-        *x = S::fma1((*x - mean) * scale, *weight, *bias);
+    let stats = stats::<S>(row, norm.eps);
+    let whole = row.len() / S::LANES * S::LANES;
+    for i in (0..whole).step_by(S::LANES) {
+        scale::<S>(stats, &norm.weight[i..], &norm.bias[i..], &mut row[i..]);
     }
+    for i in whole..row.len() {
+        scale::<One<S>>(stats, &norm.weight[i..], &norm.bias[i..], &mut row[i..]);
+    }
+}
+
+/// The first numbers of a row, as many as lanes.
+#[inline(always)]
+fn scale<S: Simd>([mean, scale]: [f32; 2], weight: &[f32], bias: &[f32], row: &mut [f32]) {
+    let x = S::mul(S::sub(S::read(row), S::splat(mean)), S::splat(scale));
+    S::store(S::fma(x, S::read(weight), S::read(bias)), row);
 }

@@ -1,19 +1,26 @@
-//! Matrix products with constant weights: how these are packed, the one inner loop, and the dense
-//! layer around it.
+//! Matrix products: the formats of their numbers, how constant weights are packed, a tile for each
+//! instruction set, and the dense layer around it.
 
 mod aligned;
-#[cfg(feature = "tract")]
+mod dense;
+mod dispatch;
+mod format;
 mod linear;
-#[cfg(feature = "tract")]
 mod panels;
+mod quantize;
 mod tile;
 
 use crate::Activation;
 
 pub(crate) use aligned::Aligned;
-#[cfg(feature = "tract")]
+pub(crate) use dense::{FloatDense, Int8Dense};
+pub(crate) use format::{Bf16, Float, Format, TileKernel};
 pub use linear::{Linear, LinearError};
-pub(crate) use tile::{PANEL_MAX, Rows, Sink, panel_product};
+pub(crate) use panels::Panels;
+pub use quantize::Quantized;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use tile::amx_is_permitted;
+pub(crate) use tile::{Rows, Sink, Sums, Tile, WIDTH_MAX, by_panel};
 
 /// What follows a matrix product, element by element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,4 +29,26 @@ pub enum After {
     Nothing,
     /// Each element goes through it.
     Apply(Activation),
+}
+
+/// In which numbers matrix products are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// f32.
+    #[default]
+    F32,
+    /// Both sides rounded to bf16, summed in f32.
+    Bf16,
+    /// Weights as bytes with a scale a row, activations as bytes with a scale a token, summed in
+    /// whole numbers; attention as with [`Self::Bf16`].
+    Int8,
+}
+
+/// Activations in the format of a product; kept from product to product.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    half: Aligned<Bf16>,
+    bytes: Aligned<i8>,
+    /// One a row of `bytes`.
+    scales: Vec<f32>,
 }

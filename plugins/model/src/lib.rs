@@ -25,6 +25,6 @@ pub use error::ModelError;
 pub use find::{Found, find, folder_of};
 pub use names::TensorSpec;
 pub use outline::Outline;
-pub use segue_kernels::Activation;
+pub use segue_kernels::{Activation, Quantized};
 pub use stored::Stored;
 pub use weights::Weights;

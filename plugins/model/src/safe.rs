@@ -8,11 +8,15 @@ use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
 use safetensors::Dtype;
+use segue_kernels::Quantized;
 
 use crate::error::ModelError;
 use crate::files::{self, unreadable};
 use crate::header::{HEADER_BYTES_MAX, Header};
 use crate::stored::Stored;
+
+/// What follows a tensor's name in the name of its scales.
+const SCALES: &str = "_scale";
 
 /// An open file and its header.
 #[derive(Debug)]
@@ -61,12 +65,16 @@ impl SafeFile {
         Some(&self.header.0.get(name)?.shape)
     }
 
-    /// Bytes of tensor `name` as the file stores it, checked to be all there.
+    /// Bytes of tensor `name` as the file stores it, its scales among them, checked to be all
+    /// there.
     ///
     /// # Errors
     /// `model-mismatch` or `model-truncated`
     pub fn stored_bytes(&self, name: &str) -> Result<u64, ModelError> {
-        self.locate(name).map(|(_, _, bytes)| bytes as u64)
+        match self.locate(name)? {
+            (Dtype::I8, _, bytes) => Ok((bytes + self.locate_scales(name)?.1) as u64),
+            (_, _, bytes) => Ok(bytes as u64),
+        }
     }
 
     /// Reads tensor `name`.
@@ -75,16 +83,50 @@ impl SafeFile {
     /// As [`Self::stored_bytes`], and `model-missing` when the read itself fails.
     pub fn read(&self, name: &str) -> Result<Stored, ModelError> {
         let (dtype, at, bytes) = self.locate(name)?;
-        let mut raw = vec![0; bytes];
-        let read = self.file.read_exact_at(&mut raw, at);
-        read.map_err(|e| unreadable(&self.path, &e))?;
+        let raw = self.bytes_at(at, bytes)?;
         let pairs = || raw.as_chunks::<2>().0.iter();
         let fours = || raw.as_chunks::<4>().0.iter();
         Ok(match dtype {
             Dtype::F16 => Stored::F16(pairs().map(|b| f16::from_le_bytes(*b)).collect()),
             Dtype::BF16 => Stored::Bf16(pairs().map(|b| bf16::from_le_bytes(*b)).collect()),
+            Dtype::I8 => {
+                let (at, bytes) = self.locate_scales(name)?;
+                let scales = self.bytes_at(at, bytes)?;
+                let scales = scales.as_chunks::<4>().0.iter();
+                Stored::Int8(Quantized {
+                    numbers: raw.into_iter().map(u8::cast_signed).collect(),
+                    scales: scales.map(|b| f32::from_le_bytes(*b)).collect(),
+                })
+            }
             _ => Stored::F32(fours().map(|b| f32::from_le_bytes(*b)).collect()),
         })
+    }
+
+    fn bytes_at(&self, at: u64, bytes: usize) -> Result<Vec<u8>, ModelError> {
+        let mut raw = vec![0; bytes];
+        let read = self.file.read_exact_at(&mut raw, at);
+        read.map_err(|e| unreadable(&self.path, &e))?;
+        Ok(raw)
+    }
+
+    /// First byte and length of the scales of tensor `name`: f32, one a row.
+    fn locate_scales(&self, name: &str) -> Result<(u64, usize), ModelError> {
+        let scales = format!("{name}{SCALES}");
+        let shape = self.shape(name).unwrap_or_default();
+        let rows = shape.first().copied().unwrap_or_default();
+        let fits = |found: &[usize]| found == [rows] || found == [rows, 1];
+        if shape.len() != 2 || !self.shape(&scales).is_some_and(fits) {
+            let what = format!("stores `{name}` as I8, but has no scale for each row of it");
+            return Err(mismatch(&self.path, &what)
+                .help(format!("bytes are read with `{scales}`, an f32 a row")));
+        }
+        match self.locate(&scales)? {
+            (Dtype::F32, at, bytes) => Ok((at, bytes)),
+            (other, ..) => Err(
+                mismatch(&self.path, &format!("stores `{scales}` as {other:?}"))
+                    .help("scales of bytes are f32"),
+            ),
+        }
     }
 
     /// Type, first byte in the file, and length in bytes of a tensor.
@@ -96,9 +138,10 @@ impl SafeFile {
         let width = match info.dtype {
             Dtype::F32 => 4,
             Dtype::F16 | Dtype::BF16 => 2,
+            Dtype::I8 => 1,
             other => {
                 return Err(mismatch(format!("stores `{name}` as {other:?}"))
-                    .help("f32, f16 and bf16 weights can be read"));
+                    .help("f32, f16, bf16 and int8 weights can be read"));
             }
         };
         let count = info

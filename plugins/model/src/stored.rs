@@ -2,6 +2,7 @@
 
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
+use segue_kernels::Quantized;
 
 /// The numbers of a tensor, in the type that its file stores.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +13,8 @@ pub enum Stored {
     F16(Vec<f16>),
     /// The upper half of 32 bits.
     Bf16(Vec<bf16>),
+    /// Bytes, and a scale a row.
+    Int8(Quantized),
 }
 
 impl Stored {
@@ -21,6 +24,7 @@ impl Stored {
             Stored::F32(values) => values.len(),
             Stored::F16(values) => values.len(),
             Stored::Bf16(values) => values.len(),
+            Stored::Int8(rows) => rows.numbers.len(),
         }
     }
 
@@ -31,15 +35,17 @@ impl Stored {
 
     /// Whether no value is infinite or NaN.
     pub fn is_finite(&self) -> bool {
+        let full = |values: &[f32]| {
+            let bits = values.iter().map(|x| x.to_bits() & 0x7fff_ffff);
+            bits.fold(0, u32::max) < f32::INFINITY.to_bits()
+        };
         // The exponent's bits alone, without a branch a value.
         let halves = |bits: &mut dyn Iterator<Item = u16>, infinity: u16| {
             bits.map(|bits| bits & 0x7fff).fold(0, u16::max) < infinity
         };
         match self {
-            Stored::F32(values) => {
-                let bits = values.iter().map(|x| x.to_bits() & 0x7fff_ffff);
-                bits.fold(0, u32::max) < f32::INFINITY.to_bits()
-            }
+            Stored::F32(values) => full(values),
+            Stored::Int8(rows) => full(&rows.scales),
             Stored::F16(values) => halves(
                 &mut values.iter().map(|x| x.to_bits()),
                 f16::INFINITY.to_bits(),
@@ -57,6 +63,7 @@ impl Stored {
             Stored::F32(values) => values,
             Stored::F16(values) => values.to_f32_vec(),
             Stored::Bf16(values) => values.to_f32_vec(),
+            Stored::Int8(rows) => rows.widen(),
         }
     }
 
@@ -70,6 +77,11 @@ impl Stored {
             Stored::F32(values) => to.copy_from_slice(&values[range]),
             Stored::F16(values) => values[range].convert_to_f32_slice(to),
             Stored::Bf16(values) => values[range].convert_to_f32_slice(to),
+            Stored::Int8(rows) => {
+                for (to, x) in to.iter_mut().zip(&rows.numbers[range]) {
+                    *to = f32::from(*x) * rows.scales[index];
+                }
+            }
         }
     }
 }

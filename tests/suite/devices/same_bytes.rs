@@ -58,6 +58,27 @@ fn parquet() {
 }
 
 #[test]
+fn products_in_fewer_bits() {
+    let project = project();
+    let plain = alone(&project, "out.jsonl", &[]);
+    for precision in ["bf16", "int8"] {
+        let set = format!("encoder.precision=\"{precision}\"");
+        let expected = alone(&project, "out.jsonl", &["--set", &set]);
+        assert!(expected != plain, "`{precision}` rounds nothing");
+        for [devices, split] in [["1", "3"], ["2", "2"], ["3", "3"]] {
+            let split = format!("encoder.split={split}");
+            project.run_graph(&["--devices", devices, "--set", &split, "--set", &set]);
+            let output = project.bytes("out.jsonl");
+            assert!(
+                output == expected,
+                "{precision}, {devices} devices, {split}"
+            );
+            std::fs::remove_file(project.path("out.jsonl")).unwrap();
+        }
+    }
+}
+
+#[test]
 fn shorter_numbers_on_the_wire() {
     let project = project();
     let plain = alone(&project, "out.jsonl", &[]);

@@ -8,13 +8,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tract_core::internal::*;
 
-use segue_kernels::{After, Attention, Isa, Linear, Norm, Projected, add_norm, attention};
+use segue_kernels::{
+    After, Attention, Isa, Linear, Norm, Precision, Projected, Scratch, add_norm, attention,
+};
 use segue_model::Activation;
 
 /// A layer's parameters, packed.
 #[derive(Debug)]
 pub(crate) struct LayerWeights {
     pub isa: Isa,
+    pub precision: Precision,
     pub heads: usize,
     pub activation: Activation,
     pub projections: Projections,
@@ -60,13 +63,12 @@ impl Projections {
 pub(crate) struct Workspace {
     /// (n, 3 H), then (n, F)
     wide: Vec<f32>,
-    /// (H)
-    query: Vec<f32>,
     /// (n, H)
     mixed: Vec<f32>,
     /// (n, H)
     middle: Vec<f32>,
     attention: Attention,
+    products: Scratch,
 }
 
 /// Self-attention and feed-forward, each with residual and layer norm: f32 (n, H) -> (n, H), or
@@ -86,24 +88,25 @@ impl LayerWeights {
     fn run<'a>(&self, x: &'a mut [f32], space: &mut Workspace) -> TractResult<&'a mut [f32]> {
         let h = self.output_norm.weight.len();
         let rows = self.projections.rows(x.len() / h);
-        let mixed = first(&mut space.mixed, rows * h);
-        let (wide, query) = (&mut space.wide, &mut space.query);
-        let projected = self.project(x, wide, query)?;
-        attention(
-            self.isa,
-            self.heads,
-            h,
-            projected,
+        let Workspace {
+            wide,
             mixed,
-            &mut space.attention,
-        );
+            middle,
+            attention: heads,
+            products,
+        } = space;
+        let mixed = first(mixed, rows * h);
+        let projected = self.project(x, wide, products)?;
+        let shape = (self.heads, h);
+        attention(self.isa, self.precision, shape, projected, mixed, heads);
         let x = &mut x[..rows * h];
-        let middle = first(&mut space.middle, rows * h);
-        self.output.run(mixed, middle, After::Nothing)?;
+        let middle = first(middle, rows * h);
+        self.output.run(mixed, middle, After::Nothing, products)?;
         add_norm(self.isa, &self.output_norm, middle, Some(x));
-        let inner = first(&mut space.wide, rows * self.inner);
-        self.up.run(middle, inner, After::Apply(self.activation))?;
-        self.down.run(inner, x, After::Nothing)?;
+        let inner = first(wide, rows * self.inner);
+        let activation = After::Apply(self.activation);
+        self.up.run(middle, inner, activation, products)?;
+        self.down.run(inner, x, After::Nothing, products)?;
         add_norm(self.isa, &self.down_norm, x, Some(middle));
         Ok(x)
     }
@@ -113,24 +116,22 @@ impl LayerWeights {
         &self,
         x: &[f32],
         wide: &'a mut Vec<f32>,
-        query: &'a mut Vec<f32>,
+        products: &mut Scratch,
     ) -> TractResult<Projected<'a>> {
         let h = self.output_norm.weight.len();
         let n = x.len() / h;
         match &self.projections {
             Projections::Every(qkv) => {
                 let wide = first(wide, n * 3 * h);
-                qkv.run(x, wide, After::Nothing)?;
+                qkv.run(x, wide, After::Nothing, products)?;
                 Ok(Projected::rows(wide, h))
             }
-            Projections::First {
-                query: weights,
-                key_value,
-            } => {
-                let (keys, query) = (first(wide, n * 2 * h), first(query, h));
-                weights.run(&x[..h], query, After::Nothing)?;
-                key_value.run(x, keys, After::Nothing)?;
-                Ok(Projected::one_query(query, keys))
+            Projections::First { query, key_value } => {
+                let wide = first(wide, h + n * 2 * h);
+                let (one, keys) = wide.split_at_mut(h);
+                query.run(&x[..h], one, After::Nothing, products)?;
+                key_value.run(x, keys, After::Nothing, products)?;
+                Ok(Projected::one_query(wide, h))
             }
         }
     }

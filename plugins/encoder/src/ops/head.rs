@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use segue_kernels::{After, Linear};
+use segue_kernels::{After, Linear, Scratch};
 use segue_model::PoolerActivation;
 use tract_core::internal::*;
 
-/// Both dense layers, packed.
+/// Both dense layers, packed, in f32 whatever the others are: they take one row alone.
 #[derive(Debug)]
 pub(crate) struct HeadWeights {
     pub hidden: usize,
@@ -29,7 +29,8 @@ impl HeadWeights {
     fn run(&self, hidden: &[f32]) -> TractResult<Vec<f32>> {
         let first = hidden.get(..self.hidden).context("no token to pool")?;
         let mut pooled = vec![0.0; self.hidden];
-        self.pooler.run(first, &mut pooled, After::Nothing)?;
+        let mut scratch = Scratch::default();
+        (self.pooler).run(first, &mut pooled, After::Nothing, &mut scratch)?;
         for x in &mut pooled {
             *x = match self.activation {
                 PoolerActivation::Tanh => x.tanh(),
@@ -39,7 +40,7 @@ impl HeadWeights {
             };
         }
         let mut logits = vec![0.0; self.labels];
-        self.classifier.run(&pooled, &mut logits, After::Nothing)?;
+        (self.classifier).run(&pooled, &mut logits, After::Nothing, &mut scratch)?;
         Ok(logits)
     }
 }

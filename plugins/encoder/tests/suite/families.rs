@@ -5,7 +5,7 @@ use std::path::Path;
 
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
-use segue_encoder::{Layers, Segment, check};
+use segue_encoder::{Layers, Options, Segment, check};
 use serde_json::{Value, json};
 
 use crate::tiny::{Tiny, run, tokens};
@@ -99,7 +99,11 @@ fn distilbert_pools_with_relu() {
     let tiny = Tiny::default();
     let (_, distilled) = pair(tiny);
     let tokens = tokens(9, 2);
-    let mut states = Segment::load_with_states(distilled.path(), Layers::all(3), &[3]).unwrap();
+    let options = Options {
+        states: vec![3],
+        ..Options::default()
+    };
+    let mut states = Segment::load_with(distilled.path(), Layers::all(3), &options).unwrap();
     let mut logits = Vec::new();
     states.run_tokens(&tokens, &mut logits).unwrap();
     let first = &states.state(0).unwrap()[..tiny.hidden];

@@ -5,6 +5,7 @@ mod difference;
 mod export;
 mod families;
 mod onnx;
+mod precision;
 mod reference;
 mod speed;
 mod split;

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use prost::Message;
-use segue_encoder::{Layers, Segment};
+use segue_encoder::{Layers, Options, Precision, Segment};
 use tract_onnx::pb::NodeProto;
 
 use crate::difference::max_difference;
@@ -53,6 +53,20 @@ fn an_onnx_file_can_be_named_itself() {
     let mut out = Vec::new();
     segment.run_tokens(&[1, 2, 3], &mut out).unwrap();
     assert_eq!(out.len(), 2);
+}
+
+#[test]
+fn an_onnx_file_has_its_own_precision() {
+    let (native, onnx) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write(Tiny::default(), native.path(), onnx.path());
+    let options = Options {
+        precision: Precision::Int8,
+        ..Options::default()
+    };
+    let error = Segment::load_with(onnx.path(), Layers::all(3), &options).unwrap_err();
+    assert_eq!(error.code, "bad-precision");
+    let checked = segue_encoder::check_with(onnx.path(), Layers::all(3), Precision::Int8);
+    assert_eq!(checked.unwrap_err(), error);
 }
 
 #[test]

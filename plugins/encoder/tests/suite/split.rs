@@ -1,6 +1,6 @@
 //! Cutting a model changes no bit of what it says.
 
-use segue_encoder::{Layers, ModelConfig, Segment};
+use segue_encoder::{Layers, ModelConfig, Options, Segment};
 
 use crate::reference::{model_dir, reviews};
 use crate::tiny::{Tiny, run, tokens};
@@ -46,7 +46,11 @@ fn the_last_layer_gives_every_row_when_its_state_is_kept() {
     Tiny::default().write(dir.path());
     for n in [1, 6, 40] {
         let tokens = tokens(n, 9);
-        let mut segment = Segment::load_with_states(dir.path(), Layers::all(3), &[3]).unwrap();
+        let options = Options {
+            states: vec![3],
+            ..Options::default()
+        };
+        let mut segment = Segment::load_with(dir.path(), Layers::all(3), &options).unwrap();
         let mut logits = Vec::new();
         segment.run_tokens(&tokens, &mut logits).unwrap();
         assert_eq!(segment.state(0).unwrap().len(), n * 78);

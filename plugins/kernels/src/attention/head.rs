@@ -1,12 +1,19 @@
 //! One head of one text, in the steps that attention takes.
 
-use super::Projected;
+use std::marker::PhantomData;
+
+use super::{Projected, Shape};
 use crate::Simd;
-use crate::product::{PANEL_MAX, Rows, Sink, panel_product};
+use crate::product::{Float, Rows, Sink, Sums, Tile, WIDTH_MAX, by_panel};
 use crate::softmax::weigh;
 
-/// One head of one text.
-pub(super) struct Head<'a> {
+/// Rows of the largest tile.
+const ROWS_MAX: usize = 32;
+
+/// One head of one text, in the format of its products.
+pub(super) struct Head<'a, F> {
+    /// What `projected` describes.
+    pub data: &'a [F],
     pub projected: Projected<'a>,
     /// H
     pub hidden: usize,
@@ -16,146 +23,209 @@ pub(super) struct Head<'a> {
     pub size: usize,
     /// Keys.
     pub n: usize,
+    pub shape: Shape,
 }
 
-impl Head<'_> {
+impl<F: Float> Head<'_, F> {
     /// This head's part of a token's key.
     #[inline(always)]
-    fn key(&self, token: usize) -> &[f32] {
-        let at = token * self.projected.key_stride + self.column;
-        &self.projected.keys[at..at + self.size]
+    fn key(&self, token: usize) -> &[F] {
+        let at = self.projected.keys_at + token * self.projected.key_stride + self.column;
+        &self.data[at..at + self.size]
     }
 
     /// This head's part of a token's value.
     #[inline(always)]
-    fn value(&self, token: usize) -> &[f32] {
-        let at = token * self.projected.key_stride + self.hidden + self.column;
-        &self.projected.keys[at..at + self.size]
+    fn value(&self, token: usize) -> &[F] {
+        let values_at = self.projected.keys_at + self.hidden;
+        let at = values_at + token * self.projected.key_stride + self.column;
+        &self.data[at..at + self.size]
     }
 
-    /// Lays out the keys so that a panel's W keys lie side by side in each dimension.
+    /// Lays out the keys in panels whose columns are keys.
     #[inline(always)]
-    pub fn pack_keys(&self, keys: &mut [f32], width: usize) {
-        let panel_length = self.size * width;
-        for (p, panel) in keys.chunks_exact_mut(panel_length).enumerate() {
-            let from = p * width;
-            if from >= self.n {
-                break;
-            }
+    pub fn pack_keys<T: Tile<F>>(&self, keys: &mut [F]) {
+        let (width, group) = (T::WIDTH, T::GROUP);
+        let panels = keys.chunks_exact_mut(self.shape.size * width);
+        for (panel, from) in panels.zip((0..self.n).step_by(width)) {
             let count = width.min(self.n - from);
             if count < width {
-                panel.fill(0.0);
+                panel.fill(F::default());
             }
             for i in 0..count {
-                for (d, key) in self.key(from + i).iter().enumerate() {
-                    panel[d * width + i] = *key;
+                let key = self.key(from + i);
+                let groups = panel.chunks_exact_mut(width * group);
+                for (g, to) in groups.enumerate() {
+                    // Loops of known length: copies of a few numbers would be calls.
+                    let to = &mut to[i * group..][..group];
+                    for (k, to) in to.iter_mut().enumerate() {
+                        *to = key.get(g * group + k).copied().unwrap_or_default();
+                    }
                 }
             }
         }
     }
 
-    /// Lays out the values by W dimensions, filled up with zeros.
+    /// Lays out the values in panels whose columns are dimensions.
     #[inline(always)]
-    pub fn pack_values(&self, values: &mut [f32], width: usize) {
-        for (p, from) in (0..self.size).step_by(width).enumerate() {
-            let panel = &mut values[p * self.n * width..][..self.n * width];
+    pub fn pack_values<T: Tile<F>>(&self, values: &mut [F]) {
+        let (width, group, depth) = (T::WIDTH, T::GROUP, self.shape.depth);
+        let panels = values.chunks_exact_mut(depth * width);
+        for (panel, from) in panels.zip((0..self.size).step_by(width)) {
             let count = width.min(self.size - from);
-            for (token, to) in panel.chunks_exact_mut(width).enumerate() {
-                to[..count].copy_from_slice(&self.value(token)[from..from + count]);
-                to[count..].fill(0.0);
+            let groups = panel.chunks_exact_mut(width * group);
+            for (to, token) in groups.zip((0..depth).step_by(group)) {
+                if count < width || token + group > self.n {
+                    to.fill(F::default());
+                }
+                for which in 0..group.min(self.n.saturating_sub(token)) {
+                    let value = &self.value(token + which)[from..from + count];
+                    for (to, value) in to[which..].iter_mut().step_by(group).zip(value) {
+                        *to = *value;
+                    }
+                }
             }
         }
     }
 
-    /// Products of `count` queries with every key: (count, n rounded up to W).
+    /// Products of the queries `first..end` with every key.
     #[inline(always)]
-    pub fn score<S: Simd>(&self, first: usize, count: usize, keys: &[f32], scores: &mut [f32]) {
-        let width = 2 * S::LANES;
-        let padded = self.n.next_multiple_of(width);
+    pub fn score<T: Tile<F>>(
+        &self,
+        (first, end): (usize, usize),
+        keys: &[F],
+        scores: &mut [f32],
+        sums: &mut Sums<F>,
+    ) {
+        let Shape { size, columns, .. } = self.shape;
         let queries = Rows {
-            data: &self.projected.queries[self.column..],
+            data: &self.data[first * self.projected.query_stride + self.column..],
             stride: self.projected.query_stride,
-            depth: self.size,
+            depth: size,
         };
-        let panels = keys[..padded * self.size].chunks_exact(self.size * width);
-        for (p, panel) in panels.enumerate() {
-            let zeros = [0.0; PANEL_MAX];
-            let mut sink = Scores {
-                scores: &mut scores[p * width..],
-                padded,
-                first,
-            };
-            panel_product::<S>(queries, first, count, panel, &zeros, &mut sink);
+        let mut sink = Scores {
+            scores,
+            stride: columns,
+        };
+        let zeros = [0.0; WIDTH_MAX];
+        let panels = keys.chunks_exact(size * T::WIDTH);
+        for (panel, column) in panels.zip((0..self.n).step_by(T::WIDTH)) {
+            let start = &zeros[..T::WIDTH];
+            by_panel::<F, T>(
+                queries,
+                (0, end - first),
+                panel,
+                start,
+                sums,
+                column,
+                &mut sink,
+            );
         }
     }
 
-    /// Turns scores into weights, all but for the factor it returns: one over their sum.
+    /// Turns the scores of `count` queries into weights, all but for the factor that it gives for
+    /// each: one over their sum.
     #[inline(always)]
-    pub fn softmax<S: Simd>(&self, scores: &mut [f32]) -> f32 {
-        weigh::<S>(scores, 1.0 / (self.size as f32).sqrt())
+    pub fn weigh<S: Simd>(
+        &self,
+        count: usize,
+        scores: &mut [f32],
+        weights: &mut [F],
+    ) -> [f32; ROWS_MAX] {
+        let Shape { columns, depth, .. } = self.shape;
+        let whole = self.n.next_multiple_of(16);
+        let factor = 1.0 / (self.size as f32).sqrt();
+        let mut scale = [0.0; ROWS_MAX];
+        let rows = scores.chunks_exact_mut(columns);
+        let rows = rows.zip(weights.chunks_exact_mut(columns));
+        for (scale, (scores, weights)) in scale[..count].iter_mut().zip(rows) {
+            // What is no key weighs nothing.
+            scores[self.n..whole].fill(f32::NEG_INFINITY);
+            *scale = weigh::<S, F>(&mut scores[..whole], factor, weights);
+            if depth > whole {
+                weights[whole..depth].fill(F::default());
+            }
+        }
+        scale
     }
 
-    /// Sums of values by weight, into this head's columns of `out`.
+    /// Sums of values by weight, into this head's columns of the rows of `out`; heads must come in
+    /// their order, as the columns of later ones may be written over.
     #[inline(always)]
-    pub fn mix<S: Simd>(
+    pub fn mix<S: Simd, T: Tile<F>>(
         &self,
-        first: usize,
         count: usize,
-        weights: &[f32],
-        values: &[f32],
-        scale: &[f32; 16],
+        weights: &[F],
+        values: &[F],
+        scale: &[f32; ROWS_MAX],
+        sums: &mut Sums<F>,
         out: &mut [f32],
     ) {
-        let width = 2 * S::LANES;
+        let Shape { depth, columns, .. } = self.shape;
         let rows = Rows {
             data: weights,
-            stride: self.n.next_multiple_of(width),
-            depth: self.n,
+            stride: columns,
+            depth,
         };
-        for (p, from) in (0..self.size).step_by(width).enumerate() {
-            let panel = &values[p * self.n * width..][..self.n * width];
-            let wide = width.min(self.size - from);
-            let zeros = [0.0; PANEL_MAX];
-            let mut sink = Mixed {
-                out: &mut out[first * self.hidden + self.column + from..],
-                hidden: self.hidden,
-                wide,
-                scale,
-            };
-            panel_product::<S>(rows, 0, count, panel, &zeros, &mut sink);
+        let mut sink = Mixed::<S> {
+            out,
+            hidden: self.hidden,
+            column: self.column,
+            size: self.size,
+            scale,
+            simd: PhantomData,
+        };
+        let zeros = [0.0; WIDTH_MAX];
+        let panels = values.chunks_exact(depth * T::WIDTH);
+        for (panel, column) in panels.zip((0..self.size).step_by(T::WIDTH)) {
+            let start = &zeros[..T::WIDTH];
+            by_panel::<F, T>(rows, (0, count), panel, start, sums, column, &mut sink);
         }
     }
 }
 
-/// Scores of queries from `first` on, for the keys of one panel.
+/// Scores of one block of queries.
 struct Scores<'a> {
     scores: &'a mut [f32],
-    padded: usize,
-    first: usize,
+    stride: usize,
 }
 
-impl Sink for Scores<'_> {
+impl Sink<f32> for Scores<'_> {
     #[inline(always)]
-    fn put(&mut self, row: usize, values: &mut [f32]) {
-        let at = (row - self.first) * self.padded;
-        self.scores[at..at + values.len()].copy_from_slice(values);
+    fn put(&mut self, row: usize, column: usize, sums: &[f32]) {
+        self.scores[row * self.stride + column..][..sums.len()].copy_from_slice(sums);
     }
 }
 
-/// `wide` columns of the output rows of one block of queries.
-struct Mixed<'a> {
+/// One head's columns of the output rows of one block of queries.
+struct Mixed<'a, S> {
     out: &'a mut [f32],
     hidden: usize,
-    wide: usize,
-    scale: &'a [f32; 16],
+    /// The head's first one.
+    column: usize,
+    size: usize,
+    scale: &'a [f32; ROWS_MAX],
+    simd: PhantomData<S>,
 }
 
-impl Sink for Mixed<'_> {
+impl<S: Simd> Sink<f32> for Mixed<'_, S> {
     #[inline(always)]
-    fn put(&mut self, row: usize, values: &mut [f32]) {
-        let at = row * self.hidden;
-        for (to, value) in self.out[at..at + self.wide].iter_mut().zip(values) {
-            *to = *value * self.scale[row];
+    fn put(&mut self, row: usize, column: usize, sums: &[f32]) {
+        let scale = S::splat(self.scale[row]);
+        let wide = sums.len().min(self.size - column);
+        let at = self.column + column;
+        let row = &mut self.out[row * self.hidden..][..self.hidden];
+        if at + sums.len() <= self.hidden {
+            // What lies behind this head's columns is written by those after it.
+            for i in (0..sums.len()).step_by(S::LANES) {
+                S::store(S::mul(S::read(&sums[i..]), scale), &mut row[at + i..]);
+            }
+            return;
         }
+        let mut scaled = [0.0; WIDTH_MAX];
+        for i in (0..sums.len()).step_by(S::LANES) {
+            S::store(S::mul(S::read(&sums[i..]), scale), &mut scaled[i..]);
+        }
+        row[at..at + wide].copy_from_slice(&scaled[..wide]);
     }
 }

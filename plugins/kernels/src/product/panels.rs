@@ -1,108 +1,118 @@
-//! Weights laid out in panels, and the product by them.
+//! Weights laid out in panels, for the tile that multiplies by them.
 
-use std::marker::PhantomData;
+use super::tile::{Rows, Sink, Sums, Tile, by_panel};
+use super::{Aligned, Format, TileKernel};
+use crate::{Isa, Simd};
 
-use super::{After, Aligned, PANEL_MAX, Rows, Sink, panel_product};
-use crate::activation::activate;
-use crate::{Isa, Kernel, Simd};
-
-/// A weight matrix of `outputs` x `depth` and its bias, packed for one instruction set.
-///
-/// Panel p holds the weights of outputs p W .. p W + W, as (depth, W); missing ones are zero.
-#[derive(Debug)]
-pub(crate) struct Panels {
-    isa: Isa,
-    depth: usize,
-    outputs: usize,
-    weights: Aligned,
-    bias: Vec<f32>,
+/// How a tile wants its panels and rows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    width: usize,
+    group: usize,
+    step: usize,
+    /// What is added to the numbers of rows.
+    pub offset: i32,
 }
 
-impl Panels {
-    /// Packs `weights` (outputs, depth) and `bias` (outputs).
-    pub fn pack(isa: Isa, depth: usize, weights: &[f32], bias: &[f32]) -> Self {
-        let width = isa.panel_width();
-        let outputs = bias.len();
-        let panels = outputs.div_ceil(width);
-        let mut packed = Aligned::zeros(panels * width * depth);
-        for (output, row) in weights.chunks_exact(depth).enumerate() {
-            let from = output / width * width * depth + output % width;
-            for (slot, weight) in packed[from..].iter_mut().step_by(width).zip(row) {
-                *slot = *weight;
-            }
-        }
-        let mut padded = bias.to_vec();
-        padded.resize(panels * width, 0.0);
-        Self {
-            isa,
-            depth,
-            outputs,
-            weights: packed,
-            bias: padded,
-        }
+impl Layout {
+    /// Of the tile that `isa` has for the format `F`.
+    fn of<F: Format>(isa: Isa) -> Self {
+        let mut layout = None;
+        F::run(isa, Describe(&mut layout));
+        layout.expect("every kernel runs once")
     }
+}
 
-    /// `out[i] = after(x[i] · weightsᵀ + bias)`; x is (n, depth), out is (n, outputs).
-    pub fn product(&self, x: &[f32], out: &mut [f32], after: After) {
-        self.isa.run(Product {
-            panels: self,
-            x,
-            out,
-            after,
+struct Describe<'a>(&'a mut Option<Layout>);
+
+impl<F: Format> TileKernel<F> for Describe<'_> {
+    #[inline(always)]
+    fn run<S: Simd, T: Tile<F>>(self) {
+        *self.0 = Some(Layout {
+            width: T::WIDTH,
+            group: T::GROUP,
+            step: T::STEP,
+            offset: T::OFFSET,
         });
     }
 }
 
-struct Product<'a> {
-    panels: &'a Panels,
-    x: &'a [f32],
-    out: &'a mut [f32],
-    after: After,
+/// A weight matrix of `outputs` x `depth`, packed for one instruction set.
+///
+/// Panel p holds the weights of outputs p W .. p W + W, as [`Tile`] tells; missing ones are zero.
+#[derive(Debug)]
+pub(crate) struct Panels<F> {
+    /// Numbers of one output, with zeros up to what the tile asks for.
+    depth: usize,
+    outputs: usize,
+    layout: Layout,
+    numbers: Aligned<F>,
 }
 
-impl Kernel for Product<'_> {
-    #[inline(always)]
-    fn run<S: Simd>(self) {
-        let Self { panels, x, out, .. } = self;
-        let (depth, outputs, width) = (panels.depth, panels.outputs, 2 * S::LANES);
-        debug_assert!(width <= PANEL_MAX);
-        let rows = Rows {
-            data: x,
-            stride: depth,
-            depth,
-        };
-        let weights = panels.weights.chunks_exact(depth * width);
-        for (p, (panel, bias)) in weights.zip(panels.bias.chunks_exact(width)).enumerate() {
-            let from = p * width;
-            let wide = width.min(outputs - from);
-            let mut sink = Columns::<S> {
-                out: &mut out[from..],
-                outputs,
-                wide,
-                after: self.after,
-                simd: PhantomData,
-            };
-            panel_product::<S>(rows, 0, x.len() / depth, panel, bias, &mut sink);
+impl<F: Format> Panels<F> {
+    /// Packs `weights` (outputs, depth).
+    pub fn pack(isa: Isa, depth: usize, outputs: usize, weights: &[F]) -> Self {
+        assert_eq!(weights.len(), depth * outputs);
+        let layout = Layout::of::<F>(isa);
+        let Layout { width, group, .. } = layout;
+        let padded = depth.next_multiple_of(layout.step);
+        let mut numbers = Aligned::zeros(outputs.next_multiple_of(width) * padded);
+        for (output, row) in weights.chunks_exact(depth).enumerate() {
+            let panel = &mut numbers[output / width * width * padded..][..width * padded];
+            let groups = panel.chunks_exact_mut(width * group);
+            for (to, from) in groups.zip(row.chunks(group)) {
+                to[output % width * group..][..from.len()].copy_from_slice(from);
+            }
+        }
+        Self {
+            depth: padded,
+            outputs,
+            layout,
+            numbers,
         }
     }
-}
 
-/// Columns of the output from the start of `out` on, `wide` of them.
-struct Columns<'a, S> {
-    out: &'a mut [f32],
-    outputs: usize,
-    wide: usize,
-    after: After,
-    simd: PhantomData<S>,
-}
+    /// Outputs.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
 
-impl<S: Simd> Sink for Columns<'_, S> {
+    /// How the tile wants its operands.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// `one` with as many zeros behind it as make the last panel whole: a value an output.
+    pub fn padded<X: Copy + Default>(&self, mut one: Vec<X>) -> Vec<X> {
+        one.resize(
+            self.outputs.next_multiple_of(self.layout.width),
+            X::default(),
+        );
+        one
+    }
+
+    /// Numbers of a row as the tile reads it.
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Multiplies the first `count` of `rows` by every panel, and hands the sums to `sink`; they
+    /// begin with `start`, one an output.
     #[inline(always)]
-    fn put(&mut self, row: usize, values: &mut [f32]) {
-        if let After::Apply(activation) = self.after {
-            activate::<S>(activation, values);
+    pub fn multiply<T: Tile<F>>(
+        &self,
+        rows: Rows<'_, F>,
+        count: usize,
+        start: &[F::Sum],
+        sink: &mut impl Sink<F::Sum>,
+    ) {
+        let mut sums = Sums::default();
+        T::begin();
+        let panels = self.numbers.chunks_exact(self.depth * T::WIDTH);
+        for (p, (panel, start)) in panels.zip(start.chunks_exact(T::WIDTH)).enumerate() {
+            let column = p * T::WIDTH;
+            by_panel::<F, T>(rows, (0, count), panel, start, &mut sums, column, sink);
         }
-        let at = row * self.outputs;
-        self.out[at..at + self.wide].copy_from_slice(&values[..self.wide]);
+        T::end();
     }
 }

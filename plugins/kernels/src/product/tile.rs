@@ -1,96 +1,141 @@
-//! The one inner loop of every matrix product: a tile of a few rows by one panel.
+//! The one shape of every matrix product: a tile of a few rows by one panel of packed numbers.
+//!
+//! | tile | format | products |
+//! | --- | --- | --- |
+//! | `lanes` | f32 | fused multiply-add, on any [`crate::Simd`] |
+//! | `pairs` | bf16 | what AMX computes, on any [`crate::Simd`] |
+//! | `plain` | int8 | the definition |
+//! | `avx2` | int8 | `vpmaddwd` on widened numbers |
+//! | `avx_vnni`, `avx512_vnni` | int8 | `vpdpbusd` |
+//! | `amx` | int8, bf16 | `tdpbssd`, `tdpbf16ps` |
 
-use crate::Simd;
+#[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512_vnni;
+#[cfg(target_arch = "x86_64")]
+mod avx_vnni;
+mod lanes;
+mod pairs;
+mod plain;
 
-/// Values of the widest panel: two registers of 16.
-pub(crate) const PANEL_MAX: usize = 32;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use amx::{AmxBf16, AmxInt8, permitted as amx_is_permitted};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx_vnni::AvxVnniInt8;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx2::Avx2Int8;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx512_vnni::Avx512VnniInt8;
+pub(crate) use lanes::Lanes;
+pub(crate) use pairs::Pairs;
+pub(crate) use plain::PlainInt8;
 
-/// Rows of length `depth` that lie `stride` apart in `data`.
+use super::Format;
+
+/// Sums of the largest tile: 32 rows by 32.
+const SUMS_MAX: usize = 32 * 32;
+
+/// Sums of the widest panel.
+pub(crate) const WIDTH_MAX: usize = 32;
+
+/// Rows of `depth` numbers that begin `stride` apart in `data`.
 #[derive(Clone, Copy)]
-pub(crate) struct Rows<'a> {
-    pub data: &'a [f32],
+pub(crate) struct Rows<'a, F> {
+    pub data: &'a [F],
     pub stride: usize,
     pub depth: usize,
 }
 
+impl<F> Rows<'_, F> {
+    /// Whether rows `first..first + count` lie in the data.
+    #[inline(always)]
+    pub fn has(&self, first: usize, count: usize) -> bool {
+        count == 0 || self.data.len() >= (first + count - 1) * self.stride + self.depth
+    }
+}
+
+/// Room for the sums of one tile.
+#[repr(align(64))]
+pub(crate) struct Sums<F: Format>(pub [F::Sum; SUMS_MAX]);
+
+impl<F: Format> Default for Sums<F> {
+    fn default() -> Self {
+        Sums([F::Sum::default(); SUMS_MAX])
+    }
+}
+
+/// Products of rows by one panel, for one instruction set.
+///
+/// A panel is (depth / `GROUP`, `WIDTH`, `GROUP`): for each group of numbers along the depth,
+/// those of all `WIDTH` columns. A type that implements it is named only inside [`Format::run`],
+/// after the processor was asked for the instructions; that is the reason of the `unsafe` blocks
+/// that call them.
+pub(crate) trait Tile<F: Format> {
+    /// The most rows of one tile.
+    const ROWS: usize;
+    /// Columns of a panel.
+    const WIDTH: usize;
+    /// Numbers along the depth that lie side by side in a panel.
+    const GROUP: usize;
+    /// The depth must be a multiple of it.
+    const STEP: usize = Self::GROUP;
+    /// Rows in memory must be a multiple of it: what lies in those too many does not matter.
+    const ROW_STEP: usize = 1;
+    /// What was added to every number of the rows; `start` takes it off again.
+    const OFFSET: i32 = 0;
+
+    /// Before the first tile of a product.
+    #[inline(always)]
+    fn begin() {}
+
+    /// Behind the last one.
+    #[inline(always)]
+    fn end() {}
+
+    /// `sums[r][c] = start[c] + rows[first + r] · panel[c]` for `count` rows, `WIDTH` sums each.
+    ///
+    /// What a row's sums are does not depend on `count`.
+    ///
+    /// # Panics
+    /// When rows, panel or sums are shorter than that takes
+    fn multiply(
+        rows: Rows<'_, F>,
+        first: usize,
+        count: usize,
+        panel: &[F],
+        start: &[F::Sum],
+        sums: &mut Sums<F>,
+    );
+}
+
 /// Where result rows go. A trait and not a closure, because only a method can be made to inline
 /// everywhere, and what is not inlined is compiled without the instruction set.
-pub(crate) trait Sink {
-    /// Takes the W values of result row `row`; implementations are `#[inline(always)]`.
-    fn put(&mut self, row: usize, values: &mut [f32]);
+pub(crate) trait Sink<X> {
+    /// Takes the sums of row `row` from column `column` on, as many as a panel has columns;
+    /// implementations are `#[inline(always)]`.
+    fn put(&mut self, row: usize, column: usize, sums: &[X]);
 }
 
-/// Multiplies `count` rows from row `first` on by one panel, and hands each result row to `sink`.
-///
-/// `panel` is (depth, W) and `start` is (W), with W = 2 x `LANES`: result row r is
-/// `start + sum over k of rows[r][k] * panel[k]`, summed in the order of k whatever `count` is.
+/// Multiplies rows `first..end` by one panel, whose first column is `column`, and hands each
+/// result to `sink`.
 #[inline(always)]
-pub(crate) fn panel_product<S: Simd>(
-    rows: Rows<'_>,
-    first: usize,
-    count: usize,
-    panel: &[f32],
-    start: &[f32],
-    sink: &mut impl Sink,
+pub(crate) fn by_panel<F: Format, T: Tile<F>>(
+    rows: Rows<'_, F>,
+    (first, end): (usize, usize),
+    panel: &[F],
+    start: &[F::Sum],
+    sums: &mut Sums<F>,
+    column: usize,
+    sink: &mut impl Sink<F::Sum>,
 ) {
-    let mut row = first;
-    let end = first + count;
-    while row < end {
-        let take = S::ROWS.min(end - row);
-        match take {
-            1 => tile::<S, 1>(rows, row, panel, start, sink),
-            2 => tile::<S, 2>(rows, row, panel, start, sink),
-            3 => tile::<S, 3>(rows, row, panel, start, sink),
-            4 => tile::<S, 4>(rows, row, panel, start, sink),
-            5 => tile::<S, 5>(rows, row, panel, start, sink),
-            6 => tile::<S, 6>(rows, row, panel, start, sink),
-            7 => tile::<S, 7>(rows, row, panel, start, sink),
-            8 => tile::<S, 8>(rows, row, panel, start, sink),
-            9 => tile::<S, 9>(rows, row, panel, start, sink),
-            10 => tile::<S, 10>(rows, row, panel, start, sink),
-            11 => tile::<S, 11>(rows, row, panel, start, sink),
-            _ => tile::<S, 12>(rows, row, panel, start, sink),
+    for from in (first..end).step_by(T::ROWS) {
+        let count = T::ROWS.min(end - from);
+        T::multiply(rows, from, count, panel, start, sums);
+        for (r, sums) in sums.0.chunks_exact(T::WIDTH).take(count).enumerate() {
+            sink.put(from + r, column, sums);
         }
-        row += take.min(12);
-    }
-}
-
-#[inline(always)]
-fn tile<S: Simd, const R: usize>(
-    rows: Rows<'_>,
-    first: usize,
-    panel: &[f32],
-    start: &[f32],
-    sink: &mut impl Sink,
-) {
-    let width = 2 * S::LANES;
-    let x = &rows.data[first * rows.stride..];
-    assert!(start.len() >= width && panel.len() >= rows.depth * width);
-    assert!(x.len() >= (R - 1) * rows.stride + rows.depth);
-    let mut sums: [[S::V; 2]; R];
-    // SAFETY: the asserts above: `start` holds two registers, `panel` two for each k below
-    // `depth`, and `x` every index `r * stride + k` with r < R and k < depth. Checking each index
-    // inside the loop costs a third of the speed.
-    unsafe {
-        sums = [[
-            S::load(start.as_ptr()),
-            S::load(start.as_ptr().add(S::LANES)),
-        ]; R];
-        let mut at = panel.as_ptr();
-        for k in 0..rows.depth {
-            let (left, right) = (S::load(at), S::load(at.add(S::LANES)));
-            at = at.add(width);
-            for (r, sum) in sums.iter_mut().enumerate() {
-                let factor = S::splat(*x.get_unchecked(r * rows.stride + k));
-                sum[0] = S::fma(left, factor, sum[0]);
-                sum[1] = S::fma(right, factor, sum[1]);
-            }
-        }
-    }
-    let mut row = [0.0; PANEL_MAX];
-    for (r, sum) in sums.iter().enumerate() {
-        S::store(sum[0], &mut row);
-        S::store(sum[1], &mut row[S::LANES..]);
-        sink.put(first + r, &mut row[..width]);
     }
 }

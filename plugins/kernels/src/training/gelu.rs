@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::rows::VALUES;
 use crate::activation::erfc;
+use crate::simd::One;
 use crate::{Isa, Kernel, Simd};
 
 /// `out = gelu(x)`, the exact one.
@@ -51,7 +52,7 @@ impl Kernel for GeluBackward<'_> {
 #[inline(always)]
 fn normal<S: Simd>(x: f32) -> (f32, f32) {
     const ROOT: f32 = 0.398_942_3; // 1 / √(2π)
-    let [sum, t, power] = erfc::<S>(x);
+    let [sum, t, power] = erfc::<One<S>>(x);
     let beyond = 0.5 * sum * t * power;
     let below = if x > 0.0 { 1.0 - beyond } else { beyond };
     (below, ROOT * power)

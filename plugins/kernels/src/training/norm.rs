@@ -45,7 +45,7 @@ impl Kernel for Norm<'_> {
         let (weight, bias) = self.params.split_at(width);
         let rows = self.x.chunks_exact(width);
         for ((x, out), stats) in rows.zip(self.out.chunks_exact_mut(width)).zip(self.stats) {
-            *stats = crate::norm::stats(x, self.eps);
+            *stats = crate::norm::stats::<S>(x, self.eps);
             let [mean, scale] = *stats;
             for i in 0..width {
                 out[i] = (x[i] - mean) * scale * weight[i] + bias[i];

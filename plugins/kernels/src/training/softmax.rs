@@ -18,7 +18,7 @@ impl Kernel for Softmax<'_> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         for row in self.scores.chunks_exact_mut(self.width) {
-            let scale = weigh::<S>(row, 1.0);
+            let scale = weigh::<S, f32>(row, 1.0, &mut []);
             for x in row {
                 *x *= scale;
             }
