@@ -295,3 +295,69 @@ fn stages_whose_classes_differ_are_not_merged() {
     let ran = project.run(&["check", "graph.toml"]);
     ran.failed_with(2, "labels-differ", &parts);
 }
+
+const QUANTIZE: &str = "format = 1
+[stage.smaller]
+plugin = \"quantize\"
+with.model = \"model\"
+with.output = \"bytes\"
+[stage.log]
+plugin = \"write\"
+from = \"smaller\"
+with.path = \"log.jsonl\"
+";
+
+#[test]
+fn a_model_stored_as_bytes_is_a_model() {
+    let project = project(GRAPH).file("quantize.toml", QUANTIZE);
+    project.run(&["run", "quantize.toml"]).ok();
+    let row = &project.lines("log.jsonl")[0];
+    // Six matrices a layer, and the word table.
+    let layers = Tiny::default().layers as u64;
+    assert_eq!(row["matrices"], 6 * layers + 1);
+    let error = row["error"].as_f64().unwrap();
+    assert!(error > 0.0 && error < 0.01, "{error}");
+    let length = |folder: &str| project.bytes(&format!("{folder}/model.safetensors")).len();
+    assert_eq!(row["bytes"], length("bytes"));
+    let weights = row["weights"].as_u64().unwrap() as usize;
+    let saved = length("model").saturating_sub(length("bytes"));
+    assert!(saved > weights, "{saved} bytes saved of {weights} weights");
+
+    let score = |more: &[&str]| -> Vec<f64> {
+        project.run_graph(more);
+        let lines = project.lines("out.jsonl");
+        std::fs::remove_file(project.path("out.jsonl")).unwrap();
+        lines
+            .iter()
+            .map(|line| line["score"].as_f64().unwrap())
+            .collect()
+    };
+    let small = [
+        "--set",
+        "encoder.model=bytes",
+        "--set",
+        "tokenize.model=bytes",
+    ];
+    let int8 = ["--set", "encoder.precision=int8"];
+    let want = score(&[]);
+    let both = [&small[..], &int8].concat();
+    for more in [&small[..], &int8, &both] {
+        let got = score(more);
+        assert_eq!(got.len(), want.len());
+        for (got, want) in got.iter().zip(&want) {
+            assert!((got - want).abs() < 0.05, "{more:?}: {got}, not {want}");
+        }
+    }
+}
+
+#[test]
+fn an_instruction_set_that_is_not_there_is_told() {
+    let project = project(GRAPH);
+    let run = |isa| project.run_with(&["run", "graph.toml"], &[("SEGUE_ISA", isa)]);
+    run("z80").failed_with(
+        2,
+        "bad-isa",
+        &["`SEGUE_ISA` is `z80`, and this machine has ", "`portable`"],
+    );
+    run("portable").ok();
+}

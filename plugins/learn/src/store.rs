@@ -30,6 +30,7 @@ enum Values<'a> {
     /// In 16 bits, rounded to the nearest.
     Halves(&'a [f32]),
     Integers(&'a [u32]),
+    Bytes(&'a [i8]),
     Text(&'a str),
 }
 
@@ -52,6 +53,14 @@ impl<'a> Stored<'a> {
         }
     }
 
+    /// Bytes with sign as a tensor of `shape`, whose product is their number.
+    pub fn bytes(values: &'a [i8], shape: Vec<usize>) -> Self {
+        Stored {
+            values: Values::Bytes(values),
+            shape,
+        }
+    }
+
     /// The bytes of `text` as a vector.
     pub fn text(text: &'a str) -> Self {
         Stored {
@@ -67,6 +76,7 @@ impl View for Stored<'_> {
             Values::Floats(_) => Dtype::F32,
             Values::Halves(_) => Dtype::F16,
             Values::Integers(_) => Dtype::U32,
+            Values::Bytes(_) => Dtype::I8,
             Values::Text(_) => Dtype::U8,
         }
     }
@@ -80,6 +90,7 @@ impl View for Stored<'_> {
             Values::Floats(values) => bytes(values, |v| v.to_le_bytes()).into(),
             Values::Halves(values) => bytes(values, |v| f16::from_f32(v).to_le_bytes()).into(),
             Values::Integers(values) => bytes(values, |v| v.to_le_bytes()).into(),
+            Values::Bytes(values) => bytes(values, |v| v.to_le_bytes()).into(),
             Values::Text(text) => text.as_bytes().into(),
         }
     }
@@ -89,6 +100,7 @@ impl View for Stored<'_> {
             Values::Floats(values) => size_of_val(values),
             Values::Halves(values) => 2 * values.len(),
             Values::Integers(values) => size_of_val(values),
+            Values::Bytes(values) => values.len(),
             Values::Text(text) => text.len(),
         }
     }

@@ -1,4 +1,4 @@
-//! Training: fine-tuning and distillation of BERT-family models, as operators.
+//! Fine-tuning, distillation and rounding of BERT-family models, as operators.
 
 mod attention;
 mod batch;
@@ -18,6 +18,7 @@ mod output;
 mod params;
 mod pool;
 mod prune;
+mod quantize;
 mod schedule;
 mod trainer;
 mod trial;
@@ -25,11 +26,13 @@ mod trial;
 pub use chosen::FinetuneChosen;
 pub use distill::Distill;
 pub use finetune::Finetune;
+pub use quantize::Quantize;
 pub use trial::FinetuneTrial;
 
 segue_plugin::export!(
     "finetune" => Finetune,
     "distill" => Distill,
+    "quantize" => Quantize,
     "finetune-trial" => FinetuneTrial,
     "finetune-chosen" => FinetuneChosen,
 );
