@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use rustls::Connection;
 
-use super::greet::{GreetError, Greeter, Refused};
-use super::hello::{Refusal, Wish};
+use super::greet::Greeter;
+use super::greet_error::{GreetError, Refused};
+use super::hello::Wish;
 use super::link::lock;
 use super::members::Members;
 use super::notes::Notes;
+use super::refusal::Refusal;
 
 /// Callers that may be introducing themselves at once. One more, and the one who has
 /// taken longest must go: a device needs milliseconds.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::hello::Refusal;
+use super::refusal::Refusal;
 
 /// The longest account that is believed.
 pub const ACCOUNT_BYTES_MAX: usize = 1 << 20;

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use rustls::Connection;
 
-use super::greet::{GreetError, Greeter};
-use super::hello::{Refusal, Wish};
+use super::greet::Greeter;
+use super::greet_error::GreetError;
+use super::hello::Wish;
 use super::members::Members;
 use super::notes::Notes;
+use super::refusal::Refusal;
 
 /// How long one address may take.
 pub const TCP_SECONDS_MAX: Duration = Duration::from_secs(2);

@@ -1,4 +1,4 @@
-//! Brings all devices together.
+//! Brings all devices together: the sockets and threads around a [`Meeting`].
 
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -14,21 +14,19 @@ use super::connect::{Call, Called, connect};
 use super::file::Cluster;
 use super::frame::Kind;
 use super::greet::Greeter;
-use super::hello::Refusal;
 use super::identity::Identity;
 use super::link::{Got, Link};
 use super::loss::OnLoss;
+use super::meeting::{Action, Event, Meeting};
 use super::members::Members;
 use super::mesh::Mesh;
-use super::mesh_error::{MeshError, Missing, list};
+use super::mesh_error::MeshError;
 use super::notes::{Log, Notes};
 
 /// The address under which things are noted that no caller is the reason of.
 const NOBODYS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 /// How often it is looked who is gone.
 const TICK: Duration = Duration::from_millis(100);
-/// After so long it is said who is waited for.
-const WAITING_SAID: Duration = Duration::from_secs(10);
 
 /// What a mesh is formed from.
 pub struct Formation<'a> {
@@ -114,27 +112,20 @@ pub fn form(formation: Formation<'_>) -> Result<Mesh, MeshError> {
     let greeter = greeter.runs(formation.plan_hash, formation.account);
     let greeter = greeter.tells(formation.notice);
     let (events, happened) = unbounded();
-    let forming = Forming {
+    let now = Instant::now();
+    let who = (cluster, me, formation.members);
+    let meeting = Meeting::new(who, formation.commits, formation.survivors, now);
+    let shell = Shell {
         cluster,
-        me,
+        generation: formation.generation,
         greeter: Arc::new(greeter),
         notes: Arc::new(Notes::new(formation.log)),
         closed: Arc::default(),
         events,
         links: cluster.devices.iter().map(|_| None).collect(),
         serial: 0,
-        announced: false,
-        generation: formation.generation,
-        members: formation.members,
-        commits: formation.commits,
-        survivors: formation.survivors,
-        met: false,
-        without: false,
-        there: vec![false; cluster.devices.len()],
-        differs: vec![false; cluster.devices.len()],
-        refused: None,
     };
-    let links = forming.run(formation.listener, &happened)?;
+    let links = shell.run(formation.listener, meeting, &happened)?;
     let members = links.into_iter().enumerate();
     let members = members.filter(|(device, _)| formation.members.has(*device));
     let links = members.map(|(_, link)| link).collect();
@@ -142,287 +133,98 @@ pub fn form(formation: Formation<'_>) -> Result<Mesh, MeshError> {
     Ok(Mesh::new(&cluster, links, &formation.on_loss))
 }
 
-enum Event {
-    Linked(usize, TcpStream, Box<Connection>),
-    /// The device, by the link with this serial number, is connected to all.
-    Ready(usize, u64),
-    /// The link with this serial number is down.
-    Down(usize, u64, String),
-    Trouble(usize, String, bool),
-    /// The device runs something else; what that is, and why it refused this one, where
-    /// it was called.
-    Differs(usize, Option<Refusal>, String),
-    Outdated(u64, Members),
-    /// The others go on without this device.
-    Without,
-    Done,
+/// What the threads tell.
+enum Happened {
+    /// A device is connected.
+    Connected(usize, TcpStream, Box<Connection>),
+    Event(Event),
 }
 
-struct Forming<'a> {
+struct Shell<'a> {
     cluster: &'a Cluster,
-    me: usize,
+    generation: u64,
     greeter: Arc<Greeter>,
     notes: Arc<Notes>,
     /// Set at the end, for all threads.
     closed: Arc<AtomicBool>,
-    events: Sender<Event>,
-    links: Vec<Option<Linked>>,
+    events: Sender<Happened>,
+    /// The newest to each device.
+    links: Vec<Option<Arc<Link>>>,
+    /// Of the last link that was made.
     serial: u64,
-    /// Whether the others were told that this device is connected to all.
-    announced: bool,
-    generation: u64,
-    members: Members,
-    commits: Option<usize>,
-    survivors: Option<Survivors<'a>>,
-    /// Whether any other device was there.
-    met: bool,
-    /// Whether the others go on without this device, which waits for their end.
-    without: bool,
-    /// Who was there at the last attempt.
-    there: Vec<bool>,
-    /// Who runs something else, as far as is known.
-    differs: Vec<bool>,
-    /// The last that was called and does.
-    refused: Option<(usize, Refusal, String)>,
 }
 
-struct Linked {
-    link: Arc<Link>,
-    serial: u64,
-    ready: bool,
-}
-
-impl Forming<'_> {
+impl Shell<'_> {
     fn run(
         mut self,
         listener: TcpListener,
-        happened: &Receiver<Event>,
+        mut meeting: Meeting<'_>,
+        happened: &Receiver<Happened>,
     ) -> Result<Vec<Option<Arc<Link>>>, MeshError> {
         let door = self.open_door(listener)?;
-        let members = self.members;
-        let outcome = (0..self.me)
-            .filter(|device| members.has(*device))
-            .try_for_each(|device| self.call(device, false))
-            .and_then(|()| self.ask())
-            .and_then(|()| self.wait(happened));
+        let outcome = self.meet(&mut meeting, happened);
         self.closed.store(true, Ordering::SeqCst);
         // It looks every few milliseconds; then the address is free again.
         let _ = door.join();
         if outcome.is_err() {
-            self.links
-                .iter()
-                .flatten()
-                .for_each(|linked| linked.link.cut());
+            self.links.iter().flatten().for_each(|link| link.cut());
         }
-        outcome.map(|()| {
-            self.links
-                .into_iter()
-                .map(|linked| linked.map(|l| l.link))
-                .collect()
-        })
+        outcome.map(|()| self.links)
     }
 
     /// Until all are connected to all.
-    fn wait(&mut self, happened: &Receiver<Event>) -> Result<(), MeshError> {
-        let mut waited = self.cluster.mesh.connect;
-        if self.commits.is_some() {
-            // The one that commits needs this time to decide.
-            waited += self.cluster.survivors.unwrap_or_default();
-        }
-        let started = Instant::now();
-        // The one that may decide does so, in its own time.
-        let deadline = self.survivors.is_none().then(|| started + waited);
-        let mut why = vec!["it never answered".to_owned(); self.links.len()];
-        while !self.all(|linked| linked.ready) {
-            if let Ok(event) = happened.recv_timeout(TICK) {
-                self.take(event, &mut why)?;
-            }
-            let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            if late && !self.without && !self.all(|linked| linked.ready) {
-                return Err(self.late(waited, &why));
-            }
-            self.decide(&why)?;
-            self.say_where_results_are(started);
-            if started.elapsed() >= WAITING_SAID {
-                self.say_who_is_missing(&why);
-            }
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, event: Event, why: &mut [String]) -> Result<(), MeshError> {
-        match event {
-            Event::Linked(device, tcp, tls) => self.linked(device, tcp, tls)?,
-            Event::Ready(device, serial) => {
-                if let Some(linked) = self.links[device].as_mut().filter(|l| l.serial == serial) {
-                    linked.ready = true;
-                }
-            }
-            Event::Down(device, serial, reason) => {
-                why[device] = reason;
-                let down = self.links[device].take_if(|linked| linked.serial == serial);
-                if down.is_some() && device < self.me {
-                    self.call(device, false)?;
-                }
-            }
-            Event::Trouble(device, reason, there) => {
-                why[device] = reason;
-                self.met |= there;
-                self.there[device] = there;
-                // One that is gone may come back and see it otherwise.
-                self.without &= there || self.commits != Some(device);
-            }
-            Event::Differs(device, refusal, text) => {
-                why[device].clone_from(&text);
-                self.differs(device, refusal, text)?;
-            }
-            Event::Outdated(generation, members) => {
-                return Err(MeshError::Outdated {
-                    generation,
-                    members,
-                });
-            }
-            Event::Without => self.without = true,
-            Event::Done => return Err(MeshError::Done),
-        }
-        Ok(())
-    }
-
-    /// A device that most others refuse is wrong itself; else it is the other one, which
-    /// may be started again.
-    fn differs(
+    fn meet(
         &mut self,
-        device: usize,
-        refusal: Option<Refusal>,
-        text: String,
+        meeting: &mut Meeting<'_>,
+        happened: &Receiver<Happened>,
     ) -> Result<(), MeshError> {
-        self.differs[device] = true;
-        if let Some(refusal) = refusal {
-            self.refused = Some((device, refusal, text));
-        }
-        let count = self.differs.iter().filter(|differs| **differs).count();
-        match &self.refused {
-            Some(refused) if count * 2 > self.links.len() - 1 => Err(self.refused(refused)),
-            _ => Ok(()),
-        }
-    }
-
-    fn late(&self, waited: Duration, why: &[String]) -> MeshError {
-        match &self.refused {
-            Some(refused) => self.refused(refused),
-            None => self.missing(waited, why),
-        }
-    }
-
-    /// For whom this device waits; again whenever that changes.
-    fn say_who_is_missing(&self, why: &[String]) {
-        if self.without || self.all(|linked| linked.ready) {
-            return;
-        }
-        let line = match self.missing_devices(why) {
-            missing if missing.is_empty() => return,
-            missing => format!("waiting for {}", list(&missing)),
-        };
-        self.notes.say(NOBODYS, &line, &line);
-    }
-
-    /// Without the device that commits no other can go on.
-    fn say_where_results_are(&self, since: Instant) {
-        let (Some(commits), Some(after)) = (self.commits, self.cluster.survivors) else {
-            return;
-        };
-        if commits != self.me && !self.there[commits] && since.elapsed() >= after {
-            let name = &self.cluster.devices[commits].name;
-            let line = format!("`{name}` is waited for: results are committed there");
-            self.notes.say(NOBODYS, "commits", &line);
-        }
-    }
-
-    /// Whether the others go on without those that are gone, if any are for long enough.
-    fn decide(&mut self, why: &[String]) -> Result<(), MeshError> {
-        let now = Instant::now();
-        let Some(survivors) = self.survivors.as_mut() else {
-            return Ok(());
-        };
-        let mut gone = Vec::new();
-        for (device, since) in survivors.absent.iter_mut().enumerate() {
-            if device == self.me || self.links[device].is_some() {
-                *since = None
-            } else {
-                gone.push((device, *since.get_or_insert(now)))
+        let mut actions = meeting.begin(Instant::now());
+        loop {
+            for action in actions {
+                match action {
+                    Action::Call(device) => self.call(device, false)?,
+                    Action::Ask(device) => self.call(device, true)?,
+                    Action::Announce(device) => self.announce(device),
+                    Action::Say { kind, line } => self.notes.say(NOBODYS, &kind, &line),
+                    Action::GoOn(members) => {
+                        return Err(MeshError::Outdated {
+                            generation: decision_after(self.generation),
+                            members,
+                        });
+                    }
+                    Action::End(outcome) => return outcome,
+                }
             }
-        }
-        gone.retain(|(device, _)| self.members.has(*device));
-        let long = |(_, since): &(usize, Instant)| now - *since >= survivors.after;
-        if gone.is_empty() || !gone.iter().all(long) {
-            return Ok(());
-        }
-        let left = |device: usize| device == self.me || self.links[device].is_some();
-        let members = Members::of(self.links.len(), left);
-        let names = gone.iter().map(|(device, _)| {
-            let name = &self.cluster.devices[*device].name;
-            format!("`{name}` ({})", why[*device])
-        });
-        let names = names.collect::<Vec<_>>().join(", ");
-        match (survivors.possible)(members) {
-            Ok(()) => {
-                let line = format!("the run goes on without {names}");
-                self.notes.say(NOBODYS, "goes-on", &line);
-                Err(MeshError::Outdated {
-                    generation: decision_after(self.generation),
-                    members,
-                })
-            }
-            Err(reason) => {
-                let line = format!("the run waits for {names}: {reason}");
-                self.notes.say(NOBODYS, "waits", &line);
-                Ok(())
-            }
+            let event = match happened.recv_timeout(TICK) {
+                Ok(Happened::Connected(device, tcp, tls)) => self.connected(device, tcp, tls)?,
+                Ok(Happened::Event(event)) => event,
+                Err(_) => Event::Tick,
+            };
+            actions = meeting.on(event, Instant::now());
         }
     }
 
-    fn all(&self, is: impl Fn(&Linked) -> bool) -> bool {
-        let is = |device: usize| {
-            let here = device == self.me || !self.members.has(device);
-            here || self.links[device].as_ref().is_some_and(&is)
-        };
-        (0..self.links.len()).all(is)
+    fn announce(&self, device: usize) {
+        if let Some(link) = &self.links[device] {
+            // Where this fails, the watch tells.
+            let _ = link.send(Kind::Ready, &[]);
+        }
     }
 
-    /// A device is connected, perhaps once more: the newest connection counts.
-    fn linked(
+    /// Makes a link of a connection, in the place of an older one.
+    fn connected(
         &mut self,
         device: usize,
         tcp: TcpStream,
         tls: Box<Connection>,
-    ) -> Result<(), MeshError> {
+    ) -> Result<Event, MeshError> {
         let link = Link::new(tcp, tls, self.cluster.mesh.failure).map_err(MeshError::Thread)?;
         self.serial += 1;
-        self.met = true;
-        self.without = false;
-        self.there[device] = true;
-        self.differs[device] = false;
-        self.refused.take_if(|(other, ..)| *other == device);
         self.watch(device, self.serial, Arc::clone(&link))?;
-        if self.announced {
-            // Where this fails, the watch tells.
-            let _ = link.send(Kind::Ready, &[]);
+        if let Some(old) = self.links[device].replace(link) {
+            old.cut();
         }
-        let linked = Linked {
-            link,
-            serial: self.serial,
-            ready: false,
-        };
-        if let Some(old) = self.links[device].replace(linked) {
-            old.link.cut();
-        }
-        if !self.announced && self.all(|_| true) {
-            self.announced = true;
-            for linked in self.links.iter().flatten() {
-                let _ = linked.link.send(Kind::Ready, &[]);
-            }
-        }
-        Ok(())
+        Ok(Event::Linked(device, self.serial))
     }
 
     /// Reads from a link until its device is ready, or the link down.
@@ -436,7 +238,7 @@ impl Forming<'_> {
                 Err(reason) => Event::Down(device, serial, reason.to_string()),
             };
             // Nobody waits any more: then nobody needs it.
-            let _ = events.send(event);
+            let _ = events.send(Happened::Event(event));
         })
     }
 
@@ -446,13 +248,18 @@ impl Forming<'_> {
             greeter: Arc::clone(&self.greeter),
             notes: Arc::clone(&self.notes),
             called: Box::new(move |caller| {
-                // Nobody waits any more: then nobody needs it.
-                let _ = events.send(match caller {
-                    Caller::Linked(device, tcp, tls) => Event::Linked(device, tcp, tls),
-                    Caller::Outdated(generation, members) => Event::Outdated(generation, members),
-                    Caller::Differs(device, text) => Event::Differs(device, None, text),
+                let event = match caller {
+                    Caller::Linked(device, tcp, tls) => Happened::Connected(device, tcp, tls),
+                    Caller::Outdated(generation, members) => {
+                        Happened::Event(Event::Outdated(generation, members))
+                    }
+                    Caller::Differs(device, text) => {
+                        Happened::Event(Event::Differs(device, None, text))
+                    }
                     Caller::Done(_) => return,
-                });
+                };
+                // Nobody waits any more: then nobody needs it.
+                let _ = events.send(event);
             }),
             closed: Arc::clone(&self.closed),
         };
@@ -461,15 +268,6 @@ impl Forming<'_> {
             .name("mesh:door".to_owned())
             .spawn(move || accept(&listener, door))
             .map_err(MeshError::Thread)
-    }
-
-    /// Asks the device that commits how the run stands, over and over, since during a
-    /// run and after it no other answers, and it calls only those before it.
-    fn ask(&self) -> Result<(), MeshError> {
-        match self.commits.filter(|commits| *commits > self.me) {
-            Some(commits) => self.call(commits, true),
-            None => Ok(()),
-        }
     }
 
     /// Calls `device` from a thread of its own.
@@ -486,59 +284,21 @@ impl Forming<'_> {
         let events = self.events.clone();
         spawn("mesh:call", move || {
             connect(&call, |called| {
-                let _ = events.send(match called {
-                    Called::Connected(tcp, tls) => Event::Linked(device, tcp, tls),
+                let event = match called {
+                    Called::Connected(tcp, tls) => {
+                        // Nobody waits any more: then nobody needs it.
+                        return drop(events.send(Happened::Connected(device, tcp, tls)));
+                    }
                     Called::Trouble(reason, there) => Event::Trouble(device, reason, there),
                     Called::Differs(refusal, text) => Event::Differs(device, Some(refusal), text),
                     Called::Outdated(generation, members) => Event::Outdated(generation, members),
                     Called::Without => Event::Without,
                     Called::Done => Event::Done,
-                });
+                };
+                // As above.
+                let _ = events.send(Happened::Event(event));
             });
         })
-    }
-
-    fn refused(&self, (device, refusal, why): &(usize, Refusal, String)) -> MeshError {
-        let device = &self.cluster.devices[*device];
-        let (name, address) = (device.name.clone(), device.address.clone());
-        MeshError::Refused {
-            name,
-            address,
-            refusal: *refusal,
-            why: why.clone(),
-        }
-    }
-
-    fn missing(&self, waited: Duration, why: &[String]) -> MeshError {
-        MeshError::Missing {
-            waited,
-            missing: self.missing_devices(why),
-            nobody: !self.met,
-        }
-    }
-
-    fn missing_devices(&self, why: &[String]) -> Vec<Missing> {
-        let missing = (self
-            .cluster
-            .devices
-            .iter()
-            .zip(&self.links)
-            .zip(why)
-            .enumerate())
-        .filter(|(device, ((_, linked), _))| {
-            *device != self.me
-                && self.members.has(*device)
-                && !linked.as_ref().is_some_and(|linked| linked.ready)
-        })
-        .map(|(_, ((device, linked), why))| Missing {
-            name: device.name.clone(),
-            address: device.address.clone(),
-            why: match linked {
-                Some(_) => "it is here, but waits for others".to_owned(),
-                None => why.clone(),
-            },
-        });
-        missing.collect()
     }
 }
 

@@ -1,11 +1,9 @@
 //! From a TCP connection to one with a device of the cluster: TLS, then hellos, all
 //! within a deadline.
 
-use std::fmt;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io;
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
@@ -13,17 +11,18 @@ use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerCon
 use super::account::{ACCOUNT_BYTES_MAX, Account, Difference};
 use super::file::Cluster;
 use super::fingerprint::Fingerprint;
+use super::greet_error::{GreetError, Refused, greet_error};
+use super::handshake::{Within, receive, receive_long, send, shake_hands, with_length};
 use super::hello::{
-    ANSWER_BYTES, HELLO_BYTES, Hello, HelloError, Refusal, VERSION_AT, Wish, answer, parse_answer,
+    ANSWER_BYTES, HELLO_BYTES, Hello, HelloError, VERSION_AT, Wish, answer, parse_answer,
     parse_hello,
 };
 use super::identity::Identity;
 use super::link::lock;
 use super::members::Members;
-use super::pin::{self, NotPinned};
+use super::pin;
+use super::refusal::Refusal;
 
-/// How long a connection may take from its first byte until it is a device's.
-pub const GREETING_SECONDS_MAX: Duration = Duration::from_secs(3);
 /// The longest notice that is believed.
 const NOTICE_BYTES_MAX: usize = 1 << 20;
 /// Never resolved and never sent, but TLS wants a name.
@@ -47,110 +46,6 @@ struct Peer {
     name: String,
     identity: Fingerprint,
     workers: usize,
-}
-
-/// Why a connection did not become a device's.
-#[derive(Debug, thiserror::Error)]
-pub enum GreetError {
-    /// It ended.
-    #[error("it closed the connection")]
-    Closed,
-    /// It was too slow, or said nothing.
-    #[error("it did not introduce itself within {} s", GREETING_SECONDS_MAX.as_secs())]
-    Slow,
-    /// Its certificate is not the one in the cluster file.
-    #[error("its identity {0} is not the one in the cluster file")]
-    Unknown(Fingerprint),
-    /// The certificate shown to it is not in its own cluster file.
-    #[error("it does not accept the identity of this device, {0}: its cluster file must have it")]
-    Unwelcome(Fingerprint),
-    /// It shows no certificate.
-    #[error("it has no identity")]
-    Anonymous,
-    /// It speaks no TLS, or a wrong one.
-    #[error("it does not speak this protocol: {0}")]
-    Tls(rustls::Error),
-    /// Its hello is none.
-    #[error(transparent)]
-    Hello(#[from] HelloError),
-    /// This device refuses it.
-    #[error("{0}")]
-    Refused(Refused),
-    /// It refuses this device.
-    #[error("{0}")]
-    RefusedBy(Refused),
-    /// It wanted to know how things are, and now does.
-    #[error("it only asked")]
-    Asked,
-    /// The system says no.
-    #[error("{0}")]
-    Io(#[from] io::Error),
-}
-
-/// Why two devices do not come together.
-#[derive(Debug)]
-pub struct Refused {
-    /// The answer that was given.
-    pub refusal: Refusal,
-    /// What the other said of itself, but for its number where it called, which is that of
-    /// its certificate.
-    pub theirs: Hello,
-    /// What differs, where that is known.
-    pub difference: Option<String>,
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.difference, self.refusal) {
-            (None, refusal) => refusal.fmt(f),
-            (Some(what), Refusal::Files) => f.write_str(what),
-            (Some(what), refusal) => write!(f, "{refusal}: {what}"),
-        }
-    }
-}
-
-impl GreetError {
-    /// This device refuses the one that says `theirs`.
-    fn refused(refusal: Refusal, theirs: Hello, difference: Option<String>) -> Self {
-        GreetError::Refused(Refused {
-            refusal,
-            theirs,
-            difference,
-        })
-    }
-
-    /// What kind it is, for saying each once.
-    pub fn kind(&self) -> &str {
-        match self {
-            GreetError::Closed => "closed",
-            GreetError::Slow => "slow",
-            GreetError::Unknown(_) => "unknown-identity",
-            GreetError::Unwelcome(_) => "unwelcome",
-            GreetError::Anonymous => "anonymous",
-            GreetError::Tls(_) => "not-tls",
-            GreetError::Hello(_) => "not-hello",
-            GreetError::Io(_) => "io",
-            GreetError::Asked => "asked",
-            GreetError::Refused(refused) | GreetError::RefusedBy(refused)
-                if refused.difference.is_some() =>
-            {
-                refused.difference.as_deref().unwrap_or_default()
-            }
-            GreetError::Refused(refused) | GreetError::RefusedBy(refused) => {
-                match refused.refusal {
-                    Refusal::Version => "version",
-                    Refusal::Older => "older-generation",
-                    Refusal::Newer => "newer-generation",
-                    Refusal::Device | Refusal::Devices | Refusal::Workers => "different-cluster",
-                    Refusal::Plan => "different-plan",
-                    Refusal::Files => "different-files",
-                    Refusal::Without => "without",
-                    Refusal::Done => "done",
-                    Refusal::Malformed | Refusal::Other(_) => "refused",
-                }
-            }
-        }
-    }
 }
 
 impl Greeter {
@@ -235,7 +130,7 @@ impl Greeter {
         device: usize,
         wish: Wish,
     ) -> Result<Box<Connection>, GreetError> {
-        let mut tcp = Within::new(tcp, GREETING_SECONDS_MAX);
+        let mut tcp = Within::new(tcp);
         let (mut tls, bytes) = self.introduce(&mut tcp, device, wish)?;
         let (verdict, theirs) = parse_answer(&bytes)?;
         let difference = match wish {
@@ -275,7 +170,7 @@ impl Greeter {
     /// # Errors
     /// Why there is none to be had
     pub fn ask_notice(&self, tcp: &TcpStream, device: usize) -> Result<Vec<u8>, GreetError> {
-        let mut tcp = Within::new(tcp, GREETING_SECONDS_MAX);
+        let mut tcp = Within::new(tcp);
         let (mut tls, bytes) = self.introduce(&mut tcp, device, Wish::Notice)?;
         // Yes or no, as long as it is an answer.
         let _answer = parse_answer(&bytes)?;
@@ -316,7 +211,7 @@ impl Greeter {
     pub fn answer(&self, tcp: &TcpStream) -> Result<(usize, Box<Connection>), GreetError> {
         let server = ServerConnection::new(Arc::clone(&self.answers)).map_err(GreetError::Tls)?;
         let mut tls = Box::new(Connection::from(server));
-        let mut tcp = Within::new(tcp, GREETING_SECONDS_MAX);
+        let mut tcp = Within::new(tcp);
         shake_hands(&mut tls, &mut tcp).map_err(greet_error)?;
         let device = self.device_of(tls.peer_certificates())?;
         let mut bytes = [0; HELLO_BYTES];
@@ -414,129 +309,5 @@ impl Greeter {
             },
             error => error,
         }
-    }
-}
-
-fn shake_hands(tls: &mut Connection, tcp: &mut Within<'_>) -> io::Result<()> {
-    while tls.is_handshaking() {
-        tls.complete_io(tcp)?;
-    }
-    flush(tls, tcp)
-}
-
-fn send(tls: &mut Connection, tcp: &mut Within<'_>, bytes: &[u8]) -> io::Result<()> {
-    tls.writer().write_all(bytes)?;
-    flush(tls, tcp)
-}
-
-fn receive(tls: &mut Connection, tcp: &mut Within<'_>, mut bytes: &mut [u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match tls.reader().read(bytes) {
-            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-            Ok(count) => bytes = &mut bytes[count..],
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                if tls.read_tls(tcp)? == 0 {
-                    return Err(ErrorKind::UnexpectedEof.into());
-                }
-                if let Err(error) = tls.process_new_packets() {
-                    // The peer is told what was wrong, if it still listens.
-                    let _ = flush(tls, tcp);
-                    return Err(io::Error::other(error));
-                }
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-/// Four bytes of length, and so many bytes.
-fn receive_long(
-    tls: &mut Connection,
-    tcp: &mut Within<'_>,
-    longest: usize,
-) -> Result<Vec<u8>, GreetError> {
-    let mut length = [0; 4];
-    receive(tls, tcp, &mut length).map_err(greet_error)?;
-    let length = u32::from_be_bytes(length) as usize;
-    if length > longest {
-        return Err(HelloError::Length(length).into());
-    }
-    let mut bytes = vec![0; length];
-    receive(tls, tcp, &mut bytes).map_err(greet_error)?;
-    Ok(bytes)
-}
-
-fn with_length(bytes: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    [&length.to_be_bytes(), bytes].concat()
-}
-
-fn flush(tls: &mut Connection, tcp: &mut Within<'_>) -> io::Result<()> {
-    while tls.wants_write() {
-        tls.write_tls(tcp)?;
-    }
-    Ok(())
-}
-
-fn greet_error(error: io::Error) -> GreetError {
-    let tls = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match (tls, error.kind()) {
-        (Some(rustls::Error::NoCertificatesPresented), _) => GreetError::Anonymous,
-        (Some(tls), _) => match NotPinned::inside(tls) {
-            Some(NotPinned(print)) => GreetError::Unknown(*print),
-            None => GreetError::Tls(tls.clone()),
-        },
-        (None, ErrorKind::TimedOut | ErrorKind::WouldBlock) => GreetError::Slow,
-        (
-            None,
-            ErrorKind::UnexpectedEof
-            | ErrorKind::ConnectionReset
-            | ErrorKind::ConnectionAborted
-            | ErrorKind::BrokenPipe,
-        ) => GreetError::Closed,
-        _ => GreetError::Io(error),
-    }
-}
-
-/// A socket whose reads and writes all together may last so long.
-struct Within<'a> {
-    tcp: &'a TcpStream,
-    until: Instant,
-}
-
-impl<'a> Within<'a> {
-    fn new(tcp: &'a TcpStream, time: Duration) -> Self {
-        Within {
-            tcp,
-            until: Instant::now() + time,
-        }
-    }
-
-    fn left(&self) -> io::Result<Option<Duration>> {
-        match self.until.saturating_duration_since(Instant::now()) {
-            Duration::ZERO => Err(ErrorKind::TimedOut.into()),
-            left => Ok(Some(left)),
-        }
-    }
-}
-
-impl Read for Within<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.tcp.set_read_timeout(self.left()?)?;
-        self.tcp.read(buffer)
-    }
-}
-
-impl Write for Within<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.tcp.set_write_timeout(self.left()?)?;
-        self.tcp.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -4,8 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use super::fingerprint::Fingerprint;
-use super::hello::Refusal;
 use super::members::Members;
+use super::refusal::Refusal;
 
 /// Why there is no mesh.
 #[derive(Debug, thiserror::Error)]

@@ -10,11 +10,11 @@ use super::connect::TCP_SECONDS_MAX;
 use super::file::Cluster;
 use super::form::listen;
 use super::greet::Greeter;
-use super::hello::Refusal;
 use super::identity::Identity;
 use super::members::Members;
 use super::mesh_error::MeshError;
 use super::notes::Notes;
+use super::refusal::Refusal;
 
 /// Between two rounds of calls.
 const PAUSE: Duration = Duration::from_millis(300);

@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use super::accept::{Caller, Door, accept};
 use super::file::Cluster;
 use super::greet::Greeter;
-use super::hello::Refusal;
 use super::identity::Identity;
 use super::link::lock;
 use super::members::Members;
 use super::mesh_error::MeshError;
 use super::notes::{Log, Notes};
+use super::refusal::Refusal;
 
 /// Stands at the door until it is dropped.
 pub struct Porter {
