@@ -128,7 +128,7 @@ typedef struct segue_plugin {
   /* What the operator reads and writes under these options, given the columns
    * that reach it: `input` is [{"name": "text", "type": "utf8"}, ...]. Answer:
    * {"reads": [{"name": "text", "type": "utf8"}], "writes": [...],
-   *  "drops": ["text"], "rows": "same", "keeps": false, "snapshots": false,
+   *  "drops": ["text"], "rows": "same", "stateful": false, "snapshots": false,
    *  "snapshot_ms": 0, "spreads": false}
    * Where the operator has ports, each column of `input` and of `reads` says at which:
    * {"name": "text", "type": "utf8", "port": "rows"}; columns of other ports pass by only
@@ -142,10 +142,11 @@ typedef struct segue_plugin {
    * column passes through).
    * The stage is given only what it reads. Other columns pass by it, those in
    * `drops` end here.
-   * Keeps (since 1.1): true for a stage whose batches build on each other, such as
-   * one that trains. It has one instance, which gets every batch in order of time,
-   * and nothing it was given is committed before it calls `reply->saved` or ends.
-   * Snapshots (since 1.2): with `keeps`, the host asks for the state instead, at least
+   * Stateful (since 1.1, which calls it `keeps`: that is still read): true for a stage
+   * whose batches build on each other, such as one that trains. It has one instance, which
+   * gets every batch in order of time, and nothing it was given is committed before it calls
+   * `reply->saved` or ends.
+   * Snapshots (since 1.2): with `stateful`, the host asks for the state instead, at least
    * `snapshot_ms` milliseconds apart.
    * Spreads (since 1.2): with rows "new", each batch is for itself and nothing is held back
    * until `flush`, so that the batches of one time may be dealt over all replicas. Those of

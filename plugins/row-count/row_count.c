@@ -46,7 +46,7 @@ static int32_t columns(segue_text operator_name, segue_text options, segue_text 
   reply->text(reply->host, text_of(
       "{\"reads\": [{\"name\": \"text\", \"type\": \"utf8\", \"port\": \"texts\"}],"
       "\"writes\": [{\"name\": \"rows\", \"type\": \"u64\"}], \"rows\": \"new\","
-      "\"keeps\": true, \"snapshots\": true}"));
+      "\"stateful\": true, \"snapshots\": true}"));
   return 0;
 }
 

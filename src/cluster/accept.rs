@@ -57,7 +57,7 @@ pub fn accept(listener: &TcpListener, door: Door) {
                 let (door, pending) = (Arc::clone(&door), Arc::clone(&pending));
                 admit(&pending, number, &tcp);
                 let thread = std::thread::Builder::new().name("mesh:greet".to_owned());
-                // Where there is no thread to be had, the caller is dropped and calls again.
+                // Where the system gives no thread, the caller is dropped and calls again.
                 let _ = thread.spawn(move || answer(&door, &pending, number, tcp, address));
             }
             // No caller, or one who has gone, or no descriptor left: all of it passes.

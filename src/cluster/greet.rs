@@ -168,7 +168,7 @@ impl Greeter {
     /// The notice of device number `device`, whatever else it says.
     ///
     /// # Errors
-    /// Why there is none to be had
+    /// Why it is missing
     pub fn ask_notice(&self, tcp: &TcpStream, device: usize) -> Result<Vec<u8>, GreetError> {
         let mut tcp = Within::new(tcp);
         let (mut tls, bytes) = self.introduce(&mut tcp, device, Wish::Notice)?;

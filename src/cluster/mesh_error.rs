@@ -59,7 +59,7 @@ pub enum MeshError {
         members: Members,
     },
     /// The others go on in a way that this device cannot plan.
-    #[error("the others go on without a device, and here that cannot be: {0}")]
+    #[error("the others go on without a device, which cannot be planned here: {0}")]
     Survivors(String),
     /// There is nothing left to do.
     #[error("the run is complete")]

@@ -105,7 +105,7 @@ impl Job {
             let from_scattered = stage.edges().any(|(from, _)| scattered[from]);
             match stage.operator.role {
                 Role::Source => {}
-                Role::Transform if stage.columns.keeps => {
+                Role::Transform if stage.columns.stateful => {
                     let begins = match (&start.cut, kept.stages.remove(&stage.name)) {
                         (None, _) => Begins::Fresh,
                         (Some(cut), state) if cut.stops.contains_key(&stage.name) => {

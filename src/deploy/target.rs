@@ -163,7 +163,7 @@ fn too_many(place: &Place, graph: &Graph) -> Option<Diagnostic> {
     let mut stages = graph.stages.iter();
     let stage = stages.find(|stage| place.stage == stage.name || place.stage == stage.file_name)?;
     let devices = place.devices.len();
-    let (most, why) = match (stage.operator.role, stage.columns.keeps) {
+    let (most, why) = match (stage.operator.role, stage.columns.stateful) {
         (Role::Source, _) => (1, "a file is read on one device".to_owned()),
         (Role::Sink, _) => (1, "results are written on one device".to_owned()),
         (Role::Transform, true) => (1, "a stage that keeps state is one instance".to_owned()),

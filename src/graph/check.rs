@@ -343,12 +343,12 @@ impl Checker<'_> {
             spans: spans(raw),
         };
         flow::check_reads(&stage, &self.stages, &mut self.errors);
-        if stage.operator.manifest.starts && !stage.columns.keeps {
+        if stage.operator.manifest.starts && !stage.columns.stateful {
             let message = format!("`{}` starts by itself but keeps no state", manifest.name);
             self.blame(raw, Diagnostic::new("bad-plugin", message));
         }
         flow::check_labels(&stage, &self.stages, &mut self.errors);
-        if stage.columns.keeps && stage.replicas.is_some_and(|replicas| replicas > 1) {
+        if stage.columns.stateful && stage.replicas.is_some_and(|replicas| replicas > 1) {
             let help = "its batches build on each other, so one instance must get them all";
             self.no_replicas(raw, help);
         }

@@ -258,7 +258,7 @@ pub fn plan(graph: Graph, layout: Layout) -> Plan {
         };
         let count = match (stage.operator.role, &stage.segment) {
             (Role::Transform, Some(_)) => stage.replicas.unwrap_or(group.len()),
-            (Role::Transform, None) if stage.columns.keeps => 1,
+            (Role::Transform, None) if stage.columns.stateful => 1,
             (Role::Transform, None) if stage.columns.spreads => {
                 stage.replicas.unwrap_or(placed.map_or(all.len(), Vec::len))
             }

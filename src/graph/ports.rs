@@ -107,7 +107,7 @@ impl Stage {
     pub fn deals_parts(&self) -> bool {
         let columns = &self.columns;
         let alone = columns.rows != Rows::New || columns.spreads;
-        self.operator.role == Role::Transform && !columns.keeps && alone
+        self.operator.role == Role::Transform && !columns.stateful && alone
     }
 }
 
@@ -215,7 +215,7 @@ impl Graph {
             let into = self.readers(at).find(|edge| leads(*edge));
             let (Some((into, _)), Some((other, _))) = (into, readers.find(|edge| !leads(*edge)))
             else {
-                if side[at] && (stage.columns.keeps || !stage.loops.is_empty()) {
+                if side[at] && (stage.columns.stateful || !stage.loops.is_empty()) {
                     let message = format!(
                         "`{}` keeps state, and its rows are a side input, which is read anew after a crash",
                         stage.name

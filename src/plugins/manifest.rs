@@ -123,7 +123,7 @@ pub fn check_columns(columns: &Columns) -> Result<(), Diagnostic> {
 /// # Errors
 /// `bad-plugin`
 pub fn check_ports_of(operator: &OperatorManifest, columns: &Columns) -> Result<(), Diagnostic> {
-    let odd = match (columns.keeps, columns.snapshots, columns.spreads) {
+    let odd = match (columns.stateful, columns.snapshots, columns.spreads) {
         (true, _, true) => Some("spreads, though its batches build on each other"),
         (false, true, _) => Some("snapshots, but keeps no state"),
         _ => None,

@@ -50,7 +50,7 @@ unsafe extern "C" fn take_batch(
     // SAFETY: as in `take_text`; the structs are moved out and left released.
     unsafe {
         if array.is_null() || schema.is_null() || !array.is_aligned() || !schema.is_aligned() {
-            let message = "it gave a batch whose array or schema is no pointer to a struct";
+            let message = "it gave a batch whose array or schema is not a pointer to a struct";
             let failure = &mut (*host.cast::<Answer>()).failure;
             failure.get_or_insert_with(|| Diagnostic::new("bad-batch", message));
             return;
@@ -100,7 +100,7 @@ unsafe extern "C" fn take_state(host: *mut c_void, state: *const u8, length: usi
     unsafe {
         let answer = &mut *host.cast::<Answer>();
         if state.is_null() && length > 0 {
-            let message = "it gave a state that is no pointer to bytes";
+            let message = "it gave a state that is not a pointer to bytes";
             (answer.failure).get_or_insert_with(|| Diagnostic::new("no-state", message));
             return;
         }

@@ -149,11 +149,11 @@ fn pointers_that_are_null() {
     for (fault, message) in [
         (
             "return reply->batch(reply->host, NULL, NULL), 0",
-            "it gave a batch whose array or schema is no pointer to a struct",
+            "it gave a batch whose array or schema is not a pointer to a struct",
         ),
         (
             "return reply->batch(reply->host, &given->array, NULL), 0",
-            "it gave a batch whose array or schema is no pointer to a struct",
+            "it gave a batch whose array or schema is not a pointer to a struct",
         ),
         (
             "given->array.children = NULL",

@@ -305,8 +305,10 @@ pub struct Columns {
     pub rows: Rows,
     /// Whether batches build on each other, as in training: the stage has one instance,
     /// which gets every batch in order of time, and nothing it was given is committed
-    /// before it says so ([`Host::saved`](crate::Host::saved)) or ends.
-    pub keeps: bool,
+    /// before it says so ([`Host::saved`](crate::Host::saved)) or ends. Plugins before ABI 1.2
+    /// call it `keeps`.
+    #[serde(alias = "keeps")]
+    pub stateful: bool,
     /// Whether a stage that keeps state gives it to the host when it is asked for, and
     /// gets it back when it starts again, maybe on another device
     /// ([`Stage::snapshot`](crate::Stage::snapshot)): then it saves nothing itself.
@@ -373,15 +375,15 @@ impl Columns {
     }
 
     /// Its batches build on each other.
-    pub fn keeps(mut self) -> Self {
-        self.keeps = true;
+    pub fn stateful(mut self) -> Self {
+        self.stateful = true;
         self
     }
 
     /// Its batches build on each other, and it gives its state to the host, at least
     /// `pause_ms` milliseconds apart.
     pub fn snapshots(mut self, pause_ms: u64) -> Self {
-        (self.keeps, self.snapshots, self.snapshot_ms) = (true, true, pause_ms);
+        (self.stateful, self.snapshots, self.snapshot_ms) = (true, true, pause_ms);
         self
     }
 }
@@ -404,6 +406,14 @@ mod tests {
             assert_eq!(column_type.to_string(), text);
             assert_eq!(Type::from_arrow(&column_type.to_arrow()), Some(column_type));
         }
+    }
+
+    #[test]
+    fn what_plugins_called_keeps_is_still_read() {
+        let columns: Columns = serde_json::from_str(r#"{"keeps": true}"#).unwrap();
+        assert_eq!(columns, Columns::new().stateful());
+        let text = serde_json::to_string(&columns).unwrap();
+        assert!(text.contains(r#""stateful":true"#), "{text}");
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl<'a> Host<'a> {
         (self.show)(line);
     }
 
-    /// For a stage that [keeps](crate::Columns::keeps) state: what it was given up to
+    /// For a [stateful](crate::Columns::stateful) stage: what it was given up to
     /// and with this call survives a crash, so that the host may commit it.
     pub fn saved(&mut self) {
         self.saved = true;
@@ -48,7 +48,7 @@ impl<'a> Host<'a> {
         self.saved
     }
 
-    /// For a stage that [keeps](crate::Columns::keeps) state: it needs no more input. It
+    /// For a [stateful](crate::Columns::stateful) stage: it needs no more input. It
     /// gets none after this call, whatever still comes, and then
     /// [`Stage::finish`](crate::Stage::finish) is called; sources that lead nowhere else stop.
     ///

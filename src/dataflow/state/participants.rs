@@ -40,7 +40,7 @@ impl Participants {
             all.sinks += usize::from(stage.operator.role == Role::Sink);
             all.loops
                 .extend(stage.loops.iter().map(|&from| (number, from)));
-            match (columns.keeps, columns.snapshots) {
+            match (columns.stateful, columns.snapshots) {
                 (true, true) => {
                     all.snapshots.insert(stage.name.clone());
                     let pause = Duration::from_millis(columns.snapshot_ms);

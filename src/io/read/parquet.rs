@@ -386,7 +386,7 @@ impl ParquetRecords {
             return Cell::Text(String::from_utf8_lossy(bytes).into_owned());
         }
         self.notes.once(("bytes", place), || {
-            format!("row {row}: {name} has bytes that are no text; here and below, they are hexadecimal: `\\x00ff`")
+            format!("row {row}: {name} has bytes that are not text; here and below, they are hexadecimal: `\\x00ff`")
         });
         Cell::Text(text::hexadecimal(bytes))
     }

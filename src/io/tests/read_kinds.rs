@@ -328,7 +328,7 @@ fn numbers_stay_as_they_are_written() {
     let mut source = open(&file.options()).unwrap();
     let batch = source.next_batch(9).unwrap().unwrap().batch;
     assert_eq!(strings(&batch, "price"), [Some("1.50"), Some("0.1")]);
-    // What is no number far behind those that were looked at is a string, and is not lost.
+    // What is not a number, far behind those that were looked at is a string, and is not lost.
     let many = format!("text,n\n{}last,n/a\n", "a,12345678\n".repeat(500_000));
     let last = json(&TempFile::new("r.csv", many).options()).pop().unwrap();
     assert_eq!(last["n"], "n/a");

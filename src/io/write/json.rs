@@ -133,13 +133,13 @@ fn push_shown(out: &mut Vec<u8>, column: &dyn Array, at: usize) {
     }
 }
 
-/// A number as the column's text has it; what is no number stays a string.
+/// A number as the column's text has it; what is not a number stays a string.
 fn push_number(out: &mut Vec<u8>, column: &dyn Array, at: usize) {
     let text = column
         .as_string_opt::<i32>()
         .filter(|_| !column.is_null(at));
     let text = text.map(|column| column.value(at).as_bytes());
-    // One beyond what floats have is no number to most who read it.
+    // One beyond what floats have is not a number to most who read it.
     let finite = |text: &[u8]| {
         let text = std::str::from_utf8(text).ok();
         text.is_some_and(|text| {

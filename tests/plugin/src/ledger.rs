@@ -61,7 +61,7 @@ impl Stage for Ledger {
             .writes("what", "utf8")
             .writes("sum", "u64")
             .rows(Rows::New)
-            .keeps()
+            .stateful()
     }
 
     fn start(&mut self, context: &Context) -> Result<()> {

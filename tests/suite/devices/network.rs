@@ -11,7 +11,7 @@ use net::Net;
 const NAMES: [&str; 2] = ["kitchen", "hall"];
 const REVIEWS: usize = 12;
 
-/// Two namespaces with slow cables; none, and why is printed, where that cannot be.
+/// Two namespaces with slow cables; none, and a line that says why, where the system gives none.
 fn slow_net() -> Option<Net> {
     let net = Net::new(NAMES.len()).and_then(|net| net.shape().map(|()| net));
     net.inspect_err(|why| println!("skipped: no network namespaces can be made here: {why}"))

@@ -222,10 +222,10 @@ fn only_learning_keeps_rows_and_needs_the_truth() {
     let learning = columns::<SvmStage>(&json!({}), &[]).unwrap();
     assert_eq!(names(&learning.reads), "review text truth");
     assert_eq!(names(&learning.writes), "review truth label score");
-    assert!(learning.keeps && learning.rows == Rows::New);
+    assert!(learning.stateful && learning.rows == Rows::New);
     let input = ["text", "role"].map(|name| Column::new(name, "utf8"));
     let judging = columns::<SvmStage>(&json!({"model": "m"}), &input).unwrap();
     assert_eq!(names(&judging.reads), "review text role");
     assert_eq!(names(&judging.writes), "review label score");
-    assert!(!judging.keeps);
+    assert!(!judging.stateful);
 }
