@@ -47,6 +47,13 @@ impl Diagnostic {
         self.label(span, "")
     }
 
+    /// Points at `span` before all else.
+    pub fn at_first(mut self, span: Span) -> Self {
+        let (place, text) = (Place::Span(span), String::new());
+        self.labels.insert(0, Label { place, text });
+        self
+    }
+
     /// Points at `span`, where it is known.
     pub fn at_some(self, span: Option<Span>) -> Self {
         match span {

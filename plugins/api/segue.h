@@ -119,6 +119,8 @@ typedef struct segue_plugin {
    * resolves it against the graph file and checks that it exists),
    * "output-path" (resolved only), "strings", "integers", "numbers". Numbers may have "minimum" and "maximum", both
    * included. `default`, `choices`, `units`, `ports`, `starts` and `examples` may be left out.
+   * Choices, as text, are for numbers and the items of lists too. An example of an operator
+   * with several ports has "inputs": {"rows": [...], "model": [...]} in place of "input".
    * Ports (since 1.2): each edge of `from` and `loop` leads to one, in their order or as the
    * graph names them: `from = { rows = "train" }`. A whole port is a side input: every
    * replica gets all of its rows before its first other batch, and gives nothing for them.
@@ -179,8 +181,8 @@ typedef struct segue_plugin {
   /* The last call on a stage. */
   void (*drop)(void *stage);
 
-  /* Since 1.1, may be NULL: no more input can come at all. Called again and again,
-   * with the host at work in between, while it sets `*more` to 1. */
+  /* Since 1.1, may be NULL: no more input can come at all. Called on stateful stages alone,
+   * again and again, with the host at work in between, while it sets `*more` to 1. */
   int32_t (*finish)(void *stage, const segue_reply *reply, int32_t *more);
 
   /* Since 1.2, for a stage whose columns say "snapshots": all that it needs to go on

@@ -143,8 +143,14 @@ fn text(plan: &Plan) -> String {
             Some(units) => writeln!(text, " ({units})"),
             None => writeln!(text),
         };
-        let from = stage.inputs.iter().chain(&stage.loops);
-        let from: Vec<&str> = from.map(|&i| graph.stages[i].name.as_str()).collect();
+        let from = stage.edges().map(|(from, port)| {
+            let from = &graph.stages[from].name;
+            match stage.operator.manifest.ports.get(port) {
+                Some(port) => format!("{from} at `{}`", port.name),
+                None => from.clone(),
+            }
+        });
+        let from: Vec<String> = from.collect();
         if !from.is_empty() {
             let _ = writeln!(text, "  from  {}", from.join(", "));
         }
@@ -161,7 +167,11 @@ fn text(plan: &Plan) -> String {
             );
         }
         for column in &stage.columns.reads {
-            let _ = writeln!(text, "  reads {}: {}", column.name, column.column_type);
+            let at = match column.port.as_str() {
+                "" => String::new(),
+                port => format!(" at `{port}`"),
+            };
+            let _ = writeln!(text, "  reads {}: {}{at}", column.name, column.column_type);
         }
         for column in &stage.sends {
             let _ = writeln!(
@@ -235,6 +245,9 @@ fn json(plan: &Plan) -> Value {
             "options": given(&stage.options),
             "from": stage.inputs.iter().map(name).collect::<Vec<_>>(),
             "loop": stage.loops.iter().map(name).collect::<Vec<_>>(),
+            "ports": stage.edges().map(|(_, port)| {
+                stage.operator.manifest.ports.get(port).map(|port| port.name.as_str())
+            }).collect::<Vec<_>>(),
             "workers": plan.replicas[i].iter().map(|r| r.worker).collect::<Vec<_>>(),
             "devices": plan.replicas[i].iter()
                 .map(|r| &plan.layout.devices[plan.layout.device(r.worker)].0)

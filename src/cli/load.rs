@@ -11,7 +11,7 @@ use segue::operators::Operators;
 
 impl GraphArgs {
     /// What these ask for.
-    fn request(&self) -> Request {
+    pub fn request(&self) -> Request {
         let workers = self.workers.map(usize::from);
         let on = match (&self.cluster, self.devices) {
             (_, Some(devices)) => Where::Local {

@@ -1,15 +1,13 @@
 //! Local processes that stand for devices.
 
-use std::net::TcpListener;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::Failed;
 use super::interrupt::{Interrupt, pass_on};
 use super::said::Said;
-use segue::cluster::Identity;
+use segue::deploy::local_cluster;
 use segue::diagnostic::Diagnostic;
 use segue::graph::Plan;
 
@@ -150,27 +148,4 @@ pub fn signal_name(signal: i32) -> &'static str {
         15 => " (SIGTERM)",
         _ => "",
     }
-}
-
-/// A cluster file for free ports of this machine, with an identity for each device.
-fn local_cluster(plan: &Plan, folder: &Path) -> Result<PathBuf, Failed> {
-    let internal = |message: String| Failed::from(Diagnostic::new("internal", message));
-    let io = |e: std::io::Error| internal(e.to_string());
-    let mut text = "format = 1\n".to_owned();
-    let mut held = Vec::new();
-    for (name, workers) in &plan.layout.devices {
-        let identity = Identity::generate(name).map_err(|e| internal(e.to_string()))?;
-        identity.save(folder).map_err(|e| internal(e.to_string()))?;
-        let listener = TcpListener::bind("127.0.0.1:0").map_err(io)?;
-        let address = listener.local_addr().map_err(io)?;
-        // All ports are held until all are known, so that no two are the same.
-        held.push(listener);
-        text += &format!(
-            "[device.{name}]\naddress = \"{address}\"\nworkers = {workers}\nidentity = \"{}\"\n",
-            identity.fingerprint
-        );
-    }
-    let path = folder.join("cluster.toml");
-    std::fs::write(&path, text).map_err(io)?;
-    Ok(path)
 }

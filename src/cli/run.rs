@@ -17,9 +17,9 @@ use super::summary::{summary, written_to};
 use super::words::Word;
 use super::{Failed, GraphArgs, Outcome};
 use segue::dataflow::{self, Here, Progress, Report, RunOptions};
-use segue::deploy::{Agent, Apart, Duty, Joined, Loaded, Part, join};
+use segue::deploy::{Agent, Apart, Duty, Extra, Joined, Loaded, Part, check_extra, join};
 use segue::diagnostic::{Diagnostic, Note, visible};
-use segue::graph::{Catalog, Plan, Role, Stage};
+use segue::graph::Plan;
 
 /// `segue run`
 #[derive(Args)]
@@ -84,7 +84,7 @@ fn run_part(arguments: &RunArgs) -> Outcome {
         Failed::Nobody(text) if arguments.generation.is_none() => Failed::Running(text),
         failed => failed,
     })?;
-    own_files(arguments, &loaded)?;
+    extra_files(arguments, &loaded)?;
     let shadowed = loaded.operators.shadowed(&loaded.plan.graph, false);
     shadowed.iter().for_each(say);
     if arguments.graph.devices.is_some_and(|devices| devices > 1) {
@@ -281,87 +281,24 @@ fn end_with_stdin() {
 }
 
 /// `--rejects` and `--report` must not name a file of the graph: it would be lost.
-fn own_files(arguments: &RunArgs, loaded: &Loaded) -> Outcome {
+fn extra_files(arguments: &RunArgs, loaded: &Loaded) -> Outcome {
     let flags = [
-        ("--rejects", &arguments.rejects),
-        ("--report", &arguments.report),
+        (Extra::Rejects, "--rejects", &arguments.rejects),
+        (Extra::Report, "--report", &arguments.report),
     ];
-    for (flag, path) in flags {
-        let Some(given) = path else { continue };
-        if flag == "--report" {
-            can_be_reported(given)?;
-        }
-        let path = loaded.operators.resolved(given);
-        let is_it = |stage: &&Stage| {
-            let mut files: Vec<PathBuf> = stage
-                .own_files()
-                .iter()
-                .map(|(_, file)| file.to_path_buf())
-                .collect();
-            if stage.operator.role == Role::Sink {
-                let kept = files
-                    .iter()
-                    .flat_map(|file| loaded.operators.kept_beside(file));
-                // Rejects may go where they go anyway.
-                let rejects = |file: &PathBuf| {
-                    flag == "--rejects" && file.to_string_lossy().ends_with(".rejects.jsonl")
-                };
-                files.extend(kept.filter(|file| !rejects(file)).collect::<Vec<_>>());
+    let request = arguments.graph.request();
+    for (extra, flag, path) in flags {
+        let Some(path) = path else { continue };
+        check_extra((extra, flag, path), &request, loaded).map_err(|error| {
+            let text = error.render(&loaded.sources);
+            if error.code == "write-failed" {
+                Failed::Running(text)
+            } else {
+                Failed::Wrong(text)
             }
-            (files.iter()).any(|file| loaded.operators.resolved(file) == path)
-        };
-        if let Some(stage) = loaded.plan.graph.stages.iter().find(is_it) {
-            let message = format!("`{flag}` names the file of `{}`", stage.name);
-            let error = Diagnostic::new("duplicate", message).at(stage.spans.name);
-            return Err(Failed::Wrong(error.render(&loaded.sources)));
-        }
-        if let Some(what) = read_by_the_run(&path, arguments, loaded) {
-            let message = format!("`{flag}` names {what}, which would be lost");
-            return Err(Failed::Wrong(Diagnostic::new("duplicate", message).text()));
-        }
+        })?;
     }
     Ok(())
-}
-
-/// That a report can be made at `path`, before a long run finds that it cannot.
-fn can_be_reported(path: &Path) -> Outcome {
-    let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    let folder = folder.unwrap_or(Path::new("."));
-    let what = match (path.is_dir(), folder.is_dir()) {
-        (true, _) => "it is a folder",
-        (_, false) => "its folder does not exist",
-        _ => return Ok(()),
-    };
-    let message = format!("cannot write the report `{}`: {what}", path.display());
-    Err(Failed::Running(
-        Diagnostic::new("write-failed", message).text(),
-    ))
-}
-
-/// What of the things that the run reads has the resolved name `path`.
-fn read_by_the_run(path: &Path, arguments: &RunArgs, loaded: &Loaded) -> Option<String> {
-    let resolved = |file: &Path| loaded.operators.resolved(file);
-    if resolved(&arguments.graph.graph) == path {
-        return Some("the graph file".to_owned());
-    }
-    if let Some(cluster) = &arguments.graph.cluster {
-        let secret = path
-            .extension()
-            .is_some_and(|end| end == "key" || end == "crt");
-        if resolved(cluster) == path || secret {
-            return Some("the cluster file or an identity".to_owned());
-        }
-    }
-    loaded.plan.graph.stages.iter().find_map(|stage| {
-        let library = stage.operator.library.as_deref();
-        let mut files = stage.reads().map(|(_, file)| file).chain(library);
-        files
-            .any(|file| {
-                let file = resolved(file);
-                path == file || file.is_dir() && path.starts_with(&file) && path.exists()
-            })
-            .then(|| format!("a file that `{}` reads", stage.name))
-    })
 }
 
 /// The arguments but for the options `names` and their values.

@@ -99,6 +99,20 @@ fn page(operator: &Operator) -> String {
     if manifest.units {
         text += "can be cut into segments with `split`\n";
     }
+    if manifest.starts {
+        text += "needs no `from`: it begins by itself\n";
+    }
+    if !manifest.ports.is_empty() {
+        text += "\ninput ports\n";
+    }
+    for port in &manifest.ports {
+        let what = if port.whole {
+            " (a side input: each replica gets all of its rows, before all else)"
+        } else {
+            ""
+        };
+        let _ = writeln!(text, "  {}{what}", port.name);
+    }
     if !manifest.options.is_empty() {
         text += "\noptions\n";
     }
@@ -129,13 +143,14 @@ fn page(operator: &Operator) -> String {
                 .collect::<Vec<_>>()
                 .join(", ")
         };
-        let _ = writeln!(
-            text,
-            "\nexample, with {}\n  in   {}\n  out  {}",
-            example.options,
-            rows(&example.input),
-            rows(&example.output)
-        );
+        let _ = writeln!(text, "\nexample, with {}", example.options);
+        if example.inputs.is_empty() {
+            let _ = writeln!(text, "  in   {}", rows(&example.input));
+        }
+        for (port, input) in &example.inputs {
+            let _ = writeln!(text, "  in   at `{port}`: {}", rows(input));
+        }
+        let _ = writeln!(text, "  out  {}", rows(&example.output));
     }
     text
 }

@@ -15,15 +15,16 @@ use crate::diagnostic::Diagnostic;
 use crate::io::Reject;
 use crate::operators::NUMBER;
 
-/// Why records cannot be used: for each code the first reason of this run.
+/// Why records cannot be used: for each source and code the first reason of this run.
 #[derive(Debug, Default)]
-pub struct Losses(BTreeMap<String, String>);
+pub struct Losses(BTreeMap<String, BTreeMap<String, String>>);
 
 impl Losses {
-    /// Adds the records of a batch.
-    pub fn add(&mut self, rejects: &[Reject]) {
+    /// Adds the records of a batch of `source`.
+    pub fn add(&mut self, source: &str, rejects: &[Reject]) {
         for reject in rejects {
-            let reason = self.0.entry(reject.code.clone());
+            let reasons = self.0.entry(source.to_owned()).or_default();
+            let reason = reasons.entry(reject.code.clone());
             reason.or_insert_with(|| reject.reason.clone());
         }
     }
@@ -39,13 +40,28 @@ impl Losses {
         let Some((code, count)) = commonest.filter(|_| cut.counts.rejected >= all) else {
             return Ok(());
         };
-        let such_as = self.0.get(code);
+        let such_as = self.0.values().find_map(|reasons| reasons.get(code));
         let such_as = such_as.map_or_else(String::new, |reason| format!(", such as: {reason}"));
         let message = format!(
             "no record can be used: of {all} every one was rejected, {count} of them for `{code}`{such_as}"
         );
         let help = format!("each is in `{}` with its reason", rejects.display());
         Err(Diagnostic::new("all-rejected", message).help(help))
+    }
+
+    /// The sources none of whose records could be used, where others had some: what is to be
+    /// said of each.
+    pub fn notes(&self, cut: &Cut) -> Vec<(String, String)> {
+        let lost = |source: &String| cut.counts.rejected_of.get(source).copied();
+        let sources = cut.sources.iter();
+        let sources = sources.filter(|(name, all)| **all > 0 && lost(name) >= Some(**all));
+        let note = |(name, all): (&String, &u64)| {
+            let reasons = self.0.get(name).and_then(|reasons| reasons.values().next());
+            let such_as = reasons.map_or_else(String::new, |reason| format!(", such as: {reason}"));
+            let note = format!("not one of its {all} records can be used{such_as}");
+            (name.clone(), note)
+        };
+        sources.map(note).collect()
     }
 }
 

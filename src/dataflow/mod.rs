@@ -36,7 +36,7 @@ use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use crate::cluster::Stream;
 use crate::diagnostic::Diagnostic;
-use crate::graph::{Graph, Plan, Role};
+use crate::graph::{Graph, Plan, Role, Stage};
 use crate::operators::Operators;
 use crate::plugins::Library;
 use judge::Judge;
@@ -148,6 +148,10 @@ fn run_connected<S: TimelyStream + 'static>(
     let shared = Arc::new(Shared::default());
     let commits = plan.sink_device() == device;
     shared.progress.set_commits(commits);
+    let goes_on = |stage: &Stage| stage.operator.manifest.starts || !stage.loops.is_empty();
+    if plan.graph.stages.iter().any(goes_on) {
+        shared.progress.set_open();
+    }
     let start = if commits {
         Some(start(&plan, options, &shared)?)
     } else {

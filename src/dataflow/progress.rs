@@ -23,6 +23,9 @@ pub struct Progress {
     stages: Mutex<Vec<(String, Tally)>>,
     notes: Mutex<BTreeSet<Note>>,
     commits: AtomicBool,
+    /// Whether what is read does not tell how much is left: stages begin by themselves, or
+    /// rows go round.
+    open: AtomicBool,
     ended: AtomicBool,
 }
 
@@ -76,9 +79,24 @@ impl Progress {
         sources.values().map(|source| source.records).sum()
     }
 
+    /// From now on what is read does not tell how much is left.
+    pub fn set_open(&self) {
+        self.open.store(true, Ordering::Relaxed);
+    }
+
+    /// So many records more are to be read in all.
+    pub fn add_total(&self, records: u64) {
+        if !self.open.load(Ordering::Relaxed) {
+            self.total.fetch_add(records, Ordering::Relaxed);
+        }
+    }
+
     /// The part of the sources that is read, from 0 to 1; none where this device reads
-    /// none, or one whose length is not known.
+    /// none, or one whose length is not known, or where that does not tell how much is left.
     pub fn share_read(&self) -> Option<f64> {
+        if self.open.load(Ordering::Relaxed) {
+            return None;
+        }
         let sources = lock(&self.sources);
         // Files are far below 2^53 bytes, and this is shown in whole percent.
         let weight = |source: &Reading| source.bytes.max(1) as f64;
@@ -169,6 +187,22 @@ mod tests {
         assert_eq!(progress.records(), 15);
         progress.set_read("c", read(1, None, 1));
         assert_eq!(progress.share_read(), None);
+    }
+
+    #[test]
+    fn what_is_read_says_nothing_of_a_run_without_an_end_in_sight() {
+        let progress = Progress::default();
+        progress.set_open();
+        progress.add_total(10);
+        let reading = Reading {
+            records: 10,
+            share: Some(1.0),
+            bytes: 1,
+        };
+        progress.set_read("a", reading);
+        assert_eq!(progress.share_read(), None);
+        assert_eq!(progress.total.load(Ordering::Relaxed), 0);
+        assert_eq!(progress.records(), 10);
     }
 
     #[test]

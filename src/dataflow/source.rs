@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use serde::{Deserialize, Serialize};
@@ -268,7 +267,7 @@ fn read(
     let mut source: Box<dyn Source> =
         crate::io::open(&read_options(&stage.options)).map_err(failed)?;
     if let Some(total) = source.total_records() {
-        shared.progress.total.fetch_add(total, Ordering::Relaxed);
+        shared.progress.add_total(total);
     }
     source.skip(opening.skip).map_err(failed)?;
     let note = |source: &dyn Source| {

@@ -131,10 +131,18 @@ pub struct Spans {
     pub name: Span,
     /// The name of the plugin.
     pub plugin: Span,
-    /// The first edge, or else the name.
-    pub from: Span,
+    /// The edges: those of `from`, then those of `loop`.
+    pub edges: Vec<Span>,
     /// The value of each option that the file gives.
     pub options: BTreeMap<String, Span>,
+}
+
+impl Spans {
+    /// Edge number `at`; of a segment behind another the first, or else the name.
+    pub fn edge(&self, at: usize) -> Span {
+        let edge = self.edges.get(at).or(self.edges.first());
+        edge.copied().unwrap_or(self.name)
+    }
 }
 
 /// Checks the graph in `sources` number `graph`, with the `--set` arguments
@@ -469,7 +477,9 @@ fn spans(raw: &RawStage) -> Spans {
     Spans {
         name,
         plugin: raw.plugin.as_ref().map_or(name, |plugin| plugin.span),
-        from: raw.from.first().map_or(name, |from| from.span),
+        edges: (raw.from.iter().chain(&raw.loop_from))
+            .map(|from| from.span)
+            .collect(),
         options: raw
             .options
             .iter()

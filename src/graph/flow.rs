@@ -102,14 +102,15 @@ pub fn check_labels(stage: &Stage, stages: &[Stage], errors: &mut Vec<Diagnostic
         (!column.labels.is_empty()).then_some(&column.labels)
     };
     for wanted in &stage.columns.reads {
-        let mut known = stage.edges().filter_map(|(input, port)| {
+        let edges = stage.edges().enumerate();
+        let mut known = edges.filter_map(|(at, (input, port))| {
             let labels = given((input, port), wanted)?;
-            Some((&stages[input].name, labels))
+            Some((at, &stages[input].name, labels))
         });
-        let Some((first, labels)) = known.next() else {
+        let Some((_, first, labels)) = known.next() else {
             continue;
         };
-        if let Some((other, others)) = known.find(|(_, others)| *others != labels) {
+        if let Some((at, other, others)) = known.find(|(_, _, others)| *others != labels) {
             let message = format!(
                 "`{}` reads `{}` from stages whose classes have other names: `{first}` has {}, `{other}` has {}",
                 stage.name,
@@ -117,7 +118,7 @@ pub fn check_labels(stage: &Stage, stages: &[Stage], errors: &mut Vec<Diagnostic
                 quoted(labels),
                 quoted(others)
             );
-            errors.push(Diagnostic::new("labels-differ", message).at(stage.spans.from));
+            errors.push(Diagnostic::new("labels-differ", message).at(stage.spans.edge(at)));
             return;
         }
     }
@@ -146,22 +147,37 @@ pub fn check_reads(stage: &Stage, stages: &[Stage], errors: &mut Vec<Diagnostic>
 
 fn check_reads_at(stage: &Stage, port: usize, stages: &[Stage], errors: &mut Vec<Diagnostic>) {
     let all = stage.operator.manifest.ports.is_empty();
-    let edges = stage.inputs.iter().zip(&stage.ports.inputs);
-    let edges = edges.filter(|(_, at)| all || **at == port);
-    let inputs: Vec<usize> = edges.map(|(input, _)| *input).collect();
-    let input = common(inputs.iter().copied(), stages);
-    let from: Vec<&Stage> = inputs.iter().map(|&i| &stages[i]).collect();
+    let edges = stage.inputs.iter().zip(&stage.ports.inputs).enumerate();
+    let edges = edges.filter(|(_, (_, at))| all || **at == port);
+    let edges: Vec<(usize, usize)> = edges.map(|(edge, (input, _))| (edge, *input)).collect();
+    let input = common(edges.iter().map(|(_, input)| *input), stages);
+    let first = edges.first().map_or(0, |(edge, _)| *edge);
     for wanted in stage.reads_at(port) {
         if input.iter().any(|column| column.fits(wanted)) {
             continue;
         }
-        let wrong = from.iter().find_map(|stage| {
-            let found = stage.available.iter().find(|c| c.name == wanted.name)?;
-            (found.column_type != wanted.column_type).then_some((*stage, found))
+        let of = |input: usize| {
+            stages[input]
+                .available
+                .iter()
+                .find(|c| c.name == wanted.name)
+        };
+        let wrong = edges.iter().find_map(|(edge, input)| {
+            let found = of(*input)?;
+            let differs = found.column_type != wanted.column_type;
+            differs.then_some((*edge, &stages[*input], found))
         });
         let error = match wrong {
-            Some((producer, found)) => mismatch(stage, producer, wanted, found),
-            None => missing(stage, wanted, &input),
+            Some((edge, producer, found)) => {
+                let error = mismatch(stage, producer, wanted, found);
+                error.at_first(stage.spans.edge(edge))
+            }
+            None => {
+                // Of several edges it is the first that lacks it.
+                let lacks = edges.iter().find(|(_, input)| of(*input).is_none());
+                let edge = lacks.map_or(first, |(edge, _)| *edge);
+                missing(stage, wanted, &input).at(stage.spans.edge(edge))
+            }
         };
         errors.push(error);
     }
@@ -172,7 +188,7 @@ fn mismatch(stage: &Stage, producer: &Stage, wanted: &Column, found: &Column) ->
         "`{}` reads `{}: {}`, but `{}` gives `{}`",
         stage.name, wanted.name, wanted.column_type, producer.name, found.column_type
     );
-    let error = Diagnostic::new("column-mismatch", message).at(stage.spans.from);
+    let error = Diagnostic::new("column-mismatch", message);
     let error = match stage.spans.options.get("model") {
         Some(model) => error.label(*model, format!("gives `{}` its width", stage.name)),
         None => error,
@@ -201,9 +217,7 @@ fn missing(stage: &Stage, wanted: &Column, input: &[Column]) -> Diagnostic {
         Some(name) => format!("did you mean `{name}`?"),
         None => format!("the columns that reach it: {}", list(&names)),
     };
-    Diagnostic::new("missing-column", message)
-        .at(stage.spans.from)
-        .help(help)
+    Diagnostic::new("missing-column", message).help(help)
 }
 
 /// Fills in what each stage sends: what is read anywhere downstream, and no more.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::catalog::{Catalog, Operator};
 use super::raw::{RawOption, RawStage};
-use crate::diagnostic::{Diagnostic, did_you_mean, list};
+use crate::diagnostic::{Diagnostic, did_you_mean, list, nearest};
 use crate::toml_file::{Kind, Node};
 
 /// The options as the operator gets them: checked, paths resolved, defaults filled in.
@@ -110,24 +110,11 @@ fn value(
         return Err(Diagnostic::new("wrong-type", message).at(span));
     }
     in_range(&raw.node, known)?;
+    is_choice(&raw.node, &json, known)?;
     let text = json.as_str().map(str::to_owned);
     let Some(text) = text.as_deref() else {
         return Ok(json);
     };
-    if !known.choices.is_empty() && !known.choices.iter().any(|choice| choice == text) {
-        let choices = known.choices.iter().map(String::as_str);
-        let help = did_you_mean(text, "choices", choices.clone()).map(|help| {
-            if help.starts_with("did") {
-                help
-            } else {
-                format!("choose {}", list(&known.choices))
-            }
-        });
-        let message = format!("`{name}` cannot be `{text}`");
-        return Err(Diagnostic::new("bad-value", message)
-            .at(span)
-            .help_some(help));
-    }
     if !matches!(known.option_type, OptionType::Path | OptionType::OutputPath) {
         return Ok(json);
     }
@@ -209,6 +196,37 @@ fn in_range(node: &Node, known: &OptionManifest) -> Result<(), Diagnostic> {
     Ok(())
 }
 
+/// `value`, which is that of `node`, or each item of it, is one of the option's choices, where
+/// it has some.
+fn is_choice(node: &Node, value: &Value, known: &OptionManifest) -> Result<(), Diagnostic> {
+    if known.choices.is_empty() {
+        return Ok(());
+    }
+    let items: Vec<(&Node, Value)> = match &node.kind {
+        Kind::Array(items) => items.iter().map(|item| (item, item.to_json())).collect(),
+        _ => vec![(node, value.clone())],
+    };
+    for (item, value) in items {
+        let text = match value {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        if known.choices.contains(&text) {
+            continue;
+        }
+        let choices = known.choices.iter().map(String::as_str);
+        let near = nearest(&text, choices);
+        let help = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("choose {}", list(&known.choices)),
+        };
+        let message = format!("`{}` cannot be `{text}`", known.name);
+        let error = Diagnostic::new("bad-value", message).at(item.span);
+        return Err(error.help(help));
+    }
+    Ok(())
+}
+
 fn is_strings(node: &Node) -> bool {
     match &node.kind {
         Kind::Array(items) => items.iter().all(|item| item.as_str().is_some()),
@@ -239,5 +257,54 @@ fn words(option_type: OptionType) -> &'static str {
         OptionType::Integers => "a list of integers",
         OptionType::Numbers => "a list of numbers",
         OptionType::Names => "a list of strings, or a table of such lists",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::toml_file::parse_value;
+
+    /// What is said of `value` for an option of this type with these choices.
+    fn said(option_type: OptionType, choices: &[&str], value: &str) -> Option<(String, usize)> {
+        let known = OptionManifest {
+            name: "x".to_owned(),
+            option_type,
+            default: Value::Null,
+            required: false,
+            doc: String::new(),
+            choices: choices.iter().map(|one| (*one).to_owned()).collect(),
+            minimum: None,
+            maximum: None,
+        };
+        let node = parse_value(value, 0, 0);
+        let error = is_choice(&node, &node.to_json(), &known).err()?;
+        let help = error.help.clone().unwrap_or_default();
+        Some((format!("{}; {help}", error.message), error.span()?.start))
+    }
+
+    #[test]
+    fn choices_are_for_numbers_and_lists_too() {
+        let names = ["adam", "sgd"];
+        assert_eq!(said(OptionType::String, &[], "\"any\""), None);
+        assert_eq!(said(OptionType::String, &names, "\"sgd\""), None);
+        assert_eq!(
+            said(OptionType::Strings, &names, "[\"sgd\", \"adam\"]"),
+            None
+        );
+        assert_eq!(said(OptionType::Integer, &["1", "2"], "2"), None);
+        let odd = |message: &str, at| Some((message.to_owned(), at));
+        assert_eq!(
+            said(OptionType::Strings, &names, "[\"sgd\", \"adm\"]"),
+            odd("`x` cannot be `adm`; did you mean `adam`?", 8)
+        );
+        assert_eq!(
+            said(OptionType::Integer, &["128", "256"], "1000"),
+            odd("`x` cannot be `1000`; choose `128` and `256`", 0)
+        );
+        assert_eq!(
+            said(OptionType::Integers, &["128", "256"], "[128, 1000]"),
+            odd("`x` cannot be `1000`; choose `128` and `256`", 6)
+        );
     }
 }

@@ -73,28 +73,32 @@ fn outputs(
     };
     let stage = library.create(name, &options, &context)?;
     let mut stage = stage.relating(columns.rows);
-    let first = operator.ports.first().map_or("", |port| port.name.as_str());
-    let reads = columns.reads.iter().filter(|column| column.port == first);
-    let reads: Vec<Column> = reads.cloned().collect();
-    let (time, port, reserved) = (0, 0, 0);
-    let whole = operator.ports.first().is_some_and(|port| port.whole);
-    let origin = Origin {
-        time,
-        port,
-        reserved,
+    let mut given = Given::default();
+    for (port, name, whole, input) in inputs(operator, example)? {
+        let reads = columns.reads.iter().filter(|column| column.port == name);
+        let reads: Vec<Column> = reads.cloned().collect();
+        let origin = Origin {
+            time: 0,
+            port,
+            reserved: 0,
+        };
+        let answer = stage.process(&origin, batch(&reads, input)?, whole)?;
+        given.add(answer.batches, input);
+    }
+    given.add(stage.flush(0)?.batches, &[]);
+    // Without state there is no end of its own.
+    let mut next = if columns.stateful {
+        Next::More
+    } else {
+        Next::Done
     };
-    let mut given = stage
-        .process(&origin, batch(&reads, &example.input)?, whole)?
-        .batches;
-    given.extend(stage.flush(0)?.batches);
-    let mut next = Next::More;
     while next == Next::More {
         let (rest, after) = stage.finish()?;
-        given.extend(rest.batches);
+        given.add(rest.batches, &[]);
         next = after;
     }
     let mut all = Vec::new();
-    for batch in &given {
+    for (batch, input) in &given.0 {
         as_declared(&columns.writes, batch)?;
         let row = batch.column_by_name("row");
         let row = row.and_then(|row| row.as_primitive_opt::<UInt32Type>());
@@ -104,12 +108,55 @@ fn outputs(
             Rows::New => None,
         };
         for (i, written) in rows(batch)?.into_iter().enumerate() {
-            let passed = origin(i).and_then(|at| example.input.get(at)?.as_object());
+            let passed = origin(i).and_then(|at| input.get(at)?.as_object());
             let mut row = passed.cloned().unwrap_or_default();
             row.extend(written);
             all.push(row);
         }
     }
+    Ok(all)
+}
+
+/// What came out, each batch with the rows that it was given for.
+#[derive(Default)]
+struct Given<'a>(Vec<(RecordBatch, &'a [Value])>);
+
+impl<'a> Given<'a> {
+    fn add(&mut self, batches: Vec<RecordBatch>, input: &'a [Value]) {
+        let batches = batches.into_iter();
+        self.0.extend(batches.map(|batch| (batch, input)));
+    }
+}
+
+/// The number of a port, its name, whether it is a side input, and its rows.
+type Input<'a> = (u32, &'a str, bool, &'a [Value]);
+
+/// The rows of `example` in the order in which they are given.
+///
+/// # Errors
+/// `unknown-port`
+fn inputs<'a>(
+    operator: &'a OperatorManifest,
+    example: &'a Example,
+) -> Result<Vec<Input<'a>>, Diagnostic> {
+    if example.inputs.is_empty() {
+        let first = operator.ports.first();
+        let (name, whole) = first.map_or(("", false), |port| (port.name.as_str(), port.whole));
+        return Ok(vec![(0, name, whole, example.input.as_slice())]);
+    }
+    let known = |name: &String| operator.ports.iter().any(|port| port.name == *name);
+    if let Some(odd) = example.inputs.keys().find(|name| !known(name)) {
+        let message = format!("it has no input port `{odd}`");
+        return Err(Diagnostic::new("unknown-port", message));
+    }
+    let ports = (0..).zip(&operator.ports);
+    let mut all: Vec<Input<'a>> = ports
+        .filter_map(|(number, port)| {
+            let rows = example.inputs.get(&port.name)?;
+            Some((number, port.name.as_str(), port.whole, rows.as_slice()))
+        })
+        .collect();
+    all.sort_by_key(|(number, _, whole, _)| (!whole, *number));
     Ok(all)
 }
 

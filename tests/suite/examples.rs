@@ -95,6 +95,28 @@ fn an_example_that_ends_the_program_is_told_of() {
 }
 
 #[test]
+fn an_example_gives_rows_to_each_input_port() {
+    let project = Project::new().test_plugin();
+    let score = "test-plugin/libtest_plugin.so#score";
+    let tested = project.run(&["test", score]).ok();
+    assert_eq!(tested.stdout, "`score`: its example holds\n");
+    let page = project.run(&["stages", score]).ok().stdout;
+    let ports = "
+input ports
+  candidates
+  rows (a side input: each replica gets all of its rows, before all else)
+";
+    assert!(page.contains(ports), "{page}");
+    let example = "
+example, with {}
+  in   at `candidates`: {\"candidate\":7,\"value\":1.0}
+  in   at `rows`: {\"text\":\"one\"}, {\"text\":\"three\"}
+  out  {\"candidate\":7,\"fitness\":0.992,\"texts\":2}
+";
+    assert!(page.contains(example), "{page}");
+}
+
+#[test]
 fn the_examples_of_a_plugin_in_c_hold() {
     let project = Project::new().look_in("plugins");
     compile_word_count(&project.path("plugins"));

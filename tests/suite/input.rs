@@ -241,6 +241,25 @@ fn a_file_with_no_good_record_fails_with_the_commonest_reason() {
 }
 
 #[test]
+fn a_source_with_no_good_record_is_told_of_where_another_has_some() {
+    let graph = "format = 1
+stage.good = { plugin = \"read\", with.path = \"good.csv\" }
+stage.bad = { plugin = \"read\", with.path = \"bad.csv\" }
+stage.out = { plugin = \"write\", from = [\"good\", \"bad\"], with.path = \"out.jsonl\" }
+";
+    let project = Project::with_graph(graph)
+        .file("good.csv", "text\nfine\nbetter\n")
+        .file("bad.csv", "text\n\"\"\n\"\"\n\"\"\n");
+    let said = project.run(&["run", "graph.toml"]).ok().stderr;
+    assert!(
+        said.contains("note: `bad`: not one of its 3 records can be used, such as: "),
+        "{said}"
+    );
+    assert!(!said.contains("note: `good`"), "{said}");
+    assert_eq!(project.lines("out.jsonl").len(), 2);
+}
+
+#[test]
 fn rejected_records_are_rows_where_they_are_kept() {
     let project = project("a.csv", "label,text,n\n1,one,1\n0,,2\n1,three,3\n0,x\n");
     let row = |review: u64, text: Value, truth: Value, n: Value| json!({"review": review, "text": text, "truth": truth, "n": n});

@@ -73,6 +73,43 @@ fn a_search_gives_the_same_wherever_it_runs() {
 }
 
 #[test]
+fn explain_shows_which_port_each_edge_leads_to() {
+    let text = search().run(&["explain", "graph.toml"]).ok().stdout;
+    for line in [
+        "  from  search at `candidates`, train at `rows`\n",
+        "  reads candidate: u64 at `candidates`\n",
+        "  reads text: utf8 at `rows`\n",
+        "  from  score at `scores`\n",
+    ] {
+        assert!(text.contains(line), "{line}{text}");
+    }
+    let json = search().run(&["explain", "graph.toml", "--format", "json"]);
+    let plan: serde_json::Value = serde_json::from_str(&json.ok().stdout).unwrap();
+    let ports: Vec<_> = plan["stages"].as_array().unwrap().iter().collect();
+    let score = ports.iter().find(|stage| stage["name"] == "score").unwrap();
+    assert_eq!(score["ports"], serde_json::json!(["candidates", "rows"]));
+}
+
+#[test]
+fn a_column_that_is_missing_at_a_port_is_missed_at_its_edge() {
+    let graph = SEARCH.replace("rows = \"train\"", "rows = \"other\"").replace(
+        "[stage.train]\nplugin = \"read\"\nwith.path = \"reviews.csv\"",
+        "[stage.other]\nplugin = \"propose\"\nloop = \"score\"\nwith.generations = 1\nwith.candidates = 1",
+    );
+    let project = Project::with_graph(&graph).test_plugin();
+    let said = project.run(&["check", "graph.toml"]).failed(2);
+    let edge = "
+18 | from = { candidates = \"search\", rows = \"other\" }
+   |                                        ^^^^^^^
+";
+    assert!(
+        said.contains("error[missing-column]: `score` reads `text: utf8`"),
+        "{said}"
+    );
+    assert!(said.contains(edge), "{said}");
+}
+
+#[test]
 fn a_search_goes_on_where_it_was() {
     let expected = search();
     expected.run_graph(&[]);

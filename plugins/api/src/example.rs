@@ -1,5 +1,7 @@
 //! Examples that run as tests.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -9,8 +11,13 @@ pub struct Example {
     /// The `with.*` options, an object.
     #[serde(default)]
     pub options: Value,
-    /// One object a row: column name to value.
+    /// One object a row: column name to value. At the first input port, where there are ports.
+    #[serde(default)]
     pub input: Vec<Value>,
+    /// In place of `input` for an operator with several input ports: the rows of each. Those
+    /// of side inputs come first, then each port's in the order of the ports.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, Vec<Value>>,
     /// One object a row; columns it leaves out are not compared.
     pub output: Vec<Value>,
 }
@@ -21,7 +28,21 @@ impl Example {
         Example {
             options,
             input,
+            inputs: BTreeMap::new(),
             output,
+        }
+    }
+
+    /// The same with the rows of each input port.
+    pub fn at_ports<const PORTS: usize>(
+        options: Value,
+        inputs: [(&str, Vec<Value>); PORTS],
+        output: Vec<Value>,
+    ) -> Self {
+        let inputs = inputs.map(|(port, rows)| (port.to_owned(), rows));
+        Example {
+            inputs: BTreeMap::from(inputs),
+            ..Example::new(options, Vec::new(), output)
         }
     }
 }

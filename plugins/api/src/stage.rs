@@ -92,8 +92,10 @@ pub trait Stage: DeserializeOwned + JsonSchema + 'static {
         Ok(())
     }
 
-    /// No more input can come at all. A long job does a part of its work in each call,
-    /// so that the rest of the dataflow goes on in between.
+    /// No more input can come at all: the end of a [stateful](Columns::stateful) stage. A
+    /// long job does a part of its work in each call, so that the rest of the dataflow goes on
+    /// in between. A stage without state is not told: its replicas end where their last batch
+    /// was, and it gives all it has when it is [flushed](Stage::flush).
     ///
     /// # Errors
     /// What makes the rest impossible to give

@@ -186,6 +186,9 @@ impl Committer {
         }
         // Before it is sealed as the last cut: who goes on with such a run is told the same.
         self.losses.check(&self.written, &self.rejects.0)?;
+        for (source, note) in self.losses.notes(&self.written) {
+            self.shared.progress.add_note(&source, note);
+        }
         self.end()?;
         self.finish()?;
         if let Some(note) = self.judge.note(&self.written.counts) {
@@ -331,9 +334,10 @@ impl Committer {
             }
         }
         for (mark, arrived) in marks {
-            self.written.counts.rejected += mark.rejects.len() as u64;
-            self.written.counts.seen.rejects(&mark.rejects);
-            self.losses.add(&mark.rejects);
+            let counts = &mut self.written.counts;
+            counts.reject(&mark.stage, mark.rejects.len() as u64);
+            counts.seen.rejects(&mark.rejects);
+            self.losses.add(&mark.stage, &mark.rejects);
             self.outputs.reject(&mark)?;
             self.written
                 .sources

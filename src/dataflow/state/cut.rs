@@ -46,6 +46,9 @@ pub struct Counts {
     pub reviews: u64,
     /// Records rejected.
     pub rejected: u64,
+    /// The same by source.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rejected_of: BTreeMap<String, u64>,
     /// Rows with both a verdict and a true label, one that a verdict can be.
     pub judged: u64,
     /// Those where they are the same.
@@ -70,6 +73,14 @@ pub struct Unwritten {
 }
 
 impl Counts {
+    /// So many more records of `source` cannot be used.
+    pub fn reject(&mut self, source: &str, records: u64) {
+        self.rejected += records;
+        if records > 0 {
+            *self.rejected_of.entry(source.to_owned()).or_default() += records;
+        }
+    }
+
     /// Adds what a sink could not write.
     pub fn lose(&mut self, lost: Unwritten) {
         for (column, count) in lost.columns {

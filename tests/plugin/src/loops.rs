@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use segue_plugin::arrow_array::{Array, Float64Array, StringArray, UInt64Array};
-use segue_plugin::{Batch, Columns, Error, Host, Next, Port, Result, Rows, Stage};
+use segue_plugin::{Batch, Columns, Error, Example, Host, Next, Port, Result, Rows, Stage};
+use serde_json::json;
 
 use crate::leash;
 
@@ -140,6 +141,20 @@ pub struct Score {
 
 impl Stage for Score {
     const PORTS: &'static [Port] = &[Port::new("candidates"), Port::whole("rows")];
+
+    fn examples() -> Vec<Example> {
+        vec![Example::at_ports(
+            json!({}),
+            [
+                ("candidates", vec![json!({"candidate": 7, "value": 1.0})]),
+                (
+                    "rows",
+                    vec![json!({"text": "one"}), json!({"text": "three"})],
+                ),
+            ],
+            vec![json!({"candidate": 7, "fitness": 0.992, "texts": 2})],
+        )]
+    }
 
     fn columns(&self) -> Columns {
         Columns::new()
