@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::catalog::{Operator, Role};
-use super::check::Stage;
+use super::stage::Stage;
 
 /// Names that stages write: a column of the file that has one is called something else.
 pub const TAKEN: &str = "(taken)";

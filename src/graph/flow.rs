@@ -2,7 +2,7 @@
 
 use segue_plugin::{Column, Columns, OperatorManifest, Rows};
 
-use super::check::Stage;
+use super::stage::Stage;
 use crate::diagnostic::{Diagnostic, list, nearest};
 
 /// The columns that reach a stage: those that all its inputs have, of one type. Their classes are

@@ -1,7 +1,7 @@
 //! What a stage that reads several others does not get of them.
 
-use super::check::{Graph, Stage};
 use super::flow::input_columns;
+use super::stage::{Graph, Stage};
 use crate::diagnostic::Note;
 
 /// A note for each column that all inputs of a stage have, with types that do not go

@@ -13,10 +13,12 @@ mod plan;
 mod ports;
 mod raw;
 mod split;
+mod stage;
 
 pub use catalog::{Catalog, Operator, Role};
-pub use check::{Graph, Stage, check};
+pub use check::check;
 pub use clash::{ASKED, TAKEN};
 pub use merge::merging_notes;
 pub use plan::{LOCAL, Layout, Plan, Replica, WORKERS_MAX, asked_workers, plan};
 pub use raw::Wire;
+pub use stage::{Graph, Stage};

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::catalog::Role;
-use super::check::{Checker, Stage};
+use super::check::Checker;
+use super::stage::Stage;
 use crate::diagnostic::{Diagnostic, Span};
 
 impl Checker<'_> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::catalog::Role;
-use super::check::{Graph, Stage};
+use super::stage::{Graph, Stage};
 use crate::diagnostic::Diagnostic;
 
 /// A graph with a place for every stage.

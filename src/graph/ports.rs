@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use segue_plugin::{Column, OperatorManifest, Rows};
 
 use super::catalog::Role;
-use super::check::{Graph, Stage};
 use super::raw::RawStage;
+use super::stage::{Graph, Stage};
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::toml_file::At;
 

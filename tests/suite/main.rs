@@ -2,6 +2,7 @@
 //!
 //! `UPDATE=1 cargo test --release --test suite` rewrites the golden files.
 
+mod bad_models;
 mod batches;
 mod crashes;
 mod devices;

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arrow_array::RecordBatch;
-use hdrhistogram::Histogram;
 use serde_json::Value;
 
 use super::cut::{Counts, Cut, Names, Standing};
@@ -18,6 +17,7 @@ use super::messages::{Messages, ToCommit};
 use super::outputs::Outputs;
 use super::participants::{Participants, When};
 use super::store::{self, Kept, LoopRows};
+use super::timing::Timing;
 use crate::dataflow::judge::Judge;
 use crate::dataflow::ledger::END;
 use crate::dataflow::losses::Losses;
@@ -29,9 +29,6 @@ use crate::graph::Graph;
 
 /// Cuts that may wait for stages to save.
 const POINTS_MAX: usize = 1024;
-
-/// The longest latency that is told apart: an hour, in microseconds.
-const LONGEST_US: u64 = 3_600_000_000;
 
 /// Where a run starts from, and where its rejects go.
 pub struct Start {
@@ -92,13 +89,9 @@ pub struct Committer {
     graph: Graph,
     /// By time and edge.
     loops: BTreeMap<u64, BTreeMap<usize, LoopRows>>,
-    /// When batches arrived that are not sealed.
-    opened: Vec<(u64, Instant)>,
     judge: Judge,
     losses: Losses,
-    latency: Histogram<u64>,
-    first: Option<Instant>,
-    last: Option<Instant>,
+    timing: Timing,
     shared: Arc<Shared>,
 }
 
@@ -130,7 +123,7 @@ impl Committer {
         let written = cut.clone().unwrap_or_else(|| Names::of(graph).start());
         shared.progress.set_committed(&written.counts);
         // Where nothing is read, no mark says when it began.
-        let first = written.sources.is_empty().then(Instant::now);
+        let began = written.sources.is_empty().then(Instant::now);
         Ok(Committer {
             outputs,
             journal,
@@ -153,14 +146,9 @@ impl Committer {
             awaited: None,
             states: BTreeMap::new(),
             loops: BTreeMap::new(),
-            opened: Vec::new(),
             judge: Judge::new(graph),
             losses: Losses::default(),
-            // Three digits: a latency is known to a thousandth of itself.
-            latency: Histogram::new_with_bounds(1, LONGEST_US, 3)
-                .map_err(|e| Diagnostic::new("internal", e.to_string()))?,
-            first,
-            last: None,
+            timing: Timing::new(began)?,
             shared,
         })
     }
@@ -197,9 +185,7 @@ impl Committer {
         for (stage, note) in self.written.counts.lost_numbers() {
             self.shared.progress.add_note(stage, note);
         }
-        if self.last.is_some() {
-            self.last = Some(Instant::now());
-        }
+        self.timing.finished();
         Ok(Some(self.committed()))
     }
 
@@ -343,8 +329,7 @@ impl Committer {
                 .sources
                 .insert(mark.stage.clone(), mark.next_record);
             self.written.inputs.insert(mark.stage, mark.inputs);
-            self.first = Some(self.first.map_or(arrived, |first| first.min(arrived)));
-            self.opened.push((time, arrived));
+            self.timing.arrived(time, arrived);
         }
         Ok(())
     }
@@ -365,7 +350,7 @@ impl Committer {
         match self.participants.when() {
             When::Always => {
                 let new = self.sealed.as_ref().map(|cut| cut.time) != Some(self.written.time);
-                if new && !self.opened.is_empty() {
+                if new && self.timing.waits() {
                     self.outputs.positions(&mut self.written)?;
                     self.seal(self.written.clone(), &Kept::default())?;
                 }
@@ -430,17 +415,7 @@ impl Committer {
         if let Some(old) = before.filter(|old| Some(&old.file) != new) {
             store::remove(self.journal.path(), &old);
         }
-        let now = Instant::now();
-        self.last = Some(now);
-        let latency = &mut self.latency;
-        self.opened.retain(|(time, arrived)| {
-            let sealed = *time <= cut.time;
-            if sealed {
-                let us = now.duration_since(*arrived).as_micros();
-                latency.saturating_record(u64::try_from(us).unwrap_or(u64::MAX));
-            }
-            !sealed
-        });
+        self.timing.sealed(cut.time);
         self.shared.progress.set_committed(&cut.counts);
         self.shared.set_sealed(cut.time);
         self.sealed = Some(cut);
@@ -448,17 +423,10 @@ impl Committer {
     }
 
     fn committed(&self) -> Committed {
-        let ends = self.first.zip(self.last);
-        let seconds = ends.map_or(0.0, |(first, last)| (last - first).as_secs_f64());
-        let ms = |quantile: f64| self.latency.value_at_quantile(quantile) as f64 / 1e3;
-        let latency = Latency {
-            p50: ms(0.5),
-            p99: ms(0.99),
-        };
         Committed {
             counts: self.written.counts.clone(),
-            seconds,
-            latency,
+            seconds: self.timing.seconds(),
+            latency: self.timing.latency(),
         }
     }
 }

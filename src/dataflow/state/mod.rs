@@ -14,6 +14,7 @@ mod outputs;
 mod participants;
 mod rejects;
 mod store;
+mod timing;
 
 pub use commit::{Committed, Committer, Start};
 pub use cut::{Counts, Cut, Names, Standing};

@@ -5,6 +5,7 @@ mod read_errors;
 mod read_json;
 mod read_kinds;
 mod read_parquet;
+mod read_types;
 mod write_parquet;
 mod write_text;
 
