@@ -196,9 +196,9 @@ impl Operators {
         let lacks = operator
             .reads(options)
             .any(|(_, path)| !io::files(path).iter().any(|path| path.exists()));
-        let told = sources.elsewhere.as_ref();
-        let told = told.and_then(|told| told.get(number)?.clone());
-        match (read, told) {
+        let elsewhere = sources.elsewhere.as_ref();
+        let elsewhere = elsewhere.and_then(|elsewhere| elsewhere.get(number)?.clone());
+        match (read, elsewhere) {
             (Err(_), Some(writes)) if lacks => Ok(Columns {
                 writes,
                 ..Columns::new().rows(Rows::New)

@@ -44,7 +44,7 @@ fn plans(ours: &[Item], theirs: &[Item]) -> Vec<String> {
         None | Some("") => "none".to_owned(),
         Some(value) => value.to_owned(),
     };
-    let mut told = Vec::new();
+    let mut lines = Vec::new();
     let only_theirs = theirs.iter().filter(|item| value(ours, item).is_none());
     for item in ours.iter().chain(only_theirs) {
         let (here, there) = (value(ours, item), value(theirs, item));
@@ -65,11 +65,11 @@ fn plans(ours: &[Item], theirs: &[Item]) -> Vec<String> {
                 format!("`{of}`: {} {there} there, {here} here", item.name)
             }
         };
-        if !told.contains(&line) {
-            told.push(line);
+        if !lines.contains(&line) {
+            lines.push(line);
         }
     }
-    told
+    lines
 }
 
 fn files(ours: &Account, theirs: &Account, name: &str) -> Vec<String> {

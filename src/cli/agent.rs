@@ -146,14 +146,14 @@ impl Run {
 
     /// Until it has ended, which it also does when this process is to end.
     fn wait(&mut self, signals: &Signals) -> std::io::Result<ExitStatus> {
-        let mut asked = None;
+        let mut since = None;
         let status = loop {
             self.listen();
             if let Some(status) = self.child.try_wait()? {
                 break status;
             }
             if signals.got().is_some() {
-                let since = *asked.get_or_insert_with(|| {
+                let since = *since.get_or_insert_with(|| {
                     // It is in a group of its own, where no terminal asks it too.
                     pass_on(&self.child);
                     Instant::now()

@@ -21,19 +21,19 @@ pub struct TestArgs {
 /// Runs the examples of an operator, or of all operators of a library.
 pub fn test(arguments: &TestArgs) -> Outcome {
     let operators = Operators::default();
-    let mut held = String::new();
+    let mut lines = String::new();
     let mut errors = Vec::new();
     for operator in named(&operators, &arguments.plugin)? {
         let (name, count) = (&operator.manifest.name, operator.manifest.examples.len());
         let broken = examples_of(&operator);
         match (count, broken.is_empty()) {
-            (0, true) => drop(writeln!(held, "`{name}` has no examples")),
-            (1, true) => drop(writeln!(held, "`{name}`: its example holds")),
-            (_, true) => drop(writeln!(held, "`{name}`: its {count} examples hold")),
+            (0, true) => drop(writeln!(lines, "`{name}` has no examples")),
+            (1, true) => drop(writeln!(lines, "`{name}`: its example holds")),
+            (_, true) => drop(writeln!(lines, "`{name}`: its {count} examples hold")),
             (_, false) => errors.extend(broken),
         }
     }
-    answer(&held)?;
+    answer(&lines)?;
     let texts: Vec<String> = errors
         .iter()
         .map(|one| one.render(&Sources::new()))

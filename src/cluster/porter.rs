@@ -49,8 +49,8 @@ pub fn porter(
     let greeter = Greeter::new(cluster, me, identity, (generation, members))?;
     greeter.close(Refusal::Without);
     let (greeter, closed) = (Arc::new(greeter), Arc::<AtomicBool>::default());
-    let told = Arc::<Told>::default();
-    let by_door = Arc::clone(&told);
+    let aware = Arc::<Told>::default();
+    let by_door = Arc::clone(&aware);
     let door = Door {
         greeter: Arc::clone(&greeter),
         notes: Arc::new(Notes::new(log)),
@@ -70,7 +70,7 @@ pub fn porter(
     Ok(Porter {
         greeter,
         closed,
-        told,
+        told: aware,
         thread: Some(thread),
     })
 }
@@ -81,16 +81,16 @@ impl Porter {
     pub fn complete(&self, devices: &[usize], longest: Duration) -> Vec<usize> {
         self.greeter.close(Refusal::Done);
         let deadline = Instant::now() + longest;
-        let mut told = lock(&self.told.devices);
+        let mut aware = lock(&self.told.devices);
         loop {
-            let unaware = devices.iter().copied().filter(|d| !told.contains(d));
+            let unaware = devices.iter().copied().filter(|d| !aware.contains(d));
             let unaware: Vec<usize> = unaware.collect();
             let left = deadline.saturating_duration_since(Instant::now());
             if unaware.is_empty() || left.is_zero() {
                 return unaware;
             }
-            let waited = self.told.changed.wait_timeout(told, left);
-            told = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.told.changed.wait_timeout(aware, left);
+            aware = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }

@@ -78,7 +78,7 @@ impl Job {
             both,
             shared,
         );
-        for (i, (stage, made)) in stages.iter().zip(made).enumerate() {
+        for (i, (stage, instance)) in stages.iter().zip(instance).enumerate() {
             let mut edges: Vec<Edge<'_>> = (stage.inputs.iter().zip(&stage.ports.inputs))
                 .filter_map(|(&input, &port)| {
                     let rows = built[input].towards(plan.graph.on_one_loop(input, i))?;
@@ -113,16 +113,17 @@ impl Job {
                         }
                         (Some(_), _) => Begins::Resumed,
                     };
-                    let made = (made, begins);
-                    let one = stateful::build(scope, plan, i, edges, cuts.clone(), made, shared);
+                    let instance = (instance, begins);
+                    let one =
+                        stateful::build(scope, plan, i, edges, cuts.clone(), instance, shared);
                     tells.push(one.tells);
                     // Its end counts even where nobody reads what it gives there.
                     one.at_end.clone().probe_with(&probes.done);
                     (built[i].rows, built[i].at_end) = (Some(one.rows), Some(one.at_end));
                 }
                 Role::Transform => {
-                    let (plan, made) = (plan, (from_scattered, made));
-                    built[i].rows = Some(stage::build(scope, plan, i, edges, made, shared));
+                    let (plan, instance) = (plan, (from_scattered, instance));
+                    built[i].rows = Some(stage::build(scope, plan, i, edges, instance, shared));
                 }
                 Role::Sink => {
                     let here = plan.runs_on(i, scope.index());

@@ -311,9 +311,9 @@ impl Stateful {
         }
         let saved = self.saved.filter(|saved| given.saved && *saved < END);
         let saved = saved.map(|saved| Told::Saved(self.stage.name.clone(), saved));
-        let mut told: Vec<Told> = saved.into_iter().collect();
+        let mut tells: Vec<Told> = saved.into_iter().collect();
         if given.done {
-            told.extend(self.enough(time)?);
+            tells.extend(self.enough(time)?);
         }
         let parts = numbered(&mut count, given.batches);
         let Some((rows, tell)) = waiting.open.clone() else {
@@ -324,7 +324,7 @@ impl Stateful {
         }
         Ok(Step {
             rows: Some((rows, parts)),
-            told: (!told.is_empty()).then_some((tell, told)),
+            told: (!tells.is_empty()).then_some((tell, tells)),
             at_end: None,
         })
     }

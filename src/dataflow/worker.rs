@@ -146,9 +146,9 @@ impl Job {
         // The others wait until all have created theirs, whatever becomes of these.
         let create = || self.create(index, start.next_time(), &kept);
         let none = || self.libraries.iter().map(|_| None).collect();
-        let made = self.shared.catching("a stage's start", create);
-        let made = made.unwrap_or_else(none);
-        let tallies: Vec<Option<Tally>> = made
+        let instances = self.shared.catching("a stage's start", create);
+        let instances = instances.unwrap_or_else(none);
+        let tallies: Vec<Option<Tally>> = instances
             .iter()
             .map(|one| one.as_ref().map(|(_, tally)| tally.clone()))
             .collect();
@@ -167,7 +167,7 @@ impl Job {
             self.committer.send(ToCommit::Ready);
         }
         let probes = Probes::default();
-        let sources = worker.dataflow(|scope| self.build(scope, made, &probes, &start, kept));
+        let sources = worker.dataflow(|scope| self.build(scope, instances, &probes, &start, kept));
         while !probes.done.done() && !self.shared.stopped() {
             worker.step_or_park(Some(NAP));
             sources.after_step(&[&probes.window, &probes.side]);

@@ -40,12 +40,12 @@ pub enum Apart {
 
 impl From<MeshError> for Apart {
     fn from(error: MeshError) -> Self {
-        let told = Diagnostic::new(error.code(), error.to_string());
-        let told = told.help_some(help(&error).map(str::to_owned));
+        let shown = Diagnostic::new(error.code(), error.to_string());
+        let shown = shown.help_some(help(&error).map(str::to_owned));
         match error {
-            MeshError::Missing { nobody: true, .. } => Apart::Nobody(told),
-            MeshError::Missing { .. } | MeshError::Listen { .. } => Apart::Missing(told),
-            _ => Apart::Never(told),
+            MeshError::Missing { nobody: true, .. } => Apart::Nobody(shown),
+            MeshError::Missing { .. } | MeshError::Listen { .. } => Apart::Missing(shown),
+            _ => Apart::Never(shown),
         }
     }
 }

@@ -176,8 +176,8 @@ mod tests {
             (0..NOBODY_MAX).filter(|_| again()).count()
         };
         assert_eq!(alone(Restarts::default()), NOBODY_MAX - 1);
-        let mut met = Restarts::default();
-        assert_eq!(met.after(&Ended::Lost), Next::Again(PAUSE));
-        assert_eq!(alone(met), NOBODY_MAX);
+        let mut restarts = Restarts::default();
+        assert_eq!(restarts.after(&Ended::Lost), Next::Again(PAUSE));
+        assert_eq!(alone(restarts), NOBODY_MAX);
     }
 }

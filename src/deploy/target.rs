@@ -81,9 +81,9 @@ impl Target {
 pub fn target(request: &Request, graph: &Graph, sources: &mut Sources) -> Result<Target, Errors> {
     match &request.on {
         Where::Here { workers } => {
-            let asked = workers.map_or_else(|| asked_workers(graph), Ok);
+            let threads = workers.map_or_else(|| asked_workers(graph), Ok);
             let workers =
-                asked.map_err(|error| Errors::of(vec![error], sources, &request.graph))?;
+                threads.map_err(|error| Errors::of(vec![error], sources, &request.graph))?;
             Ok(Target::without_cluster(Layout::local(workers)))
         }
         Where::Local { devices, workers } => {

@@ -194,9 +194,9 @@ impl Checker<'_> {
         inputs: Vec<usize>,
     ) -> Option<usize> {
         let (manifest, ports) = (&operator.manifest, &part.ports.inputs);
-        let told = flow::told_columns(manifest, &inputs, ports, &self.stages);
+        let reach = flow::told_columns(manifest, &inputs, ports, &self.stages);
         let passing = flow::passing_columns(manifest, &inputs, ports, &self.stages);
-        let columns = match self.catalog.columns(operator, &part.options, &told) {
+        let columns = match self.catalog.columns(operator, &part.options, &reach) {
             Ok(columns) => columns,
             Err(error) => {
                 self.blame(raw, error);

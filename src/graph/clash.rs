@@ -19,12 +19,12 @@ pub fn tell_asked(stages: &mut [Option<(Operator, Value)>]) {
         .iter()
         .flatten()
         .filter(|(operator, _)| operator.role == Role::Sink);
-    let mut asked: Vec<String> = sinks
+    let mut columns: Vec<String> = sinks
         .flat_map(|(_, options)| names(&options["columns"]))
         .collect();
-    asked.sort();
-    asked.dedup();
-    tell(stages, ASKED, &asked);
+    columns.sort();
+    columns.dedup();
+    tell(stages, ASKED, &columns);
 }
 
 /// Tells every source which names are taken.

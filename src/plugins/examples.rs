@@ -30,9 +30,9 @@ type Row = Map<String, Value>;
 pub fn broken(library: Library, operator: &OperatorManifest) -> Vec<Broken> {
     let numbered = operator.examples.iter().enumerate();
     let broken = numbered.filter_map(|(i, example)| {
-        let held = check(library, operator, example);
+        let outcome = check(library, operator, example);
         let number = i + 1;
-        held.err().map(|reason| Broken { number, reason })
+        outcome.err().map(|reason| Broken { number, reason })
     });
     broken.collect()
 }

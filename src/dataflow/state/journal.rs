@@ -33,8 +33,8 @@ pub struct Journal {
     file: File,
     /// What stood there when it was opened.
     found: Vec<u8>,
-    /// Whether opening it made it.
-    made: bool,
+    /// Whether it was not there before.
+    is_new: bool,
     /// Its first line, once it is written or known to be right.
     first: Vec<u8>,
     length: u64,
@@ -48,7 +48,7 @@ impl Journal {
     /// else, `unwritable`
     pub fn open(path: &Path) -> Result<Self, Diagnostic> {
         loop {
-            let made = !path.exists();
+            let is_new = !path.exists();
             let mut options = OpenOptions::new();
             options.read(true).write(true).create(true).truncate(false);
             let mut file = options.open(path).map_err(|e| failed(path, &e))?;
@@ -70,7 +70,7 @@ impl Journal {
             return Ok(Journal {
                 path: path.to_owned(),
                 file,
-                made: made && found.is_empty(),
+                is_new: is_new && found.is_empty(),
                 found,
                 first: Vec::new(),
                 length: 0,
@@ -98,7 +98,7 @@ impl Journal {
     /// `write-failed`
     pub fn begin(&mut self, header: &Value) -> Result<(), Diagnostic> {
         self.first = line(header);
-        self.made = false;
+        self.is_new = false;
         self.replace(None)
     }
 
@@ -108,7 +108,7 @@ impl Journal {
     /// `write-failed`
     pub fn go_on(&mut self, header: &Value) -> Result<(), Diagnostic> {
         self.first = line(header);
-        self.made = false;
+        self.is_new = false;
         self.length = whole(&self.found) as u64;
         let cut = self.file.set_len(self.length);
         cut.and_then(|()| self.file.seek(SeekFrom::End(0)).map(drop))
@@ -170,7 +170,7 @@ impl Journal {
 impl Drop for Journal {
     /// A run that did not start leaves nothing behind.
     fn drop(&mut self) {
-        if self.made && is_at(&self.file, &self.path) {
+        if self.is_new && is_at(&self.file, &self.path) {
             // An empty file that stays does no harm.
             let _ = std::fs::remove_file(&self.path);
         }

@@ -222,8 +222,8 @@ fn bad_positions() {
     let file = TempFile::missing("o.csv");
     let at = |bytes, crc32| Position { bytes, crc32 };
     let error = |bytes| {
-        let made = create_at(&file, &scalars(), Some(at(bytes, 7)));
-        made.err().unwrap()
+        let sink = create_at(&file, &scalars(), Some(at(bytes, 7)));
+        sink.err().unwrap()
     };
     assert_eq!(error(5).code, "bad-resume");
     assert_eq!(file.names(), [""; 0]);
