@@ -21,7 +21,7 @@ impl Job {
     pub fn build(
         &self,
         scope: Scope<'_, u64>,
-        made: Instances,
+        instances: Instances,
         probes: &Probes,
         start: &Origin,
         mut kept: Kept,
@@ -78,7 +78,7 @@ impl Job {
             both,
             shared,
         );
-        for (i, (stage, instance)) in stages.iter().zip(instance).enumerate() {
+        for (i, (stage, instance)) in stages.iter().zip(instances).enumerate() {
             let mut edges: Vec<Edge<'_>> = (stage.inputs.iter().zip(&stage.ports.inputs))
                 .filter_map(|(&input, &port)| {
                     let rows = built[input].towards(plan.graph.on_one_loop(input, i))?;
