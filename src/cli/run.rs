@@ -176,7 +176,8 @@ fn watched(
     display.clear();
     result.map_err(
         |failure| match (failure.code.as_str(), interrupt.signal()) {
-            ("interrupted", Some(signal)) => {
+            // Another device may have seen its signal first, and ended.
+            ("interrupted" | "device-lost", Some(signal)) => {
                 let error = interrupted(arguments, plan, signal, last);
                 Failed::Interrupted(error.text(), signal)
             }
