@@ -50,11 +50,11 @@ pub enum Called {
 }
 
 /// Calls until the device answers, one way or the other, or no more calls are wanted.
-pub fn connect(call: &Call, told: impl Fn(Called)) {
+pub fn connect(call: &Call, tell: impl Fn(Called)) {
     let (mut pause, longest) = PAUSES;
     while !call.closed.load(Ordering::SeqCst) {
         let (error, ip) = match attempt(call) {
-            Ok((tcp, tls)) if !call.asks => return told(Called::Connected(tcp, tls)),
+            Ok((tcp, tls)) if !call.asks => return tell(Called::Connected(tcp, tls)),
             Ok(_) => {
                 std::thread::sleep(longest);
                 continue;
@@ -67,14 +67,14 @@ pub fn connect(call: &Call, told: impl Fn(Called)) {
         );
         match error {
             GreetError::RefusedBy(ref refused) if refused.refusal == Refusal::Done => {
-                return told(Called::Done);
+                return tell(Called::Done);
             }
             // As seen from here, it is newer.
             GreetError::RefusedBy(ref refused)
                 if refused.refusal == Refusal::Newer
                     && refused.theirs.members.has(call.greeter.me()) =>
             {
-                return told(Called::Outdated(
+                return tell(Called::Outdated(
                     refused.theirs.generation,
                     refused.theirs.members,
                 ));
@@ -86,14 +86,14 @@ pub fn connect(call: &Call, told: impl Fn(Called)) {
                 let line = format!("`{}` at {}: {}", who.0, who.1, Refusal::Without);
                 let line = format!("{line}; it joins when they begin again");
                 call.notes.say(ip, "without", &line);
-                told(Called::Without);
+                tell(Called::Without);
             }
             // It will see that it is behind, and catch up.
             GreetError::RefusedBy(ref refused) if refused.refusal == Refusal::Older => {}
             // The ordinary call between the two finds it too.
             GreetError::RefusedBy(_) | GreetError::Refused(_) if call.asks => {}
             GreetError::RefusedBy(ref refused) | GreetError::Refused(ref refused) => {
-                told(Called::Differs(refused.refusal, refused.to_string()));
+                tell(Called::Differs(refused.refusal, refused.to_string()));
             }
             // That a device is not there yet is nothing to speak of.
             GreetError::Io(_) | GreetError::Closed | GreetError::Slow => {}
@@ -102,7 +102,7 @@ pub fn connect(call: &Call, told: impl Fn(Called)) {
                 call.notes.say(ip, error.kind(), &line);
             }
         }
-        told(Called::Trouble(error.to_string(), there));
+        tell(Called::Trouble(error.to_string(), there));
         std::thread::sleep(pause);
         pause = (pause * 2).min(longest);
     }

@@ -194,7 +194,7 @@ impl Checker<'_> {
         inputs: Vec<usize>,
     ) -> Option<usize> {
         let (manifest, ports) = (&operator.manifest, &part.ports.inputs);
-        let reach = flow::told_columns(manifest, &inputs, ports, &self.stages);
+        let reach = flow::reaching_columns(manifest, &inputs, ports, &self.stages);
         let passing = flow::passing_columns(manifest, &inputs, ports, &self.stages);
         let columns = match self.catalog.columns(operator, &part.options, &reach) {
             Ok(columns) => columns,

@@ -41,7 +41,7 @@ fn common(inputs: impl Iterator<Item = usize>, stages: &[Stage]) -> Vec<Column> 
 
 /// What an operator is told of the columns that reach it by `from`: with input ports those
 /// of each.
-pub fn told_columns(
+pub fn reaching_columns(
     manifest: &OperatorManifest,
     inputs: &[usize],
     ports: &[usize],

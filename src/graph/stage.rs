@@ -29,7 +29,7 @@ impl Graph {
     pub fn input_columns(&self, stage: usize) -> Vec<Column> {
         let stage = &self.stages[stage];
         let ports = &stage.ports.inputs;
-        flow::told_columns(&stage.operator.manifest, &stage.inputs, ports, &self.stages)
+        flow::reaching_columns(&stage.operator.manifest, &stage.inputs, ports, &self.stages)
     }
 
     /// Whether a loop leads from stage `a` over stage `b` back to `a`.
