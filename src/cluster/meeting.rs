@@ -1,7 +1,7 @@
 //! What a device knows of the others until all are connected to all, and what it does next.
 //!
 //! No socket, thread or clock is here: [`Meeting::on`] gets what happened and when, and gives
-//! what is to be done; [`form`](super::form) does it.
+//! what is to be done; `form` does it.
 
 use std::time::{Duration, Instant};
 
