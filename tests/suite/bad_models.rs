@@ -1,5 +1,7 @@
 //! Models that are not what they should be: refused before anything runs.
 
+use serde_json::Value;
+
 use crate::harness::{Project, reviews};
 use crate::tiny::Tiny;
 
@@ -25,7 +27,8 @@ from = \"verdict\"
 with.path = \"out.jsonl\"
 ";
 
-fn with_model() -> Project {
+/// A graph with a model that is as it should be.
+pub fn with_model() -> Project {
     Project::with_graph(MODEL)
         .file("reviews.csv", reviews(4))
         .model("words", Tiny::default())

@@ -7,7 +7,8 @@ use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 use serde_json::{Value, json};
 
-use crate::harness::{Project, reviews};
+use crate::bad_models::with_model;
+use crate::harness::Project;
 
 /// `file` through to `out.jsonl`.
 fn copy(file: &str, rest: &str) -> String {
