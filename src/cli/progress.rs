@@ -42,12 +42,14 @@ struct Started {
 impl Display {
     /// A display for this stderr.
     pub fn new(quiet: bool) -> Self {
-        let kind = match quiet {
-            true => Kind::Quiet,
-            false if can_redraw() => Kind::Line(line()),
-            false => Kind::Lines {
+        let kind = if quiet {
+            Kind::Quiet
+        } else if can_redraw() {
+            Kind::Line(line())
+        } else {
+            Kind::Lines {
                 last: Instant::now(),
-            },
+            }
         };
         Display {
             kind,
@@ -148,10 +150,11 @@ impl Display {
 /// the records is; elsewhere, what of the files is read.
 fn share(progress: &Progress, committed: u64, records: u64) -> Option<f64> {
     let read = progress.share_read()?;
-    match progress.commits() && records > 0 {
+    if progress.commits() && records > 0 {
         // Reading is a few batches ahead.
-        true => Some(read * (committed as f64 / records as f64).min(1.0)),
-        false => Some(read),
+        Some(read * (committed as f64 / records as f64).min(1.0))
+    } else {
+        Some(read)
     }
 }
 

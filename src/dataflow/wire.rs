@@ -191,11 +191,13 @@ fn quantised(values: &[f32], width: usize) -> (Vec<i8>, Vec<f32>) {
             .iter()
             .fold(0.0_f32, |largest, value| largest.max(value.abs()));
         let finite = vector.iter().all(|value| value.is_finite());
-        let scale = match largest > 0.0 {
+        let scale = if !finite {
             // All of the vector becomes NaN, so that whoever reads it notices.
-            _ if !finite => f32::NAN,
-            true => largest / LARGEST,
-            false => 1.0,
+            f32::NAN
+        } else if largest > 0.0 {
+            largest / LARGEST
+        } else {
+            1.0
         };
         // Within -127 to 127 by the choice of the scale.
         bytes.extend(vector.iter().map(|value| (value / scale).round() as i8));

@@ -233,10 +233,12 @@ impl Job {
         let Some(cut) = stored else {
             return Some(Kept::default());
         };
-        let mut kept = match self.start.is_some() && worker.index() == self.plan.commit_worker() {
+        let commits = worker.index() == self.plan.commit_worker();
+        let mut kept = if self.start.is_some() && commits {
             // A thread that panicked while it held the lock left a whole value.
-            true => std::mem::take(&mut *self.kept.lock().unwrap_or_else(|e| e.into_inner())),
-            false => Kept::default(),
+            std::mem::take(&mut *self.kept.lock().unwrap_or_else(|e| e.into_inner()))
+        } else {
+            Kept::default()
         };
         let given = std::mem::take(&mut kept.stages);
         kept.stages = restore(worker, &self.plan, cut.time, given, &self.shared)?;

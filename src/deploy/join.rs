@@ -179,10 +179,11 @@ impl Joining<'_> {
     fn attempt(&mut self, at: (u64, Members)) -> Result<Joined, MeshError> {
         let commits = self.commits == Some(self.me);
         let plan = &self.loaded.plan;
-        let standing = match commits {
+        let standing = if commits {
             // What is wrong with the journal is said when it is opened.
-            true => dataflow::standing(plan).unwrap_or(Standing::Fresh),
-            false => Standing::Fresh,
+            dataflow::standing(plan).unwrap_or(Standing::Fresh)
+        } else {
+            Standing::Fresh
         };
         if let Standing::Done(_) = standing {
             return Ok(alone(plan.clone(), self.me, Some(self.duty(at, None)?)));

@@ -94,10 +94,10 @@ impl Window {
         for c in line.chars() {
             let wide = c.encode_utf8(&mut [0; 4]).width();
             // Half of a wide character is a blank.
-            match column >= self.from && column + wide <= self.to {
-                true => kept.push(c),
-                false if column + wide > self.from && column < self.to => kept.push(' '),
-                false => {}
+            if column >= self.from && column + wide <= self.to {
+                kept.push(c);
+            } else if column + wide > self.from && column < self.to {
+                kept.push(' ');
             }
             column += wide;
         }

@@ -30,11 +30,11 @@ pub type Show = dyn Fn(String);
 /// # Safety
 /// As for [`Text::read`]
 unsafe fn read(text: Text) -> String {
-    match text.length > TEXT_MAX {
-        true => format!("(a text of {} bytes)", text.length),
-        // SAFETY: the caller vouches for it.
-        false => unsafe { text.read() },
+    if text.length > TEXT_MAX {
+        return format!("(a text of {} bytes)", text.length);
     }
+    // SAFETY: the caller vouches for it.
+    unsafe { text.read() }
 }
 
 unsafe extern "C" fn take_text(host: *mut c_void, text: Text) {

@@ -108,10 +108,12 @@ impl Labels {
             0 => format!("label {number} has no name: no labels are given"),
             names => format!("label {number} is outside 0 to {}", names - 1),
         };
-        match number < 0 {
-            true => self.none(reason),
-            false if self.needed => Err(bad_label(reason)),
-            false => Ok(Some(number.to_string())),
+        if number < 0 {
+            self.none(reason)
+        } else if self.needed {
+            Err(bad_label(reason))
+        } else {
+            Ok(Some(number.to_string()))
         }
     }
 

@@ -299,12 +299,12 @@ pub fn is_at(file: &File, path: &Path) -> bool {
 /// `bytes`.
 fn check_still(file: &File, path: &Path, bytes: u64) -> Result<(), Diagnostic> {
     let have = file.metadata().map_or(0, |found| found.len());
-    let what = match is_at(file, path) {
-        false => "was removed or replaced during the run".to_owned(),
-        true if have != bytes => {
-            format!("has {have} bytes, and {bytes} were written: something else changed it")
-        }
-        true => return Ok(()),
+    let what = if !is_at(file, path) {
+        "was removed or replaced during the run".to_owned()
+    } else if have != bytes {
+        format!("has {have} bytes, and {bytes} were written: something else changed it")
+    } else {
+        return Ok(());
     };
     let error = file_error("output-lost", path, what);
     Err(error.help("run again from the start"))
