@@ -34,8 +34,15 @@ pub(crate) fn activated<S: Simd>(activation: Activation, x: S::V) -> S::V {
     match activation {
         Activation::Gelu => gelu::<S>(x),
         Activation::GeluTanh => gelu_tanh::<S>(x),
-        Activation::Relu => S::max(x, S::splat(0.0)),
+        Activation::Relu => relu::<S>(x),
     }
+}
+
+/// `max(x, 0)`; what is not finite stays so, though the larger of it and 0 may be 0.
+#[inline(always)]
+fn relu<S: Simd>(x: S::V) -> S::V {
+    let zero = S::splat(0.0);
+    S::fma(x, zero, S::max(x, zero))
 }
 
 /// `x/2 (1 + erf(x/√2))`, to 2e-7 |x|.
@@ -118,6 +125,21 @@ mod tests {
                 let want = exact(f64::from(*x));
                 let off = (f64::from(*y) - want).abs();
                 assert!(off < 6e-7, "{isa:?} {activation:?}({x}) = {y}, not {want}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_never_becomes_a_number() {
+        for isa in Isa::all() {
+            for activation in [Activation::Gelu, Activation::GeluTanh, Activation::Relu] {
+                let bad = [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
+                // More than any register has, and some that fill none.
+                let mut ys = bad.repeat(9);
+                ys.truncate(35);
+                isa.run(Activate(activation, &mut ys));
+                let finite = ys.iter().position(|y| y.is_finite());
+                assert_eq!(finite, None, "{isa} {activation:?}: {ys:?}");
             }
         }
     }

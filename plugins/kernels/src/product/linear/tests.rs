@@ -169,13 +169,15 @@ fn what_is_not_finite_is_never_a_number() {
             for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
                 let mut x = numbers(2 * 64, 2);
                 x[64 + 7] = bad;
-                let got = run(&linear, &x, 16, After::Nothing);
-                assert!(
-                    got[..8].iter().all(|y| y.is_finite()),
-                    "{isa} {precision:?}"
-                );
-                let bad = got[8..].iter().all(|y| !y.is_finite());
-                assert!(bad, "{isa} {precision:?}: {got:?}");
+                for after in [After::Nothing, After::Apply(Activation::Relu)] {
+                    let got = run(&linear, &x, 16, after);
+                    assert!(
+                        got[..8].iter().all(|y| y.is_finite()),
+                        "{isa} {precision:?}"
+                    );
+                    let bad = got[8..].iter().all(|y| !y.is_finite());
+                    assert!(bad, "{isa} {precision:?} {after:?}: {got:?}");
+                }
             }
         }
     }
