@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
@@ -64,6 +65,9 @@ fn target() -> PathBuf {
 
 /// Cargo in the new project, without network if that is possible.
 fn cargo(project: &Project, name: &str, arguments: &[&str]) {
+    // One at a time: documentation tests run when cargo has unlocked the folder already.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let command = |more: &[&str]| {
         let mut command = Command::new(env!("CARGO"));
         command.args(arguments).args(more);
