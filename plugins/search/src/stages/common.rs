@@ -5,6 +5,7 @@ use segue_plugin::Error;
 use serde::Deserialize;
 
 use crate::blocks::BlockOptions;
+use crate::error::demand;
 use crate::halving::HalvingOptions;
 use crate::space::{Options, Space};
 use crate::{Goal, Method, Result, Setup, Start, Stop};
@@ -138,7 +139,11 @@ impl Common {
         }
         let at = match space {
             Space::Options(options) => options.place(&self.start)?,
-            space => vec![0.5; space.dimensions()],
+            space => {
+                let must = "left out where `space` names no options";
+                demand(!named, "start", &self.start, must)?;
+                vec![0.5; space.dimensions()]
+            }
         };
         Ok(Start::Around {
             at,
@@ -171,5 +176,52 @@ pub fn refused(error: crate::Error) -> Error {
             Error::new("bad-option", error.to_string()).option(option)
         }
         _ => Error::new("bad-search", error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::DeserializeOwned;
+    use serde_json::{Value, json};
+
+    use super::super::population::{BatSearch, CmaSearch, CuckooSearch, GaSearch};
+    use super::super::search::Options;
+    use super::super::swarm::{PsoAdamSearch, PsoCsSearch, PsoGaSearch, PsoSearch};
+    use super::*;
+
+    fn read<O: DeserializeOwned>(options: &Value) -> O {
+        serde_json::from_value(options.clone()).unwrap()
+    }
+
+    #[test]
+    fn no_algorithm_has_an_option_of_its_own_with_the_name_of_one_that_all_have() {
+        let given = json!({
+            "dimensions": 3, "space": ["a = 1..2"], "start": "a=1", "rungs": 2, "eta": 5,
+            "seed": 9, "generations": 4, "evaluations": 7, "target": 0.5, "patience": 6,
+            "maximize": true, "population": 11, "spread": 0.25, "block": 2, "chunk": 3,
+        });
+        let schema = schemars::schema_for!(Common);
+        let all = schema.get("properties").and_then(Value::as_object).unwrap();
+        assert!(all.keys().eq(given.as_object().unwrap().keys()), "{all:?}");
+        let expected = format!("{:?}", read::<Common>(&given));
+        let of = |common: &Common| assert_eq!(format!("{common:?}"), expected);
+        of(read::<PsoSearch>(&given).common());
+        of(read::<GaSearch>(&given).common());
+        of(read::<BatSearch>(&given).common());
+        of(read::<CuckooSearch>(&given).common());
+        of(read::<CmaSearch>(&given).common());
+        of(read::<PsoGaSearch>(&given).common());
+        of(read::<PsoCsSearch>(&given).common());
+        of(read::<PsoAdamSearch>(&given).common());
+    }
+
+    #[test]
+    fn a_first_candidate_needs_options_to_be_named() {
+        let common = Common {
+            start: "rate=0.1".to_owned(),
+            ..Common::default()
+        };
+        let error = refused(common.setup(PsoSearch::default().method()).unwrap_err());
+        assert_eq!(error.option.as_deref(), Some("start"), "{error}");
     }
 }

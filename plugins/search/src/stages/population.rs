@@ -30,7 +30,7 @@ pub struct GaSearch {
     /// Of `blx`: how far children lie beyond their parents, as a share of their distance.
     pub alpha: f64,
     /// Of `sbx` and `polynomial`: the larger, the closer to the parent.
-    pub eta: f64,
+    pub distribution_index: f64,
     /// The share of children that have two parents.
     pub crossover_rate: f64,
     /// How children change.
@@ -76,7 +76,7 @@ impl Default for GaSearch {
             tournament: ga.tournament,
             crossover: Crossing::default(),
             alpha: 0.5,
-            eta: 15.0,
+            distribution_index: 15.0,
             crossover_rate: ga.crossover_rate,
             mutation: Change::default(),
             deviation: 0.05,
@@ -91,7 +91,8 @@ impl Options for GaSearch {
     }
 
     fn method(&self) -> Method {
-        let (alpha, eta, deviation) = (self.alpha, self.eta, self.deviation);
+        let (alpha, deviation) = (self.alpha, self.deviation);
+        let eta = self.distribution_index;
         Method::Ga(GaOptions {
             parents: self
                 .common

@@ -135,7 +135,13 @@ impl<O: Options> Stage for SearchStage<O> {
     }
 
     fn finish(&mut self, host: &mut Host<'_>) -> Result<Next> {
-        self.run()?.end(host)?;
+        let run = self.run()?;
+        if !run.search.is_done() {
+            let number = run.search.generation().number;
+            let message = format!("no candidate of generation {number} was scored");
+            return Err(lost(message));
+        }
+        run.end(host)?;
         Ok(Next::Done)
     }
 
@@ -274,4 +280,28 @@ fn lost(message: String) -> Error {
 
 fn no_state(error: crate::Error) -> Error {
     Error::new("no-state", error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::swarm::PsoStage;
+    use super::*;
+
+    #[test]
+    fn a_search_whose_candidates_are_lost_does_not_end_as_if_it_were_done() {
+        let options = serde_json::json!({"dimensions": 2, "population": 4, "generations": 2});
+        let mut stage: PsoStage = serde_json::from_value(options).unwrap();
+        stage.start(&Context::default()).unwrap();
+        let mut host = Host::silent();
+        stage.begin(&mut host).unwrap();
+        for batch in host.into_batches() {
+            let scored = rows::scored(&batch, |asked| Ok(asked.place[0])).unwrap();
+            stage
+                .process_each(scored.unwrap(), &mut Host::silent())
+                .unwrap();
+        }
+        stage.flush(0, &mut Host::silent()).unwrap();
+        let error = stage.finish(&mut Host::silent()).unwrap_err();
+        assert_eq!(error.code, "lost-score", "{error}");
+    }
 }
