@@ -198,7 +198,8 @@ pub struct Asked {
     pub number: u64,
     /// A point of the unit box; an evaluator moves it where Adam's steps lead.
     pub place: Vec<f64>,
-    /// What the point stands for; empty where the evaluator does not [try](tries) options.
+    /// What the point stands for; empty where the evaluator does not [try](tries) options, or the
+    /// search has none.
     pub options: String,
     /// How many of Adam's steps to take before it is scored.
     pub steps: u32,
@@ -206,6 +207,20 @@ pub struct Asked {
     pub rate: f64,
     /// The share of the full effort at which it is scored.
     pub effort: f64,
+}
+
+impl Asked {
+    /// The options to try, such as `cost=2.5,ngrams=3`.
+    ///
+    /// # Errors
+    /// `no-options` where the search has no space of options: then all candidates would be alike
+    pub fn named(&self) -> Result<&str> {
+        if self.options.is_empty() {
+            let message = "a candidate names no options to try: the search needs a `space`";
+            return Err(Error::new("no-options", message));
+        }
+        Ok(&self.options)
+    }
 }
 
 /// The candidates of `batch`, in order.
@@ -287,4 +302,23 @@ pub fn scores(batch: &Batch) -> Result<Vec<Scored>> {
         Ok((numbers.value(row), fitness, place))
     };
     (0..batch.rows()).map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_candidate_of_plain_numbers_names_no_options() {
+        let row = |options: Option<&str>| Row {
+            candidate: Some(1),
+            position: &[0.5],
+            options: options.map(str::to_owned),
+            task: Some(Task::FULL),
+            ..Row::default()
+        };
+        let asked = asked(&batch(&[row(Some("cost=2.5")), row(None)]).unwrap()).unwrap();
+        assert_eq!(asked[0].named().unwrap(), "cost=2.5");
+        assert_eq!(asked[1].named().unwrap_err().code, "no-options");
+    }
 }
