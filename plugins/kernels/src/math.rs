@@ -100,6 +100,13 @@ impl<S: Simd> Sixteen<S> {
         }
     }
 
+    /// Adds `x` to the register that begins with number `at`.
+    #[inline(always)]
+    pub fn add(&mut self, at: usize, x: S::V) {
+        let sum = &mut self.0[at / S::LANES];
+        *sum = S::add(*sum, x);
+    }
+
     /// One register, by joining each half to the other.
     #[inline(always)]
     fn halved(mut self, how: &impl Join<S>) -> S::V {

@@ -47,6 +47,11 @@ pub trait Simd {
     /// # Safety
     /// They must be readable.
     unsafe fn load_pairs(at: *const u16) -> [Self::V; 2];
+    /// One pair of bf16 at `at`: all lanes its first number, and all its second one.
+    ///
+    /// # Safety
+    /// It must be readable.
+    unsafe fn splat_pair(at: *const u16) -> [Self::V; 2];
     /// Writes the lanes to the start of `to`, which must hold them.
     fn store(v: Self::V, to: &mut [f32]);
     /// Writes the lanes rounded to bf16: the nearest, ties to even.

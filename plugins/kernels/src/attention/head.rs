@@ -78,6 +78,15 @@ impl<F: Float> Head<'_, F> {
                 if count < width || token + group > self.n {
                     to.fill(F::default());
                 }
+                if T::GROUP == 2 && token + 2 <= self.n {
+                    let first = &self.value(token)[from..from + count];
+                    let second = &self.value(token + 1)[from..from + count];
+                    let pairs = to.as_chunks_mut::<2>().0.iter_mut();
+                    for (to, (a, b)) in pairs.zip(first.iter().zip(second)) {
+                        *to = [*a, *b];
+                    }
+                    continue;
+                }
                 for which in 0..group.min(self.n.saturating_sub(token)) {
                     let value = &self.value(token + which)[from..from + count];
                     for (to, value) in to[which..].iter_mut().step_by(group).zip(value) {

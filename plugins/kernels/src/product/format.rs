@@ -44,7 +44,7 @@ impl Bf16 {
     }
 
     /// The same number.
-    #[inline(always)]
+    #[cfg(test)]
     pub fn widen(self) -> f32 {
         f32::from_bits(u32::from(self.0) << 16)
     }

@@ -44,14 +44,13 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn load_pairs(at: *const u16) -> [__m256; 2] {
         // SAFETY: the caller's promise; the processor has AVX2 (see the trait).
-        unsafe {
-            let pairs = _mm256_loadu_si256(at.cast::<__m256i>());
-            let upper = _mm256_set1_epi32(0xffff_0000_u32.cast_signed());
-            [
-                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(pairs)),
-                _mm256_castsi256_ps(_mm256_and_si256(pairs, upper)),
-            ]
-        }
+        unsafe { halves(_mm256_loadu_si256(at.cast::<__m256i>())) }
+    }
+
+    #[inline(always)]
+    unsafe fn splat_pair(at: *const u16) -> [__m256; 2] {
+        // SAFETY: the caller's promise; the processor has AVX2 (see the trait).
+        unsafe { halves(_mm256_set1_epi32(at.cast::<i32>().read_unaligned())) }
     }
 
     #[inline(always)]
@@ -191,5 +190,21 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn fma1(a: f32, b: f32, c: f32) -> f32 {
         a.mul_add(b, c)
+    }
+}
+
+/// Pairs of bf16 as f32: their first numbers, and their second ones.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn halves(pairs: __m256i) -> [__m256; 2] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let upper = _mm256_set1_epi32(0xffff_0000_u32.cast_signed());
+        [
+            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(pairs)),
+            _mm256_castsi256_ps(_mm256_and_si256(pairs, upper)),
+        ]
     }
 }

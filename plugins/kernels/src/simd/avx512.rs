@@ -43,14 +43,13 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn load_pairs(at: *const u16) -> [__m512; 2] {
         // SAFETY: the caller's promise; the processor has AVX-512 (see the trait).
-        unsafe {
-            let pairs = _mm512_loadu_si512(at.cast::<__m512i>());
-            let upper = _mm512_set1_epi32(0xffff_0000_u32.cast_signed());
-            [
-                _mm512_castsi512_ps(_mm512_slli_epi32::<16>(pairs)),
-                _mm512_castsi512_ps(_mm512_and_si512(pairs, upper)),
-            ]
-        }
+        unsafe { halves(_mm512_loadu_si512(at.cast::<__m512i>())) }
+    }
+
+    #[inline(always)]
+    unsafe fn splat_pair(at: *const u16) -> [__m512; 2] {
+        // SAFETY: the caller's promise; the processor has AVX-512 (see the trait).
+        unsafe { halves(_mm512_set1_epi32(at.cast::<i32>().read_unaligned())) }
     }
 
     #[inline(always)]
@@ -178,5 +177,21 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn fma1(a: f32, b: f32, c: f32) -> f32 {
         a.mul_add(b, c)
+    }
+}
+
+/// Pairs of bf16 as f32: their first numbers, and their second ones.
+///
+/// # Safety
+/// The processor has AVX-512.
+#[inline(always)]
+unsafe fn halves(pairs: __m512i) -> [__m512; 2] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let upper = _mm512_set1_epi32(0xffff_0000_u32.cast_signed());
+        [
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(pairs)),
+            _mm512_castsi512_ps(_mm512_and_si512(pairs, upper)),
+        ]
     }
 }

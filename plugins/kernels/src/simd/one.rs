@@ -37,6 +37,12 @@ impl<S: Simd> Simd for One<S> {
     }
 
     #[inline(always)]
+    unsafe fn splat_pair(at: *const u16) -> [f32; 2] {
+        // SAFETY: the caller's promise.
+        unsafe { Self::load_pairs(at) }
+    }
+
+    #[inline(always)]
     fn store(v: f32, to: &mut [f32]) {
         to[0] = v;
     }

@@ -38,6 +38,12 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    unsafe fn splat_pair(at: *const u16) -> [[f32; 4]; 2] {
+        // SAFETY: the caller's promise.
+        unsafe { Lane::load_pairs(at) }.map(|x| [x; 4])
+    }
+
+    #[inline(always)]
     fn read_ints(from: &[i32]) -> [f32; 4] {
         std::array::from_fn(|i| from[i] as f32)
     }

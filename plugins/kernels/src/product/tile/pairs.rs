@@ -19,7 +19,8 @@ pub(crate) struct Pairs<S>(PhantomData<S>);
 const STEP_PAIRS: usize = 16;
 
 impl<S: Simd> Tile<Bf16> for Pairs<S> {
-    const ROWS: usize = 4;
+    // Two sums apart for each register of the result.
+    const ROWS: usize = if S::ROWS > 6 { 6 } else { 2 };
     const WIDTH: usize = 2 * S::LANES;
     const GROUP: usize = 2;
     const STEP: usize = 2 * STEP_PAIRS;
@@ -37,7 +38,9 @@ impl<S: Simd> Tile<Bf16> for Pairs<S> {
             1 => tile::<S, 1>(rows, first, panel, start, sums),
             2 => tile::<S, 2>(rows, first, panel, start, sums),
             3 => tile::<S, 3>(rows, first, panel, start, sums),
-            _ => tile::<S, 4>(rows, first, panel, start, sums),
+            4 => tile::<S, 4>(rows, first, panel, start, sums),
+            5 => tile::<S, 5>(rows, first, panel, start, sums),
+            _ => tile::<S, 6>(rows, first, panel, start, sums),
         }
     }
 }
@@ -63,6 +66,7 @@ fn tile<S: Simd, const R: usize>(
             S::load(start.as_ptr().add(S::LANES)),
         ]; R];
         let mut at = panel.as_ptr().cast::<u16>();
+        let rows_at = x.as_ptr().cast::<u16>();
         for step in (0..pairs).step_by(STEP_PAIRS) {
             let mut even = [[S::splat(0.0); 2]; R];
             let mut odd = [[S::splat(0.0); 2]; R];
@@ -71,9 +75,7 @@ fn tile<S: Simd, const R: usize>(
                 let right = S::load_pairs(at.add(2 * S::LANES));
                 at = at.add(2 * width);
                 for r in 0..R {
-                    let from = r * rows.stride + 2 * pair;
-                    let low = S::splat(x.get_unchecked(from).widen());
-                    let high = S::splat(x.get_unchecked(from + 1).widen());
+                    let [low, high] = S::splat_pair(rows_at.add(r * rows.stride + 2 * pair));
                     even[r][0] = S::fma(left[0], low, even[r][0]);
                     even[r][1] = S::fma(right[0], low, even[r][1]);
                     odd[r][0] = S::fma(left[1], high, odd[r][0]);
