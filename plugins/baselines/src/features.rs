@@ -1,9 +1,12 @@
 //! The step before the model: from words to numbered features.
 
+pub mod linear;
 pub mod prepared;
+pub mod reduced;
 pub mod rows;
 pub mod tfidf;
 pub mod tokens;
+pub mod vectors;
 pub mod words;
 
 use segue_plugin::Result;

@@ -36,4 +36,8 @@ segue_plugin::export!(
     "svm-chosen" => operators::svm::SvmChosen,
     "ann-chosen" => operators::ann::AnnChosen,
     "cnn-chosen" => operators::cnn::CnnChosen,
+    "ann-fitness" => operators::searched::fitness::AnnFitness,
+    "ann-verdicts" => operators::searched::verdicts::AnnVerdicts,
+    "cnn-fitness" => operators::searched::fitness::CnnFitness,
+    "cnn-verdicts" => operators::searched::verdicts::CnnVerdicts,
 );

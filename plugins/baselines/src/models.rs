@@ -6,7 +6,10 @@
 pub mod adam;
 pub mod ann;
 pub mod cnn;
+pub mod conv;
 pub mod dual;
+pub mod head;
+mod head_kernel;
 pub mod network;
 pub mod recipe;
 pub mod sparse;

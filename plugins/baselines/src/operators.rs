@@ -7,5 +7,6 @@ pub mod gathered;
 pub mod learning;
 pub mod operator;
 mod options;
+pub mod searched;
 pub mod svm;
 pub mod trial;

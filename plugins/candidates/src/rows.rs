@@ -170,6 +170,16 @@ pub fn point(batch: &Batch, row: usize) -> Result<Vec<f64>> {
     Ok(point.values().to_vec())
 }
 
+/// The best that a search found, a point of the unit box, where `batch` tells of it.
+///
+/// # Errors
+/// `missing-column`, `column-mismatch`
+pub fn best(batch: &Batch) -> Result<Option<Vec<f64>>> {
+    let whats = batch.text("what")?;
+    let row = (0..batch.rows()).find(|row| whats.value(*row) == What::Best.name());
+    row.map(|row| point(batch, row)).transpose()
+}
+
 /// The columns of an evaluator that reads candidates at `port` and whose batches are dealt over
 /// all its replicas; `port` is empty where it has one input alone.
 pub fn evaluates(port: &str) -> Columns {

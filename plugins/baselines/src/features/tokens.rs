@@ -30,7 +30,7 @@ pub const FILLER: u32 = 0;
 pub const UNKNOWN: u32 = 1;
 
 /// Words' tokens begin here.
-const FIRST: u32 = 2;
+pub const FIRST: u32 = 2;
 
 /// A vocabulary.
 #[derive(Clone, Debug)]

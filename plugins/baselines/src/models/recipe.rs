@@ -7,6 +7,7 @@ use crate::features::FeatureOptions;
 use crate::models::Model;
 use crate::models::ann::{Ann, AnnOptions};
 use crate::models::cnn::{Cnn, CnnOptions};
+use crate::models::conv::{Conv, ConvOptions};
 use crate::models::network::{LearningOptions, Network};
 use crate::models::svm::{SvmModel, SvmOptions};
 use crate::models::training::Schedule;
@@ -36,6 +37,8 @@ pub enum ModelOptions {
     Ann(AnnOptions, LearningOptions),
     /// A convolutional network.
     Cnn(CnnOptions, LearningOptions),
+    /// A convolutional network whose weights are searched.
+    Conv(ConvOptions),
 }
 
 impl Recipe {
@@ -55,6 +58,7 @@ impl Recipe {
                 };
                 Box::new(Network::new(ann, learning)?)
             }
+            ModelOptions::Conv(options) => Box::new(Conv::new(options, width)),
             ModelOptions::Cnn(options, learning) => {
                 let cnn = Cnn {
                     options,

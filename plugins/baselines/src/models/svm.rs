@@ -193,7 +193,8 @@ fn scaled(train: &Examples, class: u32) -> (Vec<f32>, Rows) {
     (factors, rows)
 }
 
-fn log_ratios(train: &Examples, class: u32) -> Vec<f32> {
+/// For each feature the logarithm of how much likelier it is in `class` than in the others.
+pub(crate) fn log_ratios(train: &Examples, class: u32) -> Vec<f32> {
     // Every feature counts as seen once more, so that no ratio is infinite.
     let mut sums = [1.0, 1.0].map(|once: f64| vec![once; train.rows.width()]);
     for (row, of) in train.rows.iter().zip(&train.classes) {

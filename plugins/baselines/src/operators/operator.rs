@@ -241,6 +241,24 @@ fn judge(trained: &Trained, batch: &Batch) -> Result<Batch> {
     answer(batch.time(), labels, reviews, truth, &verdicts)
 }
 
+/// Gives verdicts on the texts number `texts`, in order.
+///
+/// # Errors
+/// Those of the model
+pub fn judge_texts(
+    trained: &Trained,
+    gathered: &Gathered,
+    texts: &[usize],
+    time: u64,
+    host: &mut Host<'_>,
+) -> Result<()> {
+    for texts in texts.chunks(BATCH) {
+        let verdicts = judge_gathered(trained, gathered, texts)?;
+        host.emit(Batch::new(time, verdicts.into_columns()));
+    }
+    Ok(())
+}
+
 /// Verdicts on the texts number `texts`.
 fn judge_gathered(trained: &Trained, gathered: &Gathered, texts: &[usize]) -> Result<Batch> {
     let rows = trained.features.rows(&gathered.corpus, texts);
