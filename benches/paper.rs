@@ -42,10 +42,10 @@ const fn options(graph: &'static str, paper: f64, more: &'static [&'static str])
 }
 
 const ROWS: [Row; 9] = [
-    weights("ga-ann", 56.0, &[]),
-    weights("ga-cnn", 51.0, &[]),
-    weights("bat-ann", 85.0, &[]),
-    weights("pso-ann", 87.49, &[]),
+    weights("ga-ann", 56.0, &["search.evaluations=40000"]),
+    weights("ga-cnn", 51.0, &["search.evaluations=5000"]),
+    weights("bat-ann", 85.0, &["search.evaluations=40000"]),
+    weights("pso-ann", 87.49, &["search.evaluations=40000"]),
     options("pso-cnn", 74.0, &[]),
     options("pso-svm", 88.7, &[]),
     options(
@@ -57,8 +57,8 @@ const ROWS: [Row; 9] = [
             "search.population=6",
         ],
     ),
-    weights("pso-adam-ann", 85.34, &[]),
-    weights("pso-ga-ann", 85.42, &[]),
+    weights("pso-adam-ann", 85.34, &["search.evaluations=600"]),
+    weights("pso-ga-ann", 85.42, &["search.evaluations=40000"]),
 ];
 
 fn main() {

@@ -66,23 +66,6 @@ fn repeatable(text: &str, ending: &str) -> String {
     text.lines().map(line).collect()
 }
 
-/// An output of more lines than this is golden at its start and its end alone; all of it is
-/// compared between runs.
-const LONG: usize = 200;
-
-/// Lines of a long output that are golden at either end.
-const ENDS: usize = 20;
-
-/// What stands for an output.
-fn shortened(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().collect();
-    if lines.len() <= LONG {
-        return text.to_owned();
-    }
-    let ends = [&lines[..ENDS], &lines[lines.len() - ENDS..]];
-    ends.concat().join("\n") + "\n"
-}
-
 /// What does not depend on the processor: floats to three decimals.
 fn portable(text: &str, ending: &str) -> String {
     if ending != "jsonl" {
@@ -135,7 +118,7 @@ fn each_gives_its_golden_output_on_any_number_of_workers() {
             }
             let name = path.strip_prefix(ROOT).unwrap().with_extension("");
             let file = format!("{}.{sink}.{ending}", name.display());
-            golden(&file, &shortened(&portable(first, ending)));
+            golden(&file, &portable(first, ending));
         }
     }
 }
