@@ -27,6 +27,7 @@ mod outputs;
 mod pace;
 mod parsers;
 mod plugins;
+mod prune;
 mod reference;
 mod report;
 mod resume;

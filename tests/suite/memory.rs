@@ -48,7 +48,7 @@ fn grown(layers: &str) -> u64 {
 #[test]
 fn only_the_tensors_of_a_segment_are_resident() {
     let config = ModelConfig::read(&model()).unwrap();
-    let layer = layer_cost(&config, Precision::F32, 1).parameter_bytes;
+    let layer = layer_cost(&config, 2, Precision::F32, 1).parameter_bytes;
     let [whole, lower, upper, last] = ["..", "..2", "2..", "3.."].map(grown);
     println!(
         "a layer {layer} bytes, embeddings {}",

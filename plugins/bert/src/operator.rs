@@ -263,7 +263,7 @@ fn unit(config: &ModelConfig, precision: Precision, layer: usize, checked: &Chec
         start: layer,
         end: layer + 1,
     };
-    let mut bytes = layer_cost(config, precision, TYPICAL_TOKENS).parameter_bytes;
+    let mut bytes = layer_cost(config, layer, precision, TYPICAL_TOKENS).parameter_bytes;
     if one.has_embeddings() {
         bytes += embedding_bytes(config, checked.word_bytes);
     }

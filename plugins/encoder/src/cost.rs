@@ -13,11 +13,24 @@ pub struct LayerCost {
     pub flops_per_token: f64,
 }
 
-/// The cost of one encoder layer for reviews of `tokens` tokens, with weights of `precision`.
-pub fn layer_cost(config: &ModelConfig, precision: Precision, tokens: usize) -> LayerCost {
-    let (h, f) = (config.hidden_size as u64, config.intermediate_size as u64);
-    let matrices = 4 * h * h + 2 * h * f;
-    let (rows, vectors) = (5 * h + f, 9 * h + f);
+/// The cost of encoder layer `layer` for reviews of `tokens` tokens, with weights of `precision`.
+///
+/// # Panics
+/// When the model has no such layer
+pub fn layer_cost(
+    config: &ModelConfig,
+    layer: usize,
+    precision: Precision,
+    tokens: usize,
+) -> LayerCost {
+    let sizes = config.layers[layer];
+    let (h, a, f) = (
+        config.hidden_size as u64,
+        sizes.attention() as u64,
+        sizes.inner as u64,
+    );
+    let matrices = 4 * h * a + 2 * h * f;
+    let (rows, vectors) = (3 * a + 2 * h + f, 3 * a + 6 * h + f);
     let stored = match precision {
         Precision::F32 => 4 * matrices,
         Precision::Bf16 => 2 * matrices,
@@ -26,7 +39,7 @@ pub fn layer_cost(config: &ModelConfig, precision: Precision, tokens: usize) -> 
     };
     LayerCost {
         parameter_bytes: stored + 4 * vectors,
-        flops_per_token: 2.0 * matrices as f64 + 4.0 * (h * tokens as u64) as f64,
+        flops_per_token: 2.0 * matrices as f64 + 4.0 * (a * tokens as u64) as f64,
     }
 }
 
@@ -46,14 +59,19 @@ pub fn head_bytes(config: &ModelConfig) -> u64 {
 /// `gives_logits` where a head follows, which of the last layer needs one row alone.
 ///
 /// A multiply-add counts as two; norms, softmax, activation and head are left out.
+///
+/// # Panics
+/// When the model does not have them all
 pub fn flops(config: &ModelConfig, layers: Layers, gives_logits: bool, tokens: usize) -> f64 {
-    let count = layers.end.saturating_sub(layers.start);
-    let layer = layer_cost(config, Precision::F32, tokens).flops_per_token;
-    let has_last = gives_logits && count > 0 && layers.reaches_head(config.num_hidden_layers);
+    let of = |layer| layer_cost(config, layer, Precision::F32, tokens).flops_per_token;
+    let has_last =
+        gives_logits && layers.start < layers.end && layers.reaches_head(config.num_hidden_layers);
+    let whole = layers.start..layers.end - usize::from(has_last);
+    let whole = tokens as f64 * whole.map(of).sum::<f64>();
     if !has_last {
-        return count as f64 * tokens as f64 * layer;
+        return whole;
     }
-    let keys_and_values = 4.0 * (config.hidden_size * config.hidden_size) as f64;
-    let others = tokens.saturating_sub(1) as f64 * keys_and_values;
-    (count - 1) as f64 * tokens as f64 * layer + layer + others
+    let last = layers.end - 1;
+    let keys_and_values = 4.0 * (config.hidden_size * config.layers[last].attention()) as f64;
+    whole + of(last) + tokens.saturating_sub(1) as f64 * keys_and_values
 }

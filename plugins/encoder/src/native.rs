@@ -189,7 +189,7 @@ impl<'a> Source<'a> {
         Ok(LayerWeights {
             isa: self.isa,
             precision,
-            heads: self.config.num_attention_heads,
+            sizes: self.config.layers[layer],
             activation: self.config.hidden_act,
             projections,
             output: self.linear(&[&ow], &[&ob], precision)?,
@@ -197,7 +197,6 @@ impl<'a> Source<'a> {
             up: self.linear(&[&uw], &[&ub], precision)?,
             down: self.linear(&[&dw], &[&db], precision)?,
             down_norm: self.norm(&dnw, &dnb)?,
-            inner: self.config.intermediate_size,
         })
     }
 

@@ -43,17 +43,18 @@ impl Names<'_> {
 
     /// Layer `layer`: query, key, value, output, norm, up, down, norm; weight then bias of each.
     pub fn layer(&self, layer: usize) -> [TensorSpec; 16] {
-        let (h, f) = (self.config.hidden_size, self.config.intermediate_size);
+        let (h, sizes) = (self.config.hidden_size, self.config.layers[layer]);
+        let (a, f) = (sizes.attention(), sizes.inner);
         let at =
             |name: &str, shape: &[usize]| spec(&format!("encoder.layer.{layer}.{name}"), shape);
         [
-            at("attention.self.query.weight", &[h, h]),
-            at("attention.self.query.bias", &[h]),
-            at("attention.self.key.weight", &[h, h]),
-            at("attention.self.key.bias", &[h]),
-            at("attention.self.value.weight", &[h, h]),
-            at("attention.self.value.bias", &[h]),
-            at("attention.output.dense.weight", &[h, h]),
+            at("attention.self.query.weight", &[a, h]),
+            at("attention.self.query.bias", &[a]),
+            at("attention.self.key.weight", &[a, h]),
+            at("attention.self.key.bias", &[a]),
+            at("attention.self.value.weight", &[a, h]),
+            at("attention.self.value.bias", &[a]),
+            at("attention.output.dense.weight", &[h, a]),
             at("attention.output.dense.bias", &[h]),
             at("attention.output.LayerNorm.weight", &[h]),
             at("attention.output.LayerNorm.bias", &[h]),

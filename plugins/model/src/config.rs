@@ -11,12 +11,13 @@ use crate::fields::{Fields, short};
 use crate::files;
 use crate::find::folder_of;
 use crate::labels::{generic, labels};
+use crate::sizes::{LayerSizes, layer_sizes};
 
 /// Far more than any `config.json` has.
 pub(crate) const CONFIG_BYTES_MAX: u64 = 8 << 20;
 const LAYERS_MAX: usize = 1024;
 const HIDDEN_MAX: usize = 1 << 16;
-const INNER_MAX: usize = 1 << 20;
+pub(crate) const INNER_MAX: usize = 1 << 20;
 const WORDS_MAX: usize = 1 << 24;
 const POSITIONS_MAX: usize = 1 << 20;
 const TYPES_MAX: usize = 1 << 12;
@@ -57,10 +58,12 @@ pub struct ModelConfig {
     pub hidden_size: usize,
     /// L: how many encoder layers.
     pub num_hidden_layers: usize,
-    /// Attention heads; H is a multiple of it.
+    /// Attention heads of a layer of which none were taken out.
     pub num_attention_heads: usize,
-    /// F: the inner length of a feed-forward block.
+    /// F: the inner length of a feed-forward block, where no other is stated for its layer.
     pub intermediate_size: usize,
+    /// What each encoder layer has, L of them.
+    pub layers: Vec<LayerSizes>,
     /// Rows of the word table.
     pub vocab_size: usize,
     /// Rows of the position table: the longest review, in tokens.
@@ -114,12 +117,22 @@ impl ModelConfig {
             fields.size(names.hidden, HIDDEN_MAX)?,
             fields.size(names.heads, HIDDEN_MAX)?,
         );
-        if !hidden.is_multiple_of(heads) {
-            return Err(format!(
-                "`{}` {hidden} is not a multiple of `{}` {heads}",
-                names.hidden, names.heads
-            ));
-        }
+        let head_size = match fields.get("head_dim") {
+            Some(_) => fields.size("head_dim", HIDDEN_MAX)?,
+            None if hidden.is_multiple_of(heads) => hidden / heads,
+            None => {
+                return Err(format!(
+                    "`{}` {hidden} is not a multiple of `{}` {heads}",
+                    names.hidden, names.heads
+                ));
+            }
+        };
+        let whole = LayerSizes {
+            heads,
+            head_size,
+            inner: fields.size(names.inner, INNER_MAX)?,
+        };
+        let layers = layer_sizes(&fields, fields.size(names.layers, LAYERS_MAX)?, whole)?;
         let types = match family {
             Family::Bert => fields.size_or("type_vocab_size", TYPES_MAX, 2)?,
             Family::DistilBert => 1,
@@ -128,8 +141,9 @@ impl ModelConfig {
             family,
             hidden_size: hidden,
             num_attention_heads: heads,
-            num_hidden_layers: fields.size(names.layers, LAYERS_MAX)?,
-            intermediate_size: fields.size(names.inner, INNER_MAX)?,
+            num_hidden_layers: layers.len(),
+            intermediate_size: whole.inner,
+            layers,
             vocab_size: fields.size("vocab_size", WORDS_MAX)?,
             max_position_embeddings: fields.size("max_position_embeddings", POSITIONS_MAX)?,
             type_vocab_size: types,
@@ -151,11 +165,6 @@ impl ModelConfig {
         } else {
             &self.labels
         }
-    }
-
-    /// Length of one head's vectors.
-    pub fn head_size(&self) -> usize {
-        self.hidden_size / self.num_attention_heads
     }
 
     /// What the head does between its two dense layers.
@@ -233,12 +242,6 @@ fn check_encoder(fields: &Fields<'_>) -> Result<(), String> {
     }
     if fields.is_set("is_decoder") {
         return Err("`is_decoder` is set, and only encoders can be run".into());
-    }
-    if fields.is_set("pruned_heads") {
-        return Err(
-            "`pruned_heads` is set, and only models whose layers all have the same heads can be run"
-                .into(),
-        );
     }
     if fields.is_set("quantization_config") {
         return Err("its weights are quantised (`quantization_config`), and only f32, f16 and bf16 can be run".into());

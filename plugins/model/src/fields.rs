@@ -47,7 +47,8 @@ impl Fields<'_> {
     }
 }
 
-fn size(name: &str, value: &Value, most: usize) -> Result<usize, String> {
+/// `value`, which stands at `name`, as a size in 1..=`most`.
+pub(crate) fn size(name: &str, value: &Value, most: usize) -> Result<usize, String> {
     // Some programs write whole numbers as `12.0`.
     let whole = value.as_f64().filter(|number| number.fract() == 0.0);
     let Some(number) = whole else {

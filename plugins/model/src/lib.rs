@@ -15,8 +15,10 @@ mod labels;
 mod names;
 mod outline;
 mod safe;
+mod sizes;
 mod stored;
 mod task;
+mod times;
 mod torch;
 mod weights;
 
@@ -26,5 +28,7 @@ pub use find::{Found, find, folder_of};
 pub use names::TensorSpec;
 pub use outline::Outline;
 pub use segue_kernels::{Activation, Quantized};
+pub use sizes::LayerSizes;
 pub use stored::Stored;
+pub use times::{HalfTimes, LayerTimes};
 pub use weights::Weights;

@@ -1,6 +1,6 @@
 //! Scaled dot-product attention of a batch of reviews of different lengths, and its gradient.
 //!
-//! `qkv` is (n, 3 H): queries, keys and values of all heads side by side, n tokens of all
+//! `qkv` is (n, 3 A): queries, keys and values of all heads side by side, n tokens of all
 //! reviews one after the other. Probabilities are not stored but computed again on the way back.
 
 use std::ops::Range;
@@ -14,13 +14,13 @@ use segue_kernels::training::{
 
 /// The scores that a layer's attention is to have: a teacher's.
 ///
-/// They are kept as queries and keys, for a review of more than 2 H / heads tokens has more scores.
+/// They are kept as queries and keys, for a review of more than 2 A / heads tokens has more scores.
 #[derive(Clone)]
 pub struct Scores {
-    /// Queries and keys side by side, (n, 2 H) with the teacher's H.
+    /// Queries and keys side by side, (n, 2 A) with the teacher's A.
     pub queries_keys: Arc<Vec<f32>>,
-    /// The teacher's H; it has as many heads as the layer.
-    pub hidden: usize,
+    /// The teacher's A; it has as many heads as the layer.
+    pub width: usize,
     /// How much the mean square of the differences counts in the loss.
     pub weight: f32,
 }
@@ -30,9 +30,9 @@ pub struct Scores {
 pub struct Attention<'a> {
     /// Where each review begins, and at the end the number of tokens.
     pub starts: &'a [usize],
-    /// H
-    pub hidden: usize,
-    /// H is a multiple of it.
+    /// A: the length of all heads' queries.
+    pub width: usize,
+    /// A is a multiple of it.
     pub heads: usize,
     /// Leaves out probabilities.
     pub mask: Mask,
@@ -50,14 +50,14 @@ struct Review<'a> {
 }
 
 impl Attention<'_> {
-    /// `out` (n, H) = softmax(Q Kᵀ / √D) V for each review and head; gives what the scores
+    /// `out` (n, A) = softmax(Q Kᵀ / √D) V for each review and head; gives what the scores
     /// themselves cost, 0 where no others are taught.
     ///
     /// # Source
     /// Vaswani et al., arXiv:1706.03762, section 3.2; the cost: Jiao et al., arXiv:1909.10351,
     /// equation 7
     pub fn forward(self, qkv: &[f32], out: &mut [f32]) -> f32 {
-        let parts = self.split(out, self.hidden);
+        let parts = self.split(out, self.width);
         let costs = parts.into_par_iter().enumerate().map(|(i, out)| {
             let review = self.review(i, qkv);
             let square = review.tokens * review.tokens;
@@ -75,7 +75,7 @@ impl Attention<'_> {
                 let p = View::new(p, review.tokens, review.tokens);
                 let value = self.view(&review, 2, head);
                 let to = &mut out[columns.start..];
-                matmul(to, self.hidden, Onto::Nothing, 1.0, (p, value), 1);
+                matmul(to, self.width, Onto::Nothing, 1.0, (p, value), 1);
             }
             squares
         });
@@ -87,13 +87,13 @@ impl Attention<'_> {
         }
     }
 
-    /// Into `dqkv` (n, 3 H) the gradient, given that of the output, `dout` (n, H); that of what
+    /// Into `dqkv` (n, 3 A) the gradient, given that of the output, `dout` (n, A); that of what
     /// [`Attention::forward`] gives is part of it.
     pub fn backward(self, qkv: &[f32], dout: &[f32], dqkv: &mut [f32]) {
-        let parts = self.split(dqkv, 3 * self.hidden);
+        let parts = self.split(dqkv, 3 * self.width);
         parts.into_par_iter().enumerate().for_each(|(i, dqkv)| {
             let review = self.review(i, qkv);
-            let dout = &dout[self.starts[i] * self.hidden..self.starts[i + 1] * self.hidden];
+            let dout = &dout[self.starts[i] * self.width..self.starts[i + 1] * self.width];
             let square = review.tokens * review.tokens;
             let mut scratch = [vec![0.0; square], vec![0.0; square], vec![0.0; square]];
             for head in 0..self.heads {
@@ -110,9 +110,9 @@ impl Attention<'_> {
         dqkv: &mut [f32],
         [p, kept, dp]: &mut [Vec<f32>; 3],
     ) {
-        let (n, h, columns) = (review.tokens, self.hidden, self.columns(head));
+        let (n, a, columns) = (review.tokens, self.width, self.columns(head));
         let [query, key, value] = [0, 1, 2].map(|part| self.view(review, part, head));
-        let dout = View::strided(&dout[columns.start..], n, columns.len(), h);
+        let dout = View::strided(&dout[columns.start..], n, columns.len(), a);
         self.scores(review, head, p);
         let missing = self.taught.map(|taught| {
             let mut missing = vec![0.0; n * n];
@@ -123,9 +123,9 @@ impl Attention<'_> {
         });
         let mask = self.probabilities(review, head, p);
         let used = View::new(self.kept(p, mask, kept), n, n);
-        let at = |part: usize| part * h + columns.start;
+        let at = |part: usize| part * a + columns.start;
         let dvalue = &mut dqkv[at(2)..];
-        matmul(dvalue, 3 * h, Onto::Nothing, 1.0, (used.t(), dout), 1);
+        matmul(dvalue, 3 * a, Onto::Nothing, 1.0, (used.t(), dout), 1);
         matmul(dp, n, Onto::Nothing, 1.0, (dout, value.t()), 1);
         softmax_backward(p, mask, self.scale(), dp, n);
         if let Some((missing, factor)) = missing {
@@ -133,9 +133,9 @@ impl Attention<'_> {
         }
         let ds = View::new(dp, n, n);
         let dquery = &mut dqkv[at(0)..];
-        matmul(dquery, 3 * h, Onto::Nothing, 1.0, (ds, key), 1);
+        matmul(dquery, 3 * a, Onto::Nothing, 1.0, (ds, key), 1);
         let dkey = &mut dqkv[at(1)..];
-        matmul(dkey, 3 * h, Onto::Nothing, 1.0, (ds.t(), query), 1);
+        matmul(dkey, 3 * a, Onto::Nothing, 1.0, (ds.t(), query), 1);
     }
 
     /// Q Kᵀ / √D, (n, n).
@@ -154,10 +154,10 @@ impl Attention<'_> {
         scores: &[f32],
         out: &mut [f32],
     ) {
-        let (n, size, stride) = (review.tokens, taught.hidden / self.heads, 2 * taught.hidden);
+        let (n, size, stride) = (review.tokens, taught.width / self.heads, 2 * taught.width);
         let rows = &taught.queries_keys[review.first * stride..(review.first + n) * stride];
         let part = |from: usize| View::strided(&rows[from + head * size..], n, size, stride);
-        let (query, key) = (part(0), part(taught.hidden));
+        let (query, key) = (part(0), part(taught.width));
         out.copy_from_slice(scores);
         let factor = -1.0 / (size as f32).sqrt();
         matmul(out, n, Onto::Sum, factor, (query, key.t()), 1);
@@ -193,22 +193,22 @@ impl Attention<'_> {
     }
 
     fn scale(self) -> f32 {
-        1.0 / ((self.hidden / self.heads) as f32).sqrt()
+        1.0 / ((self.width / self.heads) as f32).sqrt()
     }
 
     fn columns(self, head: usize) -> Range<usize> {
-        let size = self.hidden / self.heads;
+        let size = self.width / self.heads;
         head * size..(head + 1) * size
     }
 
     fn view<'a>(self, review: &Review<'a>, part: usize, head: usize) -> View<'a> {
         let columns = self.columns(head);
-        let from = part * self.hidden + columns.start;
+        let from = part * self.width + columns.start;
         View::strided(
             &review.qkv[from..],
             review.tokens,
             columns.len(),
-            3 * self.hidden,
+            3 * self.width,
         )
     }
 
@@ -218,7 +218,7 @@ impl Attention<'_> {
             number,
             first: from,
             tokens: to - from,
-            qkv: &qkv[from * 3 * self.hidden..to * 3 * self.hidden],
+            qkv: &qkv[from * 3 * self.width..to * 3 * self.width],
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use segue_model::{Activation, Family, ModelConfig};
+use segue_model::{Activation, Family, LayerSizes, ModelConfig};
 use segue_plugin::{Error, Result};
 use serde_json::{Value, json};
 
@@ -12,10 +12,10 @@ use crate::layer::LayerShape;
 /// A model's sizes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelShape {
+    /// H
+    pub hidden: usize,
     /// Of each encoder layer.
-    pub layer: LayerShape,
-    /// How many there are.
-    pub layers: usize,
+    pub layers: Vec<LayerShape>,
     /// Rows of the word table.
     pub words: usize,
     /// Rows of the position table: the longest review, in tokens.
@@ -24,6 +24,8 @@ pub struct ModelShape {
     pub types: usize,
     /// Classes.
     pub labels: usize,
+    /// Added to the variance in a layer norm.
+    pub eps: f32,
 }
 
 /// A model that training starts with.
@@ -65,18 +67,21 @@ impl Config {
             _ => model.class_names(),
         };
         let labels = labels(given, has)?;
+        let layer = |sizes: &LayerSizes| LayerShape {
+            hidden: model.hidden_size,
+            heads: sizes.heads,
+            head_size: sizes.head_size,
+            inner: sizes.inner,
+            eps: model.layer_norm_eps,
+        };
         let shape = ModelShape {
-            layer: LayerShape {
-                hidden: model.hidden_size,
-                heads: model.num_attention_heads,
-                inner: model.intermediate_size,
-                eps: model.layer_norm_eps,
-            },
-            layers: model.num_hidden_layers,
+            hidden: model.hidden_size,
+            layers: model.layers.iter().map(layer).collect(),
             words: model.vocab_size,
             positions: model.max_position_embeddings,
             types: model.type_vocab_size,
             labels: labels.len(),
+            eps: model.layer_norm_eps,
         };
         Ok((Config { model, shape }, labels))
     }
@@ -94,21 +99,53 @@ impl Config {
             "architectures": ["BertForSequenceClassification"],
             "model_type": "bert",
             "hidden_act": "gelu",
-            "hidden_size": shape.layer.hidden,
-            "num_attention_heads": shape.layer.heads,
-            "intermediate_size": shape.layer.inner,
-            "num_hidden_layers": shape.layers,
+            "hidden_size": shape.hidden,
+            "vocab_size": shape.words,
+            "num_hidden_layers": shape.layers.len(),
             "num_labels": shape.labels,
             "id2label": names,
             "label2id": numbers,
         });
         if let (Some(json), Some(changed)) = (json.as_object_mut(), changed.as_object()) {
             json.extend(changed.clone());
+            say_sizes(json, shape);
             // What the base was stored as says nothing of this model.
             for name in ["_name_or_path", "dtype", "problem_type", "torch_dtype"] {
                 json.remove(name);
             }
         }
         format!("{json:#}\n")
+    }
+}
+
+/// Says in `json` what the layers have. A layer with fewer heads than others lacks its last, as
+/// `pruned_heads` has it: a file of weights has only those that are left, in their order.
+fn say_sizes(json: &mut serde_json::Map<String, Value>, shape: &ModelShape) {
+    let most = |of: fn(&LayerShape) -> usize| shape.layers.iter().map(of).max().unwrap_or(1);
+    let (size, inner) = (most(|layer| layer.head_size), most(|layer| layer.inner));
+    let whole = shape.hidden / size;
+    let fits = whole * size == shape.hidden && whole >= most(|layer| layer.heads);
+    let heads = match fits {
+        true => whole,
+        false => most(|layer| layer.heads),
+    };
+    json.insert("num_attention_heads".into(), json!(heads));
+    json.insert("intermediate_size".into(), json!(inner));
+    let layers = shape.layers.iter().enumerate();
+    let pruned: serde_json::Map<String, Value> = layers
+        .filter(|(_, layer)| layer.heads < heads)
+        .map(|(at, layer)| (at.to_string(), (layer.heads..heads).collect()))
+        .collect();
+    let inners: Vec<usize> = shape.layers.iter().map(|layer| layer.inner).collect();
+    let differ = inners.iter().any(|one| *one != inner);
+    for (name, value, is_needed) in [
+        ("head_dim", json!(size), !fits),
+        ("intermediate_sizes", json!(inners), differ),
+        ("pruned_heads", json!(pruned), !pruned.is_empty()),
+    ] {
+        match is_needed {
+            true => json.insert(name.into(), value),
+            false => json.remove(name),
+        };
     }
 }

@@ -22,8 +22,8 @@ use crate::log::writes;
 use crate::model::Output;
 use crate::output::{Tokenizer, read_tokenizer, write_model};
 use crate::params::{self, LAYERS};
-use crate::prune::{Kept, Target, shrink};
 use crate::schedule::Schedule;
+use crate::shrink::{Kept, Target, shrink};
 use crate::trainer::{Goal, Trainer, class_loss, internal, not_started};
 
 /// Trains a smaller model to do as a larger one does, which runs upstream as `bert` stages.
@@ -114,9 +114,11 @@ struct Running {
 
 /// What of the teacher is needed beside what it gives.
 struct Teacher {
-    layer: LayerShape,
+    hidden: usize,
+    /// Of the kept layers.
+    layers: Vec<LayerShape>,
     kept: Kept,
-    /// Of each kept layer what makes queries and keys: weights (2 H, H), then biases (2 H).
+    /// Of each kept layer what makes queries and keys: weights (2 A, H), then biases (2 A).
     queries_keys: Vec<Vec<f32>>,
     threads: usize,
 }
@@ -215,7 +217,7 @@ impl Stage for Distill {
         let config = self.teacher()?;
         read_tokenizer(&self.teacher).map_err(blame)?;
         params::open(&self.teacher, &config).map_err(blame)?;
-        let hidden = ragged_f32(config.shape.layer.hidden);
+        let hidden = ragged_f32(config.shape.hidden);
         let labels = self.classes(input)?;
         let columns = reads(Columns::new()).reads("logits", fixed_f32(labels.len()));
         let states = self.states()?;
@@ -232,15 +234,16 @@ impl Stage for Distill {
         let vectors = params::read(&self.teacher, &config, self.schedule.seed).map_err(blame)?;
         let target = self.target()?;
         let (shape, student, kept) = shrink(&config.shape, &vectors, &target)?;
-        let layer = config.shape.layer;
         let queries_keys = kept.layers.iter().map(|i| {
-            let (h, vector) = (layer.hidden, &vectors[LAYERS + i]);
-            let parts = layer.parts().qkv;
+            let (layer, vector) = (config.shape.layers[*i], &vectors[LAYERS + i]);
+            let (h, a, parts) = (layer.hidden, layer.attention(), layer.parts().qkv);
             let (weight, bias) = (&vector[parts.weight], &vector[parts.bias]);
-            [&weight[..2 * h * h], &bias[..2 * h]].concat()
+            [&weight[..2 * a * h], &bias[..2 * a]].concat()
         });
+        let layers = kept.layers.iter().map(|i| config.shape.layers[*i]);
         let teacher = Teacher {
-            layer,
+            hidden: config.shape.hidden,
+            layers: layers.collect(),
             queries_keys: queries_keys.collect(),
             kept,
             threads: self.schedule.threads(),
@@ -313,7 +316,7 @@ impl Teacher {
     /// The state before layer `number`, (n, H).
     fn state(&self, batch: &Batch, number: usize) -> Result<Vec<f32>> {
         let mut values = Vec::new();
-        for review in batch.ragged_f32(&format!("state-{number}"), self.layer.hidden)? {
+        for review in batch.ragged_f32(&format!("state-{number}"), self.hidden)? {
             values.extend_from_slice(review);
         }
         Ok(values)
@@ -321,7 +324,7 @@ impl Teacher {
 
     /// That state on the dimensions the student has, (n, h).
     fn kept_state(&self, batch: &Batch, number: usize) -> Result<Tensor> {
-        let (h, kept) = (self.layer.hidden, &self.kept.hidden);
+        let (h, kept) = (self.hidden, &self.kept.hidden);
         let mut values = Vec::new();
         for review in batch.ragged_f32(&format!("state-{number}"), h)? {
             for token in review.chunks_exact(h) {
@@ -332,15 +335,15 @@ impl Teacher {
         Tensor::from_vec(values, shape, &Device::Cpu).map_err(internal)
     }
 
-    /// The queries and keys of kept layer `i` for `state`, (n, 2 H).
+    /// The queries and keys of kept layer `i` for `state`, (n, 2 A).
     fn queries_keys(&self, i: usize, state: &[f32]) -> Vec<f32> {
-        let h = self.layer.hidden;
+        let (h, a) = (self.hidden, self.layers[i].attention());
         let n = state.len() / h;
-        let (weight, bias) = self.queries_keys[i].split_at(2 * h * h);
-        let mut out = vec![0.0; n * 2 * h];
+        let (weight, bias) = self.queries_keys[i].split_at(2 * a * h);
+        let mut out = vec![0.0; n * 2 * a];
         fill(&mut out, bias);
-        let (x, w) = (View::new(state, n, h), View::new(weight, 2 * h, h));
-        matmul(&mut out, 2 * h, Onto::Sum, 1.0, (x, w.t()), self.threads);
+        let (x, w) = (View::new(state, n, h), View::new(weight, 2 * a, h));
+        matmul(&mut out, 2 * a, Onto::Sum, 1.0, (x, w.t()), self.threads);
         out
     }
 }
@@ -400,7 +403,7 @@ impl Goal for Lesson<'_> {
             let state = teacher.state(self.batch, *layer)?;
             Ok(Scores {
                 queries_keys: Arc::new(teacher.queries_keys(i, &state)),
-                hidden: teacher.layer.hidden,
+                width: teacher.layers[i].attention(),
                 weight: weight / teacher.kept.layers.len() as f32,
             })
         });

@@ -21,8 +21,10 @@ use crate::pool::Pool;
 pub struct LayerShape {
     /// H
     pub hidden: usize,
-    /// H is a multiple of it.
+    /// Attention heads.
     pub heads: usize,
+    /// D: the length of a head's queries.
+    pub head_size: usize,
     /// F
     pub inner: usize,
     /// Added to the variance in a layer norm.
@@ -41,9 +43,9 @@ pub struct Dense {
 /// Where everything lies in a layer's flat vector of parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerParts {
-    /// Queries, keys and values: (3 H, H).
+    /// Queries, keys and values: (3 A, H).
     pub qkv: Dense,
-    /// (H, H)
+    /// (H, A)
     pub output: Dense,
     /// Weight and bias, (2 H).
     pub output_norm: Range<usize>,
@@ -56,9 +58,14 @@ pub struct LayerParts {
 }
 
 impl LayerShape {
+    /// A: the length of all heads' queries.
+    pub fn attention(self) -> usize {
+        self.heads * self.head_size
+    }
+
     /// Where the parameters lie.
     pub fn parts(self) -> LayerParts {
-        let (h, f) = (self.hidden, self.inner);
+        let (h, a, f) = (self.hidden, self.attention(), self.inner);
         let mut at = 0;
         let mut next = |length: usize| {
             at += length;
@@ -68,7 +75,7 @@ impl LayerShape {
             weight: next(outputs * inputs),
             bias: next(outputs),
         };
-        let (qkv, output) = (dense(3 * h, h), dense(h, h));
+        let (qkv, output) = (dense(3 * a, h), dense(h, a));
         let output_norm = next(2 * h);
         let mut dense = |outputs: usize, inputs: usize| Dense {
             weight: next(outputs * inputs),
@@ -115,13 +122,17 @@ pub struct EncoderLayer {
 /// What the way back needs of the way there.
 pub struct Saved {
     qkv: Vec<f32>,
-    context: Vec<f32>,
-    middle: Vec<f32>,
+    /// What the attention gives, (n, A).
+    pub context: Vec<f32>,
+    /// What the first norm takes, (n, H).
+    pub middle: Vec<f32>,
     middle_stats: Vec<Stats>,
     normed: Vec<f32>,
     inner: Vec<f32>,
-    activated: Vec<f32>,
-    end: Vec<f32>,
+    /// What the last matrix takes, (n, F).
+    pub activated: Vec<f32>,
+    /// What the second norm takes, (n, H).
+    pub end: Vec<f32>,
     end_stats: Vec<Stats>,
 }
 
@@ -129,7 +140,7 @@ impl EncoderLayer {
     fn attention(&self) -> Attention<'_> {
         Attention {
             starts: &self.starts,
-            hidden: self.shape.hidden,
+            width: self.shape.attention(),
             heads: self.shape.heads,
             mask: match self.mask.is_none() {
                 true => self.mask,
@@ -166,11 +177,13 @@ impl EncoderLayer {
         out
     }
 
-    fn forward(&self, x: &[f32], w: &[f32]) -> (Vec<f32>, Saved) {
+    /// What the layer of parameters `w` makes of `x`.
+    pub fn forward(&self, x: &[f32], w: &[f32]) -> (Vec<f32>, Saved) {
         let parts = self.shape.parts();
         let eps = self.shape.eps;
         let qkv = self.dense(x, w, &parts.qkv);
-        let mut context = self.pool.take(x.len());
+        let tokens = x.len() / self.shape.hidden;
+        let mut context = self.pool.take(tokens * self.shape.attention());
         let cost = self.attention().forward(&qkv, &mut context);
         *locked(&self.cost) += cost;
         let mut middle = self.dense(&context, w, &parts.output);
@@ -221,7 +234,7 @@ impl EncoderLayer {
     /// The gradients of x and of the parameters, given that of the output.
     fn backward(&self, x: &[f32], w: &[f32], saved: &Saved, dy: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let parts = self.shape.parts();
-        let (h, n) = (self.shape.hidden, x.len());
+        let h = self.shape.hidden;
         let mut dw = vec![0.0; w.len()];
         let copy = |of: &[f32]| {
             let mut copy = self.pool.take(of.len());
@@ -264,14 +277,14 @@ impl EncoderLayer {
         );
         masked.copy_from_slice(&dnormed);
         mask_and_add(&mut masked, self.half(1), None);
-        let mut dcontext = self.pool.take(n);
+        let mut dcontext = self.pool.take(saved.context.len());
         self.dense_backward(
             (&saved.context, &masked),
             (w, &mut dw),
             &parts.output,
             (&mut dcontext, Onto::Nothing),
         );
-        let mut dqkv = self.pool.take(3 * n);
+        let mut dqkv = self.pool.take(saved.qkv.len());
         self.attention().backward(&saved.qkv, &dcontext, &mut dqkv);
         let mut dx = dnormed.clone();
         self.dense_backward((x, &dqkv), (w, &mut dw), &parts.qkv, (&mut dx, Onto::Sum));
@@ -281,7 +294,8 @@ impl EncoderLayer {
         (dx, dw)
     }
 
-    fn recycle(&self, saved: Saved) {
+    /// Gives the memory of `saved` back to the pool.
+    pub fn recycle(&self, saved: Saved) {
         let Saved {
             qkv,
             context,

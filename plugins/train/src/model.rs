@@ -54,6 +54,14 @@ pub struct Model {
     threads: usize,
 }
 
+/// Of which parameters gradients can be asked for.
+#[derive(Clone, Copy, PartialEq)]
+enum Trained {
+    Nothing,
+    Layers,
+    All,
+}
+
 /// What a model gives for a batch of n tokens.
 pub struct Output {
     /// After the embeddings, and after each layer: (n, H).
@@ -97,8 +105,39 @@ impl Model {
     /// # Errors
     /// A token or a position that the tables do not have
     pub fn run(&self, tokens: &Tokens, mask: Option<Mask>, taught: &[Scores]) -> Result<Output> {
-        let training = mask.is_some();
-        let mask = mask.unwrap_or(Mask::NONE);
+        let trained = match mask {
+            Some(_) => Trained::All,
+            None => Trained::Nothing,
+        };
+        self.run_masked(tokens, trained, mask.unwrap_or(Mask::NONE), taught)
+    }
+
+    /// Runs a batch so that gradients can be asked for, of all but the embeddings, which have
+    /// most of the parameters.
+    ///
+    /// # Errors
+    /// Those of [`Model::run`]
+    pub fn run_layers(&self, tokens: &Tokens) -> Result<Output> {
+        self.run_masked(tokens, Trained::Layers, Mask::NONE, &[])
+    }
+
+    /// What the first layer takes, (n, H).
+    ///
+    /// # Errors
+    /// Those of [`Model::run`]
+    pub fn embed(&self, tokens: &Tokens) -> Result<Vec<f32>> {
+        let hidden = self.embeddings(tokens, false, Mask::NONE)?;
+        hidden.flatten_all()?.to_vec1()
+    }
+
+    fn run_masked(
+        &self,
+        tokens: &Tokens,
+        trained: Trained,
+        mask: Mask,
+        taught: &[Scores],
+    ) -> Result<Output> {
+        let training = trained != Trained::Nothing;
         let at = |site: u64| {
             if mask.is_none() {
                 mask
@@ -106,12 +145,12 @@ impl Model {
                 mask.derived(site)
             }
         };
-        let mut hidden = self.embeddings(tokens, training, at(0))?;
+        let mut hidden = self.embeddings(tokens, trained == Trained::All, at(0))?;
         let mut states = vec![hidden.clone()];
         let cost = Arc::default();
-        for layer in 0..self.shape.layers {
+        for (layer, shape) in self.shape.layers.iter().enumerate() {
             let op = EncoderLayer {
-                shape: self.shape.layer,
+                shape: *shape,
                 starts: Arc::clone(&tokens.starts),
                 mask: at(100 + layer as u64),
                 taught: taught.get(layer).cloned(),
@@ -154,7 +193,7 @@ impl Model {
     }
 
     fn table(&self, index: usize, training: bool) -> Result<Tensor> {
-        let hidden = self.shape.layer.hidden;
+        let hidden = self.shape.hidden;
         let rows = self.vars[index].elem_count() / hidden;
         self.param(index, training).reshape((rows, hidden))
     }
@@ -169,7 +208,7 @@ impl Model {
         let types = self.table(TYPES, training)?.narrow(0, 0, 1)?;
         let sum = (words + positions)?.broadcast_add(&types)?;
         let op = MaskedNorm {
-            eps: self.shape.layer.eps,
+            eps: self.shape.eps,
             mask,
             stats: Mutex::default(),
         };
@@ -178,12 +217,12 @@ impl Model {
 
     /// The first token of each review, a dense layer and tanh, and the classifier.
     fn head(&self, hidden: &Tensor, tokens: &Tokens, training: bool, mask: Mask) -> Result<Tensor> {
-        let (h, labels) = (self.shape.layer.hidden, self.shape.labels);
+        let (h, labels) = (self.shape.hidden, self.shape.labels);
         let firsts = &tokens.starts[..tokens.starts.len() - 1];
         let firsts: Vec<u32> = firsts.iter().map(|start| *start as u32).collect();
         let firsts = Tensor::from_slice(&firsts, firsts.len(), &Device::Cpu)?;
         let first = hidden.index_select(&firsts, 0)?;
-        let pooler = LAYERS + self.shape.layers;
+        let pooler = LAYERS + self.shape.layers.len();
         let pooled = self.dense(&first, pooler, (h, h), training)?.tanh()?;
         let mut factors = vec![1.0; pooled.elem_count()];
         mask_and_add(&mut factors, mask, None);
@@ -221,16 +260,27 @@ pub(crate) mod tests {
         let layer = LayerShape {
             hidden: 12,
             heads: 3,
+            head_size: 4,
             inner: 20,
             eps: 1e-5,
         };
         ModelShape {
-            layer,
-            layers: 2,
+            hidden: layer.hidden,
+            // The second has lost heads and inner units.
+            layers: vec![
+                layer,
+                LayerShape {
+                    heads: 2,
+                    head_size: 5,
+                    inner: 14,
+                    ..layer
+                },
+            ],
             words: 9,
             positions: 7,
             types: 2,
             labels: 2,
+            eps: layer.eps,
         }
     }
 
@@ -244,12 +294,22 @@ pub(crate) mod tests {
         lengths.map(&mut draw).collect()
     }
 
+    /// What a model of `vectors` says of two reviews.
+    pub(crate) fn logits(shape: &ModelShape, vectors: &[Vec<f32>]) -> Vec<f32> {
+        let model = Model::new(shape.clone(), vectors, 1).unwrap();
+        let rows = [&[1u32, 5, 2][..], &[8, 0, 3, 3, 4]];
+        let output = model
+            .run(&Tokens::new(rows.into_iter()), None, &[])
+            .unwrap();
+        output.logits.flatten_all().unwrap().to_vec1().unwrap()
+    }
+
     /// A teacher's scores for both layers of nine tokens, of heads larger than the model's own.
     fn taught() -> Vec<Scores> {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(8);
         let layer = |weight: f32| Scores {
             queries_keys: Arc::new((0..9 * 36).map(|_| random.random::<f32>() - 0.5).collect()),
-            hidden: 18,
+            width: 18,
             weight,
         };
         [0.7, 1.5].map(layer).to_vec()
@@ -325,13 +385,13 @@ pub(crate) mod tests {
         let mut vectors = vectors(&shape);
         // Queries and keys that do not depend on the input can be given from here.
         let layer = &mut vectors[LAYERS];
-        let parts = shape.layer.parts().qkv;
-        let h = shape.layer.hidden;
+        let parts = shape.layers[0].parts().qkv;
+        let h = shape.hidden;
         layer[parts.weight][..2 * h * h].fill(0.0);
         let bias = &layer[parts.bias][..2 * h];
         let mine = Scores {
             queries_keys: Arc::new((0..5).flat_map(|_| bias).copied().collect()),
-            hidden: h,
+            width: h,
             weight: 1.0,
         };
         let model = Model::new(shape, &vectors, 2).unwrap();

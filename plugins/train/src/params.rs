@@ -46,7 +46,7 @@ pub const LAYERS: usize = 4;
 /// The parts of each vector of a model: word, position and type tables, the embeddings' norm,
 /// the encoder layers, pooler, classifier.
 pub fn parts(shape: &ModelShape) -> Vec<Vec<Part>> {
-    let h = shape.layer.hidden;
+    let h = shape.hidden;
     let table =
         |name: &str, rows: usize| line(vec![(format!("embeddings.{name}.weight"), vec![rows, h])]);
     let norm = |name: &str| {
@@ -59,7 +59,7 @@ pub fn parts(shape: &ModelShape) -> Vec<Vec<Part>> {
         table("token_type_embeddings", shape.types),
         line(norm("embeddings")),
     ];
-    for layer in 0..shape.layers {
+    for layer in 0..shape.layers.len() {
         all.push(line(layer_tensors(shape, layer, &norm)));
     }
     all.push(line(dense("pooler.dense", h, h)));
@@ -72,16 +72,20 @@ fn layer_tensors(
     layer: usize,
     norm: &dyn Fn(&str) -> Vec<Named>,
 ) -> Vec<Named> {
-    let (h, f) = (shape.layer.hidden, shape.layer.inner);
+    let (h, a, f) = (
+        shape.hidden,
+        shape.layers[layer].attention(),
+        shape.layers[layer].inner,
+    );
     let of = |rest: &str| format!("encoder.layer.{layer}.{rest}");
     let heads = ["query", "key", "value"].map(|part| of(&format!("attention.self.{part}")));
-    // The three weights first, then the three biases: together one dense layer of 3 H outputs.
+    // The three weights first, then the three biases: together one dense layer of 3 A outputs.
     let mut tensors: Vec<_> = heads
         .iter()
-        .map(|name| (format!("{name}.weight"), vec![h, h]))
+        .map(|name| (format!("{name}.weight"), vec![a, h]))
         .collect();
-    tensors.extend(heads.iter().map(|name| (format!("{name}.bias"), vec![h])));
-    tensors.extend(dense(&of("attention.output.dense"), h, h));
+    tensors.extend(heads.iter().map(|name| (format!("{name}.bias"), vec![a])));
+    tensors.extend(dense(&of("attention.output.dense"), h, a));
     tensors.extend(norm(&of("attention.output")));
     tensors.extend(dense(&of("intermediate.dense"), f, h));
     tensors.extend(dense(&of("output.dense"), h, f));
@@ -231,16 +235,18 @@ mod tests {
         let layer = LayerShape {
             hidden: 4,
             heads: 2,
+            head_size: 2,
             inner: 6,
             eps: 1e-12,
         };
         let shape = ModelShape {
-            layer,
-            layers: 1,
+            hidden: layer.hidden,
+            layers: vec![layer; 1],
             words: 5,
             positions,
             types: 2,
             labels: 2,
+            eps: layer.eps,
         };
         Config { model, shape }
     }

@@ -68,6 +68,8 @@ pub struct Trainer {
     moments: Vec<Moments>,
     best: Vec<Vec<f32>>,
     held_out: HeldOut,
+    /// Which numbers of each vector stay zero; empty where none has to.
+    gone: Vec<Vec<bool>>,
     state: State,
     /// What is written down and not yet given.
     log: Vec<Entry>,
@@ -113,6 +115,7 @@ impl Trainer {
             vectors,
             best: Vec::new(),
             held_out: HeldOut::default(),
+            gone: Vec::new(),
             state: State::default(),
             log: Vec::new(),
             started: (Instant::now(), -1.0),
@@ -196,6 +199,7 @@ impl Trainer {
         let scale = (self.schedule.clip / length.max(1e-12)).min(1.0);
         let rate = self.schedule.rate(examples.progress);
         self.step(&gradients, scale, rate);
+        self.zero();
         self.model.set(&self.vectors).map_err(internal)?;
         let weight = if self.recent_loss == 0.0 { 1.0 } else { 0.05 };
         self.recent_loss += weight * (value - self.recent_loss);
@@ -228,7 +232,7 @@ impl Trainer {
 
     /// How far vector number `i` lies below the pooler: 0 for the head, 1 for the last layer.
     fn depth(&self, i: usize) -> i32 {
-        let head = LAYERS + self.shape().layers;
+        let head = LAYERS + self.shape().layers.len();
         head.saturating_sub(i.max(LAYERS - 1)) as i32
     }
 
@@ -415,6 +419,7 @@ pub fn not_started() -> Error {
     Error::new("not-started", "no weights were loaded")
 }
 
+mod pruned;
 mod whole;
 
 #[cfg(test)]

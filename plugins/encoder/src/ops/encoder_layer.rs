@@ -11,17 +11,17 @@ use tract_core::internal::*;
 use segue_kernels::{
     After, Attention, Isa, Linear, Norm, Precision, Projected, Scratch, add_norm, attention,
 };
-use segue_model::Activation;
+use segue_model::{Activation, LayerSizes};
 
 /// A layer's parameters, packed.
 #[derive(Debug)]
 pub(crate) struct LayerWeights {
     pub isa: Isa,
     pub precision: Precision,
-    pub heads: usize,
+    pub sizes: LayerSizes,
     pub activation: Activation,
     pub projections: Projections,
-    /// H -> H
+    /// A -> H
     pub output: Linear,
     pub output_norm: Norm,
     /// H -> F
@@ -29,21 +29,19 @@ pub(crate) struct LayerWeights {
     /// F -> H
     pub down: Linear,
     pub down_norm: Norm,
-    /// F
-    pub inner: usize,
 }
 
 /// How queries, keys and values are made, and with that which rows a layer gives.
 #[derive(Debug)]
 pub(crate) enum Projections {
-    /// H -> 3 H: query, key and value of every token side by side.
+    /// H -> 3 A: query, key and value of every token side by side.
     Every(Linear),
     /// The layer gives the first token's row alone, as the head reads no other: its query,
-    /// H -> H, and key and value of every token, H -> 2 H.
+    /// H -> A, and key and value of every token, H -> 2 A.
     First {
-        /// H -> H
+        /// H -> A
         query: Linear,
-        /// H -> 2 H
+        /// H -> 2 A
         key_value: Linear,
     },
 }
@@ -61,9 +59,9 @@ impl Projections {
 /// Intermediates of one layer, shared by all layers of a segment, so that they stay in the cache.
 #[derive(Debug, Default)]
 pub(crate) struct Workspace {
-    /// (n, 3 H), then (n, F)
+    /// (n, 3 A), then (n, F)
     wide: Vec<f32>,
-    /// (n, H)
+    /// (n, A)
     mixed: Vec<f32>,
     /// (n, H)
     middle: Vec<f32>,
@@ -86,7 +84,7 @@ pub(crate) struct EncoderLayer {
 impl LayerWeights {
     /// Replaces the first rows of `x` (n, H) by the layer's output, which it gives.
     fn run<'a>(&self, x: &'a mut [f32], space: &mut Workspace) -> TractResult<&'a mut [f32]> {
-        let h = self.output_norm.weight.len();
+        let (h, a) = (self.output_norm.weight.len(), self.sizes.attention());
         let rows = self.projections.rows(x.len() / h);
         let Workspace {
             wide,
@@ -95,15 +93,15 @@ impl LayerWeights {
             attention: heads,
             products,
         } = space;
-        let mixed = first(mixed, rows * h);
+        let mixed = first(mixed, rows * a);
         let projected = self.project(x, wide, products)?;
-        let shape = (self.heads, h);
+        let shape = (self.sizes.heads, a);
         attention(self.isa, self.precision, shape, projected, mixed, heads);
         let x = &mut x[..rows * h];
         let middle = first(middle, rows * h);
         self.output.run(mixed, middle, After::Nothing, products)?;
         add_norm(self.isa, &self.output_norm, middle, Some(x));
-        let inner = first(wide, rows * self.inner);
+        let inner = first(wide, rows * self.sizes.inner);
         let activation = After::Apply(self.activation);
         self.up.run(middle, inner, activation, products)?;
         self.down.run(inner, x, After::Nothing, products)?;
@@ -118,20 +116,20 @@ impl LayerWeights {
         wide: &'a mut Vec<f32>,
         products: &mut Scratch,
     ) -> TractResult<Projected<'a>> {
-        let h = self.output_norm.weight.len();
+        let (h, a) = (self.output_norm.weight.len(), self.sizes.attention());
         let n = x.len() / h;
         match &self.projections {
             Projections::Every(qkv) => {
-                let wide = first(wide, n * 3 * h);
+                let wide = first(wide, n * 3 * a);
                 qkv.run(x, wide, After::Nothing, products)?;
-                Ok(Projected::rows(wide, h))
+                Ok(Projected::rows(wide, a))
             }
             Projections::First { query, key_value } => {
-                let wide = first(wide, h + n * 2 * h);
-                let (one, keys) = wide.split_at_mut(h);
+                let wide = first(wide, a + n * 2 * a);
+                let (one, keys) = wide.split_at_mut(a);
                 query.run(&x[..h], one, After::Nothing, products)?;
                 key_value.run(x, keys, After::Nothing, products)?;
-                Ok(Projected::one_query(wide, h))
+                Ok(Projected::one_query(wide, a))
             }
         }
     }

@@ -7,6 +7,7 @@ mod families;
 mod onnx;
 mod precision;
 mod reference;
+mod sizes;
 mod speed;
 mod split;
 mod tiny;

@@ -207,7 +207,7 @@ fn fewer_bits_take_less_memory_and_check_the_same() {
     let bytes = |precision| {
         let config = check_with(dir.path(), layers, precision).unwrap().config;
         assert_eq!(config, plain.config);
-        segue_encoder::layer_cost(&config, precision, 1).parameter_bytes
+        segue_encoder::layer_cost(&config, 0, precision, 1).parameter_bytes
     };
     let [full, half, least] = [Precision::F32, Precision::Bf16, Precision::Int8].map(bytes);
     assert!(

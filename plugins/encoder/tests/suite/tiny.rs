@@ -123,11 +123,15 @@ impl Tiny {
 
     /// Writes `config.json` and `model.safetensors`.
     pub fn write(&self, dir: &Path) {
+        self.write_tensors(dir, &self.tensors());
+    }
+
+    /// The same with other tensors.
+    pub fn write_tensors(&self, dir: &Path, tensors: &BTreeMap<String, (Vec<usize>, Vec<f32>)>) {
         std::fs::write(dir.join("config.json"), self.config()).unwrap();
-        let bytes: BTreeMap<String, (Vec<usize>, Vec<u8>)> = self
-            .tensors()
-            .into_iter()
-            .map(|(name, (shape, values))| (name, (shape, self.encode(&values))))
+        let bytes: BTreeMap<String, (Vec<usize>, Vec<u8>)> = tensors
+            .iter()
+            .map(|(name, (shape, values))| (name.clone(), (shape.clone(), self.encode(values))))
             .collect();
         let dtype = if self.half { Dtype::F16 } else { Dtype::F32 };
         let views = bytes.iter().map(|(name, (shape, data))| {

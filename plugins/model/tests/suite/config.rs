@@ -25,7 +25,7 @@ fn defaults_and_labels() {
     let config = with(json!({"hidden_act": "relu", "vocab_size": 9.0})).unwrap();
     assert_eq!(config.labels, ["bad", "good"]);
     assert_eq!(config.class_names(), ["bad", "good"]);
-    assert_eq!(config.head_size(), 2);
+    assert_eq!(config.layers[0].head_size, 2);
     assert_eq!(config.hidden_act, Activation::Relu);
     assert_eq!(config.layer_norm_eps, 1e-12);
     assert_eq!(config.vocab_size, 9);
@@ -79,7 +79,19 @@ fn what_makes_no_sense_is_refused() {
         "relative_key",
     );
     refused(json!({"is_decoder": true}), "only encoders");
-    refused(json!({"pruned_heads": {"0": [1]}}), "pruned_heads");
+    refused(json!({"pruned_heads": [1]}), "not an object of layers");
+    refused(json!({"pruned_heads": {"7": [1]}}), "names layer `7`");
+    refused(
+        json!({"pruned_heads": {"0": [2]}}),
+        "not a list of some of its 2 heads",
+    );
+    refused(
+        json!({"pruned_heads": {"0": [1, 0]}}),
+        "leaves layer `0` no head",
+    );
+    refused(json!({"intermediate_sizes": [3]}), "not a list of");
+    refused(json!({"intermediate_sizes": 3}), "not a list of");
+    refused(json!({"head_dim": 0}), "outside 1..");
     refused(json!({"quantization_config": {"bits": 8}}), "quantised");
     refused(json!({"id2label": {"1": "x"}}), "none for 0");
     refused(json!({"id2label": ["x"]}), "not an object");

@@ -23,21 +23,22 @@ pub struct Kept {
 pub struct Target {
     /// The layers to keep, ascending.
     pub layers: Vec<usize>,
-    /// A multiple of the number of heads.
+    /// The hidden size; heads become smaller by the same factor.
     pub hidden: usize,
-    /// The inner size of a feed-forward block.
+    /// The most that the inner size of a feed-forward block may be.
     pub inner: usize,
 }
 
 /// A matrix (outputs, inputs) in a flat vector.
 #[derive(Clone, Copy)]
-struct Matrix<'a> {
+pub struct Matrix<'a> {
     data: &'a [f32],
     inputs: usize,
 }
 
 impl<'a> Matrix<'a> {
-    fn of(vector: &'a [f32], part: &Dense) -> Self {
+    /// The matrix of `part` in a layer's vector.
+    pub fn of(vector: &'a [f32], part: &Dense) -> Self {
         let inputs = part.weight.len() / part.bias.len();
         Matrix {
             data: &vector[part.weight.clone()],
@@ -50,12 +51,12 @@ impl<'a> Matrix<'a> {
     }
 
     /// The L1 norm of a row.
-    fn row_weight(self, row: usize) -> f64 {
+    pub fn row_weight(self, row: usize) -> f64 {
         self.row(row).iter().map(|x| f64::from(x.abs())).sum()
     }
 
     /// Adds the L1 norm of each column.
-    fn add_columns(self, weights: &mut [f64]) {
+    pub fn add_columns(self, weights: &mut [f64]) {
         for row in self.data.chunks_exact(self.inputs) {
             for (weight, x) in weights.iter_mut().zip(row) {
                 *weight += f64::from(x.abs());
@@ -64,7 +65,7 @@ impl<'a> Matrix<'a> {
     }
 
     /// The sub-matrix of `rows` and `columns`.
-    fn cut(self, rows: &[usize], columns: &[usize], out: &mut Vec<f32>) {
+    pub fn cut(self, rows: &[usize], columns: &[usize], out: &mut Vec<f32>) {
         for row in rows {
             let row = self.row(*row);
             out.extend(columns.iter().map(|column| row[*column]));
@@ -98,16 +99,21 @@ pub fn shrink(
 ) -> Result<(ModelShape, Vec<Vec<f32>>, Kept)> {
     check(shape, target)?;
     let hidden = kept_hidden(shape, vectors, target);
-    let small = ModelShape {
-        layer: LayerShape {
+    let layers = target.layers.iter().map(|layer| {
+        let large = shape.layers[*layer];
+        LayerShape {
             hidden: target.hidden,
-            inner: target.inner,
-            ..shape.layer
-        },
-        layers: target.layers.len(),
+            head_size: large.head_size * target.hidden / large.hidden,
+            inner: target.inner.min(large.inner),
+            ..large
+        }
+    });
+    let small = ModelShape {
+        hidden: target.hidden,
+        layers: layers.collect(),
         ..shape.clone()
     };
-    let h = shape.layer.hidden;
+    let h = shape.hidden;
     let rows = |vector: &[f32]| {
         let mut out = Vec::new();
         vector
@@ -121,15 +127,11 @@ pub fn shrink(
         rows(&vectors[TYPES]),
         rows(&vectors[NORM]),
     ];
-    for layer in &target.layers {
-        cut.push(shrink_layer(
-            shape.layer,
-            small.layer,
-            &vectors[LAYERS + layer],
-            &hidden,
-        ));
+    for (layer, small) in target.layers.iter().zip(&small.layers) {
+        let (large, vector) = (shape.layers[*layer], &vectors[LAYERS + layer]);
+        cut.push(shrink_layer(large, *small, vector, &hidden));
     }
-    let pooler = &vectors[LAYERS + shape.layers];
+    let pooler = &vectors[LAYERS + shape.layers.len()];
     let mut out = Vec::new();
     let matrix = Matrix {
         data: &pooler[..h * h],
@@ -138,7 +140,7 @@ pub fn shrink(
     matrix.cut(&hidden, &hidden, &mut out);
     pick(&pooler[h * h..], &hidden, &mut out);
     cut.push(out);
-    let classifier = &vectors[LAYERS + shape.layers + 1];
+    let classifier = &vectors[LAYERS + shape.layers.len() + 1];
     let (weight, bias) = classifier.split_at(shape.labels * h);
     let mut out = rows(weight);
     out.extend_from_slice(bias);
@@ -149,16 +151,24 @@ pub fn shrink(
 
 fn check(shape: &ModelShape, target: &Target) -> Result<()> {
     let bad = |option: &str, message: String| Err(Error::new("bad-shape", message).option(option));
-    let (large, heads) = (shape.layer, shape.layer.heads);
-    if target.hidden == 0 || target.hidden > large.hidden || !target.hidden.is_multiple_of(heads) {
-        let (to, from) = (target.hidden, large.hidden);
+    let divides =
+        |layer: &LayerShape| (layer.head_size * target.hidden).is_multiple_of(layer.hidden);
+    let divides = shape.layers.iter().all(divides);
+    if target.hidden == 0 || target.hidden > shape.hidden || !divides {
+        let (to, from) = (target.hidden, shape.hidden);
+        let heads = shape
+            .layers
+            .first()
+            .map_or(1, |layer| from / layer.head_size);
         return bad(
             "hidden",
             format!("`hidden` is {to}; it must be a multiple of the {heads} heads, up to {from}"),
         );
     }
-    if target.inner == 0 || target.inner > large.inner {
-        let (to, from) = (target.inner, large.inner);
+    let from = shape.layers.iter().map(|layer| layer.inner).max();
+    let from = from.unwrap_or_default();
+    if target.inner == 0 || target.inner > from {
+        let to = target.inner;
         return bad(
             "inner",
             format!("`inner` is {to}; it must be from 1 to {from}"),
@@ -166,8 +176,8 @@ fn check(shape: &ModelShape, target: &Target) -> Result<()> {
     }
     let ascending = target.layers.windows(2).all(|pair| pair[0] < pair[1]);
     let last = target.layers.last();
-    if !ascending || last.is_none_or(|last| *last >= shape.layers) {
-        let count = shape.layers;
+    if !ascending || last.is_none_or(|last| *last >= shape.layers.len()) {
+        let count = shape.layers.len();
         return bad(
             "layers",
             format!("`layers` must be some of 0 to {}, ascending", count - 1),
@@ -177,7 +187,7 @@ fn check(shape: &ModelShape, target: &Target) -> Result<()> {
 }
 
 fn kept_hidden(shape: &ModelShape, vectors: &[Vec<f32>], target: &Target) -> Vec<usize> {
-    let h = shape.layer.hidden;
+    let h = shape.hidden;
     let mut weights = vec![0.0; h];
     let words = Matrix {
         data: &vectors[WORDS],
@@ -190,7 +200,7 @@ fn kept_hidden(shape: &ModelShape, vectors: &[Vec<f32>], target: &Target) -> Vec
         .for_each(|weight| *weight /= shape.words as f64);
     for layer in &target.layers {
         let vector = &vectors[LAYERS + layer];
-        let parts = shape.layer.parts();
+        let parts = shape.layers[*layer].parts();
         for reads in [&parts.qkv, &parts.up] {
             Matrix::of(vector, reads).add_columns(&mut weights);
         }
@@ -216,17 +226,17 @@ fn shrink_layer(
         Matrix::of(vector, &parts.qkv),
         Matrix::of(vector, &parts.output),
     );
-    let h = large.hidden;
-    let (size, keep) = (h / large.heads, small.hidden / small.heads);
-    let mut output_columns = vec![0.0; h];
+    let (h, a) = (large.hidden, large.attention());
+    let (size, keep) = (large.head_size, small.head_size);
+    let mut output_columns = vec![0.0; a];
     output.add_columns(&mut output_columns);
     let (mut pairs, mut values) = (Vec::new(), Vec::new());
     for head in 0..large.heads {
         let range = head * size..(head + 1) * size;
         // A query's and a key's dimension only count together.
-        let pair = |i: usize| qkv.row_weight(i) * qkv.row_weight(h + i);
+        let pair = |i: usize| qkv.row_weight(i) * qkv.row_weight(a + i);
         pairs.extend(largest(range.clone(), keep, pair));
-        let value = |i: usize| qkv.row_weight(2 * h + i) * output_columns[i];
+        let value = |i: usize| qkv.row_weight(2 * a + i) * output_columns[i];
         values.extend(largest(range, keep, value));
     }
     let (up, down) = (
@@ -241,7 +251,7 @@ fn shrink_layer(
 
     let shifted =
         |indices: &[usize], by: usize| -> Vec<usize> { indices.iter().map(|i| i + by).collect() };
-    let (keys, value_rows) = (shifted(&pairs, h), shifted(&values, 2 * h));
+    let (keys, value_rows) = (shifted(&pairs, a), shifted(&values, 2 * a));
     let mut out = Vec::with_capacity(small.parts().down_norm.end);
     // Scores are divided by the root of the head's size, which is another now.
     let scale = (keep as f32 / size as f32).sqrt();
@@ -272,7 +282,7 @@ fn shrink_layer(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Model, Tokens};
+    use crate::model::tests::logits;
     use crate::params::{length, parts};
     use rand::rngs::Xoshiro256PlusPlus;
     use rand::{RngExt, SeedableRng};
@@ -281,16 +291,18 @@ mod tests {
         let layer = LayerShape {
             hidden: 12,
             heads: 3,
+            head_size: 4,
             inner: 8,
             eps: 1e-5,
         };
         ModelShape {
-            layer,
-            layers: 3,
+            hidden: layer.hidden,
+            layers: vec![layer; 3],
             words: 9,
             positions: 7,
             types: 2,
             labels: 2,
+            eps: layer.eps,
         }
     }
 
@@ -309,15 +321,6 @@ mod tests {
         }
     }
 
-    fn logits(shape: &ModelShape, vectors: &[Vec<f32>]) -> Vec<f32> {
-        let model = Model::new(shape.clone(), vectors, 1).unwrap();
-        let rows = [&[1u32, 5, 2][..], &[8, 0, 3, 3, 4]];
-        let output = model
-            .run(&Tokens::new(rows.into_iter()), None, &[])
-            .unwrap();
-        output.logits.flatten_all().unwrap().to_vec1().unwrap()
-    }
-
     #[test]
     fn nothing_taken_out_is_the_same_model() {
         let shape = shape();
@@ -331,17 +334,17 @@ mod tests {
     fn inner_units_without_weight_go_first_and_change_nothing() {
         let shape = shape();
         let mut vectors = vectors(&shape);
-        let parts = shape.layer.parts();
+        let parts = shape.layers[0].parts();
         for layer in 0..3 {
             let vector = &mut vectors[LAYERS + layer];
             for unit in [1, 4, 6] {
-                for row in 0..shape.layer.hidden {
-                    vector[parts.down.weight.start + row * shape.layer.inner + unit] = 0.0;
+                for row in 0..shape.hidden {
+                    vector[parts.down.weight.start + row * shape.layers[0].inner + unit] = 0.0;
                 }
             }
         }
         let (small, cut, _) = shrink(&shape, &vectors, &target(&[0, 1, 2], 12, 5)).unwrap();
-        assert_eq!(small.layer.inner, 5);
+        assert!(small.layers.iter().all(|layer| layer.inner == 5));
         for (a, b) in logits(&small, &cut).iter().zip(logits(&shape, &vectors)) {
             assert!((a - b).abs() < 1e-5, "{a} {b}");
         }
@@ -352,7 +355,7 @@ mod tests {
         let shape = shape();
         let vectors = vectors(&shape);
         let (small, cut, _) = shrink(&shape, &vectors, &target(&[0, 2], 12, 8)).unwrap();
-        assert_eq!(small.layers, 2);
+        assert_eq!(small.layers.len(), 2);
         assert!(cut[LAYERS] == vectors[LAYERS] && cut[LAYERS + 1] == vectors[LAYERS + 2]);
     }
 
@@ -362,13 +365,13 @@ mod tests {
         let shape = shape();
         let vectors = vectors(&shape);
         let (small, cut, kept) = shrink(&shape, &vectors, &target(&[1], 9, 8)).unwrap();
-        assert_eq!((small.layer.hidden, kept.hidden.len()), (9, 9));
+        assert_eq!((small.hidden, kept.hidden.len()), (9, 9));
         assert_eq!(cut.iter().map(Vec::len).collect::<Vec<_>>(), {
             let lengths = parts(&small).into_iter().map(|parts| length(&parts));
             lengths.collect::<Vec<_>>()
         });
-        let query = cut[LAYERS][small.layer.parts().qkv.bias.start];
-        let bias = &vectors[LAYERS + 1][shape.layer.parts().qkv.bias];
+        let query = cut[LAYERS][small.layers[0].parts().qkv.bias.start];
+        let bias = &vectors[LAYERS + 1][shape.layers[1].parts().qkv.bias];
         let scale = (3.0f32 / 4.0).sqrt();
         let found = bias[..4].iter().any(|b| (b * scale - query).abs() < 1e-6);
         assert!(found, "{query} is none of {:?} times {scale}", &bias[..4]);

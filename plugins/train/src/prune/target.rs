@@ -1,0 +1,204 @@
+//! How much is to go, and what that leaves of each layer.
+
+use std::path::Path;
+
+use segue_model::{LayerTimes, files};
+use segue_plugin::{Error, Result};
+
+use crate::config::ModelShape;
+use crate::layer::LayerShape;
+use crate::prune::search::{Choice, choose};
+use crate::prune::units::{Kept, Scores};
+use crate::prune::weights::part_of;
+
+/// The tokens of the texts that a multiply-add counts for where no times were measured.
+const TOKENS: usize = 200;
+
+/// Inner sizes are multiples of it where they are chosen: what one step of a matrix product makes.
+const UNITS: usize = 32;
+
+/// Far more than any file of times has.
+const TIMES_MAX: u64 = 1 << 20;
+
+/// The costs of a model's layers: measured seconds from the file `times`, or else multiply-adds.
+///
+/// # Errors
+/// `bad-times`, also where they are of a model of another width
+pub fn costs(shape: &ModelShape, times: Option<&Path>) -> Result<LayerTimes> {
+    let first = shape.layers[0];
+    let most = |of: fn(&LayerShape) -> usize| shape.layers.iter().map(of).max();
+    let Some(path) = times else {
+        let heads = most(|layer| layer.heads).unwrap_or(1);
+        let inner = most(|layer| layer.inner).unwrap_or(1);
+        let sizes = (shape.hidden, heads, first.head_size);
+        return Ok(LayerTimes::multiply_adds(sizes, inner, TOKENS));
+    };
+    let found = LayerTimes::parse(&files::read_text(path, TIMES_MAX)?)?;
+    let (ours, theirs) = (
+        (shape.hidden, first.head_size),
+        (found.hidden, found.head_size),
+    );
+    match ours == theirs {
+        true => Ok(found),
+        false => {
+            let message = format!(
+                "`{}` has the times of hidden size {} and heads of {}, but the model has {} and {}",
+                path.display(),
+                theirs.0,
+                theirs.1,
+                ours.0,
+                ours.1
+            );
+            Err(Error::new("bad-times", message))
+        }
+    }
+}
+
+/// What a model of `shape` costs.
+pub fn cost_of(shape: &ModelShape, costs: &LayerTimes) -> f64 {
+    let last = shape.layers.len() - 1;
+    let layer = |(at, layer): (usize, &LayerShape)| {
+        costs.of_heads(layer.heads, at == last) + costs.of_inner(layer.inner, at == last)
+    };
+    costs.rest + shape.layers.iter().enumerate().map(layer).sum::<f64>()
+}
+
+/// What each layer keeps when it loses a part of `amount` of its heads and of its inner units;
+/// one of each stays.
+pub fn by_amount(scores: &[Scores], amount: f64) -> Vec<Kept> {
+    let left = |count: usize| (count - part_of(count, amount)).max(1);
+    let layer =
+        |scores: &Scores| scores.largest(left(scores.heads.len()), left(scores.inner.len()));
+    scores.iter().map(layer).collect()
+}
+
+/// What each layer keeps when the model shall be `speedup` times as fast, and the sum of what is
+/// lost as little as can be.
+///
+/// # Errors
+/// `bad-option` when it cannot be as fast, which says how fast it can
+pub fn by_speed(
+    shape: &ModelShape,
+    scores: &[Scores],
+    costs: &LayerTimes,
+    speedup: f64,
+) -> Result<Vec<Kept>> {
+    let mut lists = Vec::new();
+    let mut sizes = Vec::new();
+    for (at, scores) in scores.iter().enumerate() {
+        let is_last = at + 1 == shape.layers.len();
+        let heads: Vec<usize> = (1..=scores.heads.len()).collect();
+        let inner = inner_sizes(scores.inner.len());
+        lists.push(choices(&scores.heads, &heads, |n| {
+            costs.of_heads(n, is_last)
+        }));
+        lists.push(choices(&scores.inner, &inner, |n| {
+            costs.of_inner(n, is_last)
+        }));
+        sizes.extend([heads, inner]);
+    }
+    let whole = cost_of(shape, costs);
+    let chosen = choose(&lists, whole / speedup - costs.rest);
+    let Some(chosen) = chosen else {
+        let cheapest = |list: &Vec<Choice>| list.iter().map(|c| c.cost).fold(f64::MAX, f64::min);
+        let least = costs.rest + lists.iter().map(cheapest).sum::<f64>();
+        let message = format!(
+            "`speedup` is {speedup}, and with the least that a layer can have it is {:.2}",
+            whole / least
+        );
+        return Err(Error::new("bad-option", message).option("speedup"));
+    };
+    let chosen: Vec<usize> = sizes
+        .iter()
+        .zip(chosen)
+        .map(|(sizes, at)| sizes[at])
+        .collect();
+    let layers = scores.iter().zip(chosen.chunks_exact(2));
+    Ok(layers
+        .map(|(scores, sizes)| scores.largest(sizes[0], sizes[1]))
+        .collect())
+}
+
+/// The inner sizes that are tried: multiples of [`UNITS`], or all of a small model.
+fn inner_sizes(inner: usize) -> Vec<usize> {
+    let step = if inner > 4 * UNITS { UNITS } else { 1 };
+    let steps = (step..inner).step_by(step);
+    steps.chain([inner]).collect()
+}
+
+/// What it costs, and what is lost, to keep as many as `counts` name.
+fn choices(scores: &[f64], counts: &[usize], cost: impl Fn(usize) -> f64) -> Vec<Choice> {
+    let mut ascending = scores.to_vec();
+    ascending.sort_by(f64::total_cmp);
+    let choice = |count: &usize| Choice {
+        cost: cost(*count),
+        loss: ascending[..scores.len() - count].iter().sum(),
+    };
+    counts.iter().map(choice).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::tests::shape;
+
+    fn scores() -> Vec<Scores> {
+        let shape = shape();
+        let layer = |(at, layer): (usize, &LayerShape)| Scores {
+            heads: (0..layer.heads)
+                .map(|head| (1 + at + head) as f64)
+                .collect(),
+            inner: (0..layer.inner)
+                .map(|unit| (unit % 7) as f64 / 10.0)
+                .collect(),
+        };
+        shape.layers.iter().enumerate().map(layer).collect()
+    }
+
+    #[test]
+    fn an_amount_goes_from_each_layer() {
+        let kept = by_amount(&scores(), 0.5);
+        // Of 3 and 2 heads and of 20 and 14 units.
+        let counts: Vec<_> = kept
+            .iter()
+            .map(|kept| (kept.heads.len(), kept.inner.len()))
+            .collect();
+        assert_eq!(counts, [(1, 10), (1, 7)]);
+        assert_eq!(kept[0].heads, [2]);
+        assert!(
+            by_amount(&scores(), 0.99)
+                .iter()
+                .all(|kept| kept.inner.len() == 1)
+        );
+    }
+
+    #[test]
+    fn a_speed_is_reached_and_not_exceeded_by_much() {
+        let shape = shape();
+        let costs = costs(&shape, None).unwrap();
+        let whole = cost_of(&shape, &costs);
+        for speedup in [1.0, 1.5, 2.0] {
+            let kept = by_speed(&shape, &scores(), &costs, speedup).unwrap();
+            let mut small = shape.clone();
+            for (layer, kept) in small.layers.iter_mut().zip(&kept) {
+                (layer.heads, layer.inner) = (kept.heads.len(), kept.inner.len());
+            }
+            let reached = whole / cost_of(&small, &costs);
+            assert!(
+                reached >= speedup && reached < 1.1 * speedup,
+                "{speedup}: {reached}"
+            );
+        }
+        let error = by_speed(&shape, &scores(), &costs, 30.0).unwrap_err();
+        assert_eq!(error.option.as_deref(), Some("speedup"));
+    }
+
+    #[test]
+    fn times_of_another_width_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("times.toml");
+        std::fs::write(&path, LayerTimes::multiply_adds((16, 2, 8), 32, 10).text()).unwrap();
+        let error = costs(&shape(), Some(&path)).unwrap_err();
+        assert!(error.message.contains("hidden size 16"), "{error:?}");
+    }
+}
