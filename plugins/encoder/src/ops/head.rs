@@ -33,10 +33,10 @@ impl HeadWeights {
         (self.pooler).run(first, &mut pooled, After::Nothing, &mut scratch)?;
         for x in &mut pooled {
             *x = match self.activation {
+                // Either would make a number of one that is not finite.
+                _ if !x.is_finite() => f32::NAN,
                 PoolerActivation::Tanh => x.tanh(),
-                // Not `max`, which makes 0 of a value that is not a number.
-                PoolerActivation::Relu if *x < 0.0 => 0.0,
-                PoolerActivation::Relu => *x,
+                PoolerActivation::Relu => x.max(0.0),
             };
         }
         let mut logits = vec![0.0; self.labels];

@@ -14,8 +14,8 @@ use crate::Isa;
 #[cfg(feature = "tract")]
 use tract::TractLinear;
 
-/// The deepest product of bytes of which no sum can overflow.
-const INT8_DEPTH_MAX: usize = i32::MAX as usize / (127 * 127);
+/// The deepest product of bytes of which no sum can overflow; weights from a file may be -128.
+const INT8_DEPTH_MAX: usize = i32::MAX as usize / (127 * 128);
 
 /// `y = after(x Wᵀ + b)` with constant, packed W (outputs, depth) and b (outputs).
 #[derive(Debug)]
