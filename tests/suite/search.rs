@@ -520,6 +520,19 @@ fn spaces_and_candidates_that_cannot_be_are_refused() {
             "no-held-out",
             "no row has the role `validation`",
         ),
+        (
+            "with.rungs = 3",
+            "with.rungs = 9",
+            "too-few-rows",
+            "none is left at an effort of 0.0039",
+        ),
+        (
+            "with.space = [\"cost = 0.01..10.0 log\", \"ngrams = 1..3\", \"naive-bayes = false | true\"]
+with.start = \"cost=1.0,ngrams=2\"",
+            "with.dimensions = 3",
+            "no-options",
+            "the search needs a `space`",
+        ),
     ] {
         let project = options();
         let graph = project.read("graph.toml").replace(line, with);

@@ -30,7 +30,8 @@ use crate::trainer::{Trainer, not_started};
 /// writes one row for each that is to be judged: `review`, `truth`, `label` utf8, the verdict,
 /// and `score` f32, its probability
 /// # Errors
-/// `no-best` when no options came; `bad-candidate`; `diverged`
+/// `no-best` when no options came; `no-use` when nobody would get to see what is learnt;
+/// `bad-candidate`; `diverged`
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct FinetuneChosen {
@@ -167,6 +168,11 @@ impl FinetuneChosen {
         rows.extend(self.gathered.rows(Role::Validation));
         if rows.is_empty() {
             return Err(Error::new("no-reviews", "no review came to train with"));
+        }
+        if self.output.is_none() && self.gathered.rows(Role::Test).is_empty() {
+            let message =
+                "no review has the role `test`, and `output` names no folder for the model";
+            return Err(Error::new("no-use", message));
         }
         rows.sort_unstable();
         let vectors = params::read(&self.model, config, course.schedule.seed)?;

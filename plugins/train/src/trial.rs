@@ -35,7 +35,8 @@ pub enum Measure {
 /// by `candidates`: those of [`tries`]
 /// by `rows`, a side input: `tokens` list u32, `truth` utf8, `role` utf8, `review` u64
 /// # Errors
-/// `bad-candidate` for options that training does not have; `no-held-out`
+/// `bad-candidate` for options that training does not have; `no-options`, `no-held-out`,
+/// `too-few-rows`
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct FinetuneTrial {
@@ -116,7 +117,7 @@ impl Stage for FinetuneTrial {
 
 impl FinetuneTrial {
     fn train(&self, asked: &Asked, host: &Host<'_>) -> Result<f64> {
-        let course = self.given.with(&asked.options)?;
+        let course = self.given.with(asked.named()?)?;
         course.check()?;
         let (config, vectors) = self.base.as_ref().ok_or_else(not_started)?;
         let held_out = self.gathered.rows(Role::Validation);
@@ -126,7 +127,16 @@ impl FinetuneTrial {
                            `read` gives it with `hold-out`";
             return Err(Error::new("no-held-out", message));
         }
-        let rows = part(&self.gathered.rows(Role::Train), self.part * asked.effort);
+        let (all, share) = (self.gathered.rows(Role::Train), self.part * asked.effort);
+        let rows = part(&all, share);
+        if rows.is_empty() {
+            let message = format!(
+                "of {} reviews to train with none is left at a part of {share:.4}: give a larger \
+                 `part`, or the search fewer `rungs`",
+                all.len()
+            );
+            return Err(Error::new("too-few-rows", message));
+        }
         let shape = config.shape.clone();
         let mut trainer = Trainer::new(course.schedule.clone(), shape, vectors.clone())?;
         let lessons = course.lessons(&rows);

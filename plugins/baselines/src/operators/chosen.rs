@@ -6,7 +6,7 @@ use segue_plugin::{Batch, Column, Columns, Error, Host, Next, Port, Result, Rows
 use serde::Deserialize;
 
 use crate::operators::gathered::Gathered;
-use crate::operators::operator::{Operator, Options};
+use crate::operators::operator::{Operator, Options, with};
 
 /// Learns, with the options that a search found best, from all rows but those whose role is
 /// `test`, and judges these.
@@ -55,7 +55,7 @@ impl<O: Options> Stage for Chosen<O> {
     }
 
     fn columns_for(&self, _input: &[Column]) -> Result<Columns> {
-        self.given.own().recipe()?;
+        with(&self.given, "")?.recipe()?;
         Ok(self.columns())
     }
 
@@ -84,7 +84,7 @@ impl<O: Options> Stage for Chosen<O> {
     fn finish(&mut self, host: &mut Host<'_>) -> Result<Next> {
         if self.operator.is_none() {
             let none = || Error::new("no-best", "no options came to learn with");
-            let options = self.given.with(self.best.as_deref().ok_or_else(none)?)?;
+            let options = with(&self.given, self.best.as_deref().ok_or_else(none)?)?;
             let mut gathered = std::mem::take(&mut self.gathered);
             gathered.learn_from_all();
             self.operator = Some(Operator::with(options, gathered));

@@ -31,6 +31,15 @@ pub trait Options: DeserializeOwned + JsonSchema + 'static {
     fn recipe(&self) -> Result<Recipe>;
 }
 
+/// `given` with what its own `options` name in place of others, and what `text` names in place of
+/// both.
+///
+/// # Errors
+/// `bad-candidate`
+pub fn with<O: Options>(given: &Given<O>, text: &str) -> Result<O> {
+    given.with(&format!("{},{text}", given.own().common().options))
+}
+
 /// An operator that learns from some rows and judges others.
 ///
 /// # Columns
@@ -60,8 +69,7 @@ impl<O: Options> TryFrom<Given<O>> for Operator<O> {
 
     /// Those that `options` names take the place of others.
     fn try_from(given: Given<O>) -> Result<Self> {
-        let options = given.with(&given.own().common().options)?;
-        Ok(Operator::with(options, Gathered::default()))
+        Ok(Operator::with(with(&given, "")?, Gathered::default()))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::features::rows::Examples;
 use crate::models::training::{Schedule, fit};
 use crate::operators::gathered::Gathered;
 use crate::operators::learning::prepare;
-use crate::operators::operator::Options;
+use crate::operators::operator::{Options, with};
 
 /// What a trial tells a search.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -39,7 +39,8 @@ pub enum Measure {
 /// by `candidates`: those of [`tries`]
 /// by `rows`, a side input: `text` utf8, `truth` utf8 and `role` utf8, `review` u64
 /// # Errors
-/// `bad-candidate` for options that the model does not have; `no-held-out`
+/// `bad-candidate` for options that the model does not have; `no-options`, `no-held-out`,
+/// `too-few-rows`
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", bound = "O: Options")]
 pub struct Trial<O: Options> {
@@ -67,7 +68,7 @@ struct Made {
 const KEPT: usize = 3;
 
 /// Errors that say that nothing can be learned with such options.
-const HOPELESS: [&str; 4] = ["no-features", "one-class", "no-train-rows", "not-finite"];
+const HOPELESS: [&str; 3] = ["no-features", "one-class", "not-finite"];
 
 /// The port of the rows.
 const ROWS: usize = 1;
@@ -84,7 +85,7 @@ impl<O: Options> Stage for Trial<O> {
     }
 
     fn columns_for(&self, _input: &[Column]) -> Result<Columns> {
-        self.given.own().recipe()?;
+        with(&self.given, "")?.recipe()?;
         Ok(self.columns())
     }
 
@@ -114,7 +115,7 @@ impl<O: Options> Trial<O> {
     }
 
     fn learn(&mut self, asked: &Asked) -> Result<f64> {
-        let recipe = self.given.with(&asked.options)?.recipe()?;
+        let recipe = with(&self.given, asked.named()?)?.recipe()?;
         let prepared = self.prepared(&recipe.features, asked.effort)?;
         let mut model = recipe.model(prepared.features.width())?;
         let schedule = Schedule {
@@ -140,7 +141,12 @@ impl<O: Options> Trial<O> {
                            `read` gives it with `hold-out`";
             return Err(Error::new("no-held-out", message));
         }
-        let texts = part(self.gathered.texts(Role::Train), effort);
+        let texts = self.gathered.texts(Role::Train);
+        let count = texts.len();
+        let texts = part(texts, effort);
+        if count > 0 && texts.is_empty() {
+            return Err(too_few(count, effort));
+        }
         let labels = &self.given.own().common().labels;
         let prepared = prepare(labels, features, &self.gathered, &texts)?;
         if self.made.len() == KEPT {
@@ -153,6 +159,15 @@ impl<O: Options> Trial<O> {
         });
         Ok(prepared)
     }
+}
+
+/// That a part of so many rows is none.
+fn too_few(count: usize, effort: f64) -> Error {
+    let message = format!(
+        "of {count} rows to learn from none is left at an effort of {effort:.4}: the search needs \
+         fewer `rungs`"
+    );
+    Error::new("too-few-rows", message)
 }
 
 /// So large a part of `texts`, evenly spaced.
