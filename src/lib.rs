@@ -9,5 +9,7 @@ pub mod graph;
 pub mod hub;
 pub mod io;
 pub mod operators;
+pub mod planner;
 pub mod plugins;
+pub mod profile;
 mod toml_file;

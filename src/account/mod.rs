@@ -99,6 +99,11 @@ fn items(plan: &Plan) -> Vec<Item> {
     let devices = devices.map(|(name, workers)| format!("{name} ({workers})"));
     let devices = devices.collect::<Vec<_>>().join(", ");
     items.add("cluster", "devices and workers", devices);
+    items.add(
+        "cluster",
+        "profile",
+        plan.profile.clone().unwrap_or_default(),
+    );
     for stage in &graph.stages {
         if stage.segment.as_ref().is_none_or(|one| one.index == 0) {
             items.stage(stage);
@@ -119,7 +124,11 @@ fn items(plan: &Plan) -> Vec<Item> {
         let workers = replicas.iter().map(|one| {
             let device = plan.layout.device(one.worker);
             let name = &plan.layout.devices[device].0;
-            format!("{name}:{}", one.worker % plan.layout.threads)
+            let worker = one.worker % plan.layout.threads;
+            match one.weight {
+                1 => format!("{name}:{worker}"),
+                weight => format!("{weight} of {name}:{worker}"),
+            }
         });
         let workers = workers.collect::<Vec<_>>().join(", ");
         items.add(&stage.name, "place", workers);

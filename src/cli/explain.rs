@@ -7,9 +7,10 @@ use segue_plugin::{Column, Type};
 use serde_json::{Value, json};
 
 use super::load::load;
+use super::planned;
 use super::svg::svg;
 use super::{GraphArgs, Outcome, answer};
-use segue::deploy::{queues, weights};
+use segue::deploy::{Loaded, Planning, queues, weights};
 use segue::graph::{Plan, Stage};
 
 /// `segue explain`
@@ -37,12 +38,12 @@ enum Format {
 
 /// Shows the plan of a graph.
 pub fn explain(arguments: &ExplainArgs) -> Outcome {
-    let plan = load(&arguments.graph)?.plan;
+    let Loaded { plan, planning, .. } = load(&arguments.graph)?;
     answer(&match arguments.format {
-        Format::Text => text(&plan),
+        Format::Text => text(&plan, &planned::text(&plan, &planning)),
         Format::Dot => dot(&plan),
         Format::Svg => svg(&plan),
-        Format::Json => format!("{:#}\n", json(&plan)),
+        Format::Json => format!("{:#}\n", json(&plan, &planning)),
     })
 }
 
@@ -122,7 +123,8 @@ pub fn bytes(column: &Column) -> String {
     }
 }
 
-fn text(plan: &Plan) -> String {
+/// The plan, with what the planner says of it.
+fn text(plan: &Plan, planned: &str) -> String {
     let graph = &plan.graph;
     let mut text = format!(
         "{} stages on {}; batches of {}, {} in flight\n",
@@ -131,6 +133,7 @@ fn text(plan: &Plan) -> String {
         graph.batch,
         graph.window
     );
+    text += planned;
     for (i, stage) in graph.stages.iter().enumerate() {
         let _ = write!(
             text,
@@ -234,7 +237,7 @@ fn dot(plan: &Plan) -> String {
     text + "}\n"
 }
 
-fn json(plan: &Plan) -> Value {
+fn json(plan: &Plan, planning: &Planning) -> Value {
     let name = |&i: &usize| plan.graph.stages[i].name.clone();
     let stages = plan.graph.stages.iter().enumerate().map(|(i, stage)| {
         let segment = stage.segment.as_ref();
@@ -249,6 +252,7 @@ fn json(plan: &Plan) -> Value {
                 stage.operator.manifest.ports.get(port).map(|port| port.name.as_str())
             }).collect::<Vec<_>>(),
             "workers": plan.replicas[i].iter().map(|r| r.worker).collect::<Vec<_>>(),
+            "weights": plan.replicas[i].iter().map(|r| r.weight).collect::<Vec<_>>(),
             "devices": plan.replicas[i].iter()
                 .map(|r| &plan.layout.devices[plan.layout.device(r.worker)].0)
                 .collect::<Vec<_>>(),
@@ -263,6 +267,7 @@ fn json(plan: &Plan) -> Value {
         "workers": plan.threads(),
         "batch": plan.graph.batch,
         "window": plan.graph.window,
+        "planned": planned::json(plan, planning),
         "stages": stages.collect::<Vec<_>>(),
     })
 }

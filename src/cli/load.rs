@@ -28,6 +28,7 @@ impl GraphArgs {
             graph: self.graph.clone(),
             set: self.set.clone(),
             on,
+            profile: self.profile.clone(),
         }
     }
 }
@@ -37,8 +38,7 @@ impl GraphArgs {
 /// # Errors
 /// [`Failed::Wrong`] with every error of the graph, or of the cluster
 pub fn load(arguments: &GraphArgs) -> Result<Loaded, Failed> {
-    let operators = shown(Operators::default());
-    deploy::load(&arguments.request(), operators).map_err(wrong)
+    deploy::load(&arguments.request(), shown(Operators::default())).map_err(wrong)
 }
 
 /// The same for a run on this device, which may be one of several.
@@ -54,7 +54,8 @@ pub fn load_here(arguments: &GraphArgs) -> Result<Loaded, Failed> {
     })
 }
 
-fn wrong(wrong: Errors) -> Failed {
+/// What is wrong with what was asked for, as text.
+pub fn wrong(wrong: Errors) -> Failed {
     let Errors {
         errors,
         sources,

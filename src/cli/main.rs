@@ -12,6 +12,8 @@ mod load;
 mod local;
 mod new_stage;
 mod numbers;
+mod planned;
+mod profile;
 mod progress;
 mod run;
 mod said;
@@ -62,6 +64,8 @@ enum Command {
     NewStage(new_stage::NewStageArgs),
     /// Make the identity of a device
     Identity(identity::IdentityArgs),
+    /// Measure what each part of a graph takes on this device, for the planner
+    Profile(profile::ProfileArgs),
     /// Measure a graph on one worker, split and replicated, side by side
     Bench(bench::BenchArgs),
 }
@@ -86,6 +90,9 @@ pub struct GraphArgs {
     /// Which device of the cluster file this is
     #[arg(long, value_name = "NAME", requires = "cluster")]
     pub device: Option<String>,
+    /// What `segue profile` measured; left out, NAME.profile.toml beside the cluster file NAME.toml
+    #[arg(long, value_name = "FILE")]
+    pub profile: Option<PathBuf>,
 }
 
 /// What can go wrong in a command.
@@ -147,6 +154,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::test(&arguments),
         Command::NewStage(arguments) => new_stage::new_stage(&arguments),
         Command::Identity(arguments) => identity::identity(&arguments),
+        Command::Profile(arguments) => profile::profile(&arguments),
         Command::Bench(arguments) => bench::bench(&arguments),
     };
     match outcome {

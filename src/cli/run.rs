@@ -131,6 +131,7 @@ fn run_part(arguments: &RunArgs) -> Outcome {
         resume: arguments.resume,
         strict: arguments.strict,
         rejects: arguments.rejects.clone(),
+        records: None,
     };
     let part = (here, &*failed_for_good);
     let result = watched(arguments, &loaded, &plan, &options, part);

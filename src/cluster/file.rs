@@ -4,6 +4,7 @@
 //! ```toml
 //! format = 1
 //! survivors-seconds = 30      # optional: go on without a device that is gone so long
+//! objective = "rate"          # or "latency", or "energy": what the planner makes best
 //! [mesh]                      # all optional
 //! connect-seconds = 60        # how long devices wait for each other
 //! failure-seconds = 5         # a silent peer is lost after this
@@ -11,6 +12,7 @@
 //! address  = "192.168.1.10:7400"
 //! workers  = 2                # default 1
 //! memory   = "512 MiB"        # optional limit
+//! watts    = 3.5              # for each busy worker; needed where energy is to be best
 //! identity = "sha256:..."     # fingerprint of its certificate
 //! [place]                     # optional: stage or segment -> device, or a list
 //! "encoder/0" = "kitchen"    # nowhere else, whatever `replicas` says
@@ -24,6 +26,7 @@ use super::fingerprint::Fingerprint;
 use super::members::{MEMBERS_MAX, Members};
 use super::raw::{self, RawDevice, RawPlace};
 use crate::diagnostic::{Diagnostic, Sources, Span, did_you_mean};
+use crate::planner::Objective;
 use crate::toml_file::At;
 
 /// A cluster in which everything fits.
@@ -34,6 +37,8 @@ pub struct Cluster {
     /// After how long the others go on without a device that was lost; never where it
     /// is not said.
     pub survivors: Option<Duration>,
+    /// What plans are to be best at.
+    pub objective: Objective,
     /// In the order of the file; a device's place in it is its process number.
     pub devices: Vec<Device>,
     /// Stages that are bound to devices.
@@ -60,6 +65,8 @@ pub struct Device {
     pub workers: usize,
     /// Its memory limit, in bytes.
     pub memory: Option<u64>,
+    /// What it draws for each busy worker, where that is said.
+    pub watts: Option<f64>,
     /// Of its certificate.
     pub identity: Fingerprint,
     /// Where it stands in the file.
@@ -161,11 +168,22 @@ pub fn check(sources: &Sources, source: usize) -> Result<Cluster, Vec<Diagnostic
         let message = format!("no more than {MEMBERS_MAX} devices can go on without one");
         errors.push(Diagnostic::new("bad-value", message).at(survivors.span));
     }
+    if let Some(objective) = &raw.objective
+        && objective.value == Objective::Energy
+        && let Some(device) = raw.devices.iter().find(|device| device.watts.is_none())
+    {
+        let message = format!("what `{}` draws is not known", device.name.value);
+        let error = Diagnostic::new("missing-key", message).at(objective.span);
+        errors.push(error.help("give each device its `watts` for a busy worker"));
+    }
     let devices = raw.devices.into_iter().filter_map(device).collect();
     if errors.is_empty() {
         return Ok(Cluster {
             mesh: raw.mesh,
             survivors: raw.survivors.map(|survivors| survivors.value),
+            objective: raw
+                .objective
+                .map_or(Objective::Rate, |objective| objective.value),
             devices,
             place,
         });
@@ -182,6 +200,7 @@ fn device(raw: RawDevice) -> Option<Device> {
         address: address.value,
         workers: raw.workers.as_ref().map_or(1, |workers| workers.value),
         memory: raw.memory.as_ref().map(|memory| memory.value),
+        watts: raw.watts,
         identity: identity.value,
         spans: DeviceSpans {
             name: raw.name.span,

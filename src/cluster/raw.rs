@@ -9,12 +9,26 @@ use super::file::Patience;
 use super::fingerprint::Fingerprint;
 use super::identity::is_name;
 use super::size::parse_size;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::planner::Objective;
 use crate::toml_file::{At, Entry, Kind, Node, Reader, parse_file};
 
-const TOP_KEYS: [&str; 5] = ["format", "survivors-seconds", "mesh", "device", "place"];
+const TOP_KEYS: [&str; 6] = [
+    "format",
+    "survivors-seconds",
+    "objective",
+    "mesh",
+    "device",
+    "place",
+];
 const MESH_KEYS: [&str; 2] = ["connect-seconds", "failure-seconds"];
-const DEVICE_KEYS: [&str; 4] = ["address", "workers", "memory", "identity"];
+const DEVICE_KEYS: [&str; 5] = ["address", "workers", "memory", "watts", "identity"];
+/// The names of objectives.
+const OBJECTIVES: [(&str, Objective); 3] = [
+    ("rate", Objective::Rate),
+    ("latency", Objective::Latency),
+    ("energy", Objective::Energy),
+];
 /// More threads on one device are a slip of the hand.
 const WORKERS_MAX: u64 = 1024;
 
@@ -23,6 +37,7 @@ const WORKERS_MAX: u64 = 1024;
 pub struct RawCluster {
     pub mesh: Patience,
     pub survivors: Option<At<Duration>>,
+    pub objective: Option<At<Objective>>,
     pub devices: Vec<RawDevice>,
     pub place: Vec<RawPlace>,
 }
@@ -34,6 +49,7 @@ pub struct RawDevice {
     pub address: Option<At<String>>,
     pub workers: Option<At<usize>>,
     pub memory: Option<At<u64>>,
+    pub watts: Option<f64>,
     pub identity: Option<At<Fingerprint>>,
 }
 
@@ -70,6 +86,7 @@ impl ClusterReader {
                     let value = self.seconds(entry, 1.0);
                     raw.survivors = value.map(|value| At { value, span });
                 }
+                "objective" => raw.objective = self.objective(entry),
                 "mesh" => self.mesh(&mut raw.mesh, &entry.node),
                 "device" => {
                     let devices = self.toml.table(&entry.node, "`device`").iter();
@@ -107,6 +124,7 @@ impl ClusterReader {
             address: None,
             workers: None,
             memory: None,
+            watts: None,
             identity: None,
         };
         if !is_name(&entry.key) {
@@ -124,6 +142,7 @@ impl ClusterReader {
                 "address" => device.address = self.address(key),
                 "workers" => device.workers = self.toml.count(key, WORKERS_MAX),
                 "memory" => device.memory = self.memory(key),
+                "watts" => device.watts = self.watts(key),
                 "identity" => device.identity = self.identity(key),
                 _ => self.toml.unknown(key, "keys of a device", &DEVICE_KEYS),
             }
@@ -157,6 +176,37 @@ impl ClusterReader {
                 .push(error.help("write host and port, such as `192.168.1.10:7400`"));
         }
         Some(text)
+    }
+
+    fn objective(&mut self, entry: &Entry) -> Option<At<Objective>> {
+        let name = self.toml.string(entry)?;
+        let known = OBJECTIVES.iter().find(|(known, _)| *known == name.value);
+        if known.is_none() {
+            let names = OBJECTIVES.iter().map(|(known, _)| *known);
+            let help = did_you_mean(&name.value, "objectives", names);
+            let message = format!("`objective` cannot be `{}`", name.value);
+            let error = Diagnostic::new("bad-value", message).at(name.span);
+            self.toml.errors.push(error.help_some(help));
+        }
+        known.map(|(_, value)| At {
+            value: *value,
+            span: name.span,
+        })
+    }
+
+    fn watts(&mut self, entry: &Entry) -> Option<f64> {
+        let Kind::Plain(Value::Number(number)) = &entry.node.kind else {
+            self.toml.wrong(entry, "a number", &entry.node);
+            return None;
+        };
+        let watts = number
+            .as_f64()
+            .filter(|watts| *watts > 0.0 && watts.is_finite());
+        if watts.is_none() {
+            let error = Diagnostic::new("bad-value", "`watts` must be more than 0");
+            self.toml.errors.push(error.at(entry.node.span));
+        }
+        watts
     }
 
     fn memory(&mut self, entry: &Entry) -> Option<At<u64>> {

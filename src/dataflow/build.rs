@@ -159,6 +159,7 @@ impl Job {
             batch: self.plan.graph.batch,
             window: self.plan.graph.window as u64,
             strict: self.strict,
+            records: self.records,
             device: self.plan.layout.devices[self.device].0.clone(),
         }
     }

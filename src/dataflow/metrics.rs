@@ -164,6 +164,12 @@ pub struct StageReport {
     pub rows: u64,
     /// Seconds spent in it.
     pub busy_seconds: f64,
+    /// Of the columns that reached it; 0 where it keeps state.
+    #[serde(default)]
+    pub bytes_in: u64,
+    /// Of the columns that it sent on; 0 where it keeps state.
+    #[serde(default)]
+    pub bytes_out: u64,
 }
 
 /// What one device used.

@@ -69,6 +69,9 @@ pub struct RunOptions {
     pub strict: bool,
     /// Where records that cannot be used go; `None` for beside the first sink's file.
     pub rejects: Option<PathBuf>,
+    /// How many records of each source are read, to the end of their batch; all where it is not
+    /// said.
+    pub records: Option<u64>,
 }
 
 /// Which device of the plan this process is, and how it reaches the others.
@@ -210,6 +213,7 @@ fn run_connected<S: TimelyStream + 'static>(
         alone,
         device,
         strict: options.strict,
+        records: options.records,
         shared: Arc::clone(&shared),
         committer: to_committer,
         started,

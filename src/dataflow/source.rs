@@ -65,6 +65,8 @@ pub struct Opening {
     pub window: u64,
     /// Whether a record that cannot be used ends the run.
     pub strict: bool,
+    /// How many records are read, where not all are.
+    pub records: Option<u64>,
     /// The device that this is.
     pub device: String,
 }
@@ -277,13 +279,14 @@ fn read(
     note(source.as_ref());
     let bytes = bytes_read(stage);
     while let Some(read) = source.next_batch(opening.batch).map_err(failed)? {
+        let enough = opening.records.is_some_and(|most| read.next_record >= most);
         let reading = Reading {
             records: read.next_record,
             share: source.progress(),
             bytes,
         };
         shared.progress.set_read(&stage.name, reading);
-        if sender.send(Ok((inputs.clone(), read))).is_err() || shared.stopped() {
+        if sender.send(Ok((inputs.clone(), read))).is_err() || enough || shared.stopped() {
             break;
         }
         // The worker may have ended before.

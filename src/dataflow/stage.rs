@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow_array::RecordBatch;
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use timely::container::NoopBuilder;
 use timely::dataflow::Scope;
 use timely::dataflow::operators::Capability;
@@ -42,6 +42,12 @@ struct Runner {
     ready: BTreeMap<u64, (Capability<u64>, VecDeque<Arrived>)>,
     /// Times whose batches were all processed, to be flushed when they are complete.
     to_flush: BTreeMap<u64, Capability<u64>>,
+}
+
+/// What the rows themselves take, whatever the buffers hold besides.
+fn bytes_of(rows: &RecordBatch) -> usize {
+    let bytes = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or(0);
+    rows.columns().iter().map(bytes).sum()
 }
 
 /// How the parts that a stage gives follow from those that it was given.
@@ -245,6 +251,8 @@ impl Runner {
         self.tally.add(rows.num_rows(), started.elapsed());
         let failed = |e| batch_failed(&self.stage, time, rows.num_rows(), e);
         let given = outputs.map_err(failed)?;
+        let sent = given.batches.iter().map(bytes_of).sum();
+        self.tally.add_bytes(bytes_of(&rows), sent);
         self.goes_on(time, &given)?;
         Ok(self.numbering.number(time, &batch, given.batches))
     }

@@ -15,6 +15,8 @@ struct Counts {
     batches: AtomicU64,
     rows: AtomicU64,
     busy_ns: AtomicU64,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
 }
 
 impl Tally {
@@ -31,6 +33,12 @@ impl Tally {
         self.0.busy_ns.fetch_add(ns, Ordering::Relaxed);
     }
 
+    /// A batch came in so many bytes, and what was given for it has so many.
+    pub fn add_bytes(&self, came: usize, given: usize) {
+        self.0.bytes_in.fetch_add(came as u64, Ordering::Relaxed);
+        self.0.bytes_out.fetch_add(given as u64, Ordering::Relaxed);
+    }
+
     /// The counts so far.
     pub fn report(&self, name: &str, device: &str, worker: usize) -> StageReport {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
@@ -41,6 +49,8 @@ impl Tally {
             batches: of(&self.0.batches),
             rows: of(&self.0.rows),
             busy_seconds: of(&self.0.busy_ns) as f64 / 1e9,
+            bytes_in: of(&self.0.bytes_in),
+            bytes_out: of(&self.0.bytes_out),
         }
     }
 }

@@ -40,6 +40,8 @@ pub struct Job {
     pub alone: bool,
     pub device: usize,
     pub strict: bool,
+    /// How many records of each source are read, where not all are.
+    pub records: Option<u64>,
     pub shared: Arc<Shared>,
     pub committer: ToCommitter,
     pub started: Instant,

@@ -3,10 +3,12 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::automatic::{self, Planning};
+use super::measured::measured;
 use super::memory::check_memory;
 use super::target::{Request, Target, target};
 use crate::diagnostic::{Diagnostic, Sources};
-use crate::graph::{self, Graph, Plan};
+use crate::graph::{self, Catalog, Cuts, Graph, Layout, Plan, Splitting};
 use crate::operators::Operators;
 
 /// The longest graph or cluster file: some are not files at all, and never end.
@@ -16,6 +18,8 @@ const TEXT_MAX: u64 = 16 << 20;
 pub struct Loaded {
     /// Over the devices that it is to run on.
     pub plan: Plan,
+    /// Who made it, and from what.
+    pub planning: Planning,
     /// These devices.
     pub target: Target,
     /// What messages about plan and cluster point into.
@@ -72,7 +76,14 @@ pub enum Unready {
 pub fn load(request: &Request, operators: Operators) -> Result<Loaded, Errors> {
     let (graph, mut sources) = checked(request, &operators)?;
     let target = target(request, &graph, &mut sources)?;
-    let plan = graph::plan(graph, target.layout.clone());
+    let measured = measured(request, &mut sources)?;
+    let cut = |cuts: &Cuts| {
+        // The same sources come again.
+        operators.again();
+        let cut = checked_cut(request, &operators, cuts).ok();
+        cut.map(|(graph, _)| graph)
+    };
+    let (plan, planning) = automatic::plan(graph, &target, measured.as_ref(), &cut);
     if let (Some(cluster), Some(path)) = (&target.cluster, request.on.file()) {
         let errors = check_memory(&plan, cluster);
         if !errors.is_empty() {
@@ -81,7 +92,37 @@ pub fn load(request: &Request, operators: Operators) -> Result<Loaded, Errors> {
     }
     Ok(Loaded {
         plan,
+        planning,
         target,
+        sources,
+        operators,
+    })
+}
+
+/// The same on one worker of this device, with a segment for each unit of each stage that has
+/// any, so that each is measured by itself.
+///
+/// # Errors
+/// The same
+pub fn load_units(request: &Request, operators: Operators) -> Result<Loaded, Errors> {
+    let (whole, _) = checked(request, &operators)?;
+    let mut apart = request.clone();
+    for stage in whole.stages.iter().filter(|stage| stage.segment.is_some()) {
+        let set = |key: &str| format!("{}.{key}", stage.file_name);
+        if stage.splitting == Splitting::Fixed {
+            apart.set.push(set("split=auto"));
+        }
+        if stage.replicas.is_some() {
+            apart.set.push(set("replicas=1"));
+        }
+    }
+    operators.again();
+    let (graph, sources) = checked_cut(&apart, &operators, &Cuts::Units { unsaid: true })?;
+    let layout = Layout::local(1);
+    Ok(Loaded {
+        plan: graph::plan(graph, layout.clone()),
+        planning: Planning::Fixed,
+        target: Target::without_cluster(layout),
         sources,
         operators,
     })
@@ -95,17 +136,26 @@ pub(super) fn checked(
     request: &Request,
     operators: &Operators,
 ) -> Result<(Graph, Sources), Errors> {
+    checked_cut(request, operators, &Cuts::Whole)
+}
+
+/// The same with stages cut by `cuts` where that is left open.
+fn checked_cut(
+    request: &Request,
+    operators: &Operators,
+    cuts: &Cuts,
+) -> Result<(Graph, Sources), Errors> {
     let path = &request.graph;
     let mut sources = Sources::new();
     let text = read_text(path).map_err(|error| Errors::alone(error, &sources))?;
     let number = sources.add(path.to_string_lossy(), text);
     let base = path.parent().unwrap_or(Path::new(""));
-    graph::check(&mut sources, number, &request.set, base, operators)
+    graph::check_cut(&mut sources, number, &request.set, base, operators, cuts)
         .map(|graph| (graph, sources.clone()))
         .map_err(|errors| Errors::of(errors, &sources, path))
 }
 
-/// The text of a graph or cluster file.
+/// The text of a graph file, a cluster file or a profile.
 ///
 /// # Errors
 /// `missing-file`, `is-directory`, `unreadable`, `invalid-utf8`

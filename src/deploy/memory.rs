@@ -5,7 +5,7 @@ use segue_plugin::{Column, Type};
 
 use crate::cluster::Cluster;
 use crate::diagnostic::Diagnostic;
-use crate::graph::{Plan, Wire};
+use crate::graph::{Graph, Plan, Wire};
 
 /// The option that says how long the lists are which a stage makes of texts.
 const LONGEST: &str = "max-tokens";
@@ -71,20 +71,20 @@ pub fn queues(plan: &Plan, device: usize) -> u64 {
         inputs.map(move |&from| (from, to))
     });
     let edges = edges.filter(|&(from, to)| here(from) || here(to));
-    let bytes = edges.map(|(from, to)| row_bytes(plan, from, stages[to].wire));
+    let bytes = edges.map(|(from, to)| row_bytes(&plan.graph, from, stages[to].wire));
     let batches = (plan.graph.batch as u64).saturating_mul(plan.graph.window as u64);
     bytes.max().unwrap_or(0).saturating_mul(batches)
 }
 
 /// The most bytes that a row of what stage `from` sends takes, as far as that is known.
-fn row_bytes(plan: &Plan, from: usize, wire: Wire) -> u64 {
-    let columns = plan.graph.stages[from].sends.iter();
+pub(super) fn row_bytes(graph: &Graph, from: usize, wire: Wire) -> u64 {
+    let columns = graph.stages[from].sends.iter();
     columns
-        .map(|column| column_bytes(column, longest(plan, from), wire))
+        .map(|column| column_bytes(column, longest(graph, from), wire))
         .fold(0, u64::saturating_add)
 }
 
-fn column_bytes(column: &Column, longest: u64, wire: Wire) -> u64 {
+pub(super) fn column_bytes(column: &Column, longest: u64, wire: Wire) -> u64 {
     let bytes = |scalar: segue_plugin::Scalar| scalar.bytes().unwrap_or(0) as u64;
     match column.column_type {
         Type::Scalar(scalar) => bytes(scalar),
@@ -103,13 +103,22 @@ fn column_bytes(column: &Column, longest: u64, wire: Wire) -> u64 {
 
 /// How long lists are at most behind stage `from`: what the nearest stage before it says
 /// that says anything.
-fn longest(plan: &Plan, from: usize) -> u64 {
+pub(super) fn longest(graph: &Graph, from: usize) -> u64 {
     let mut at = Some(from);
-    while let Some(stage) = at.map(|at| &plan.graph.stages[at]) {
+    while let Some(stage) = at.map(|at| &graph.stages[at]) {
         if let Some(longest) = stage.options[LONGEST].as_u64() {
             return longest;
         }
         at = stage.inputs.first().copied();
     }
     0
+}
+
+/// The stages that say how long lists are, each with how long, by the option that says it.
+pub fn lengths(graph: &Graph) -> Vec<(&str, &str, u64)> {
+    let of = |stage: &'_ crate::graph::Stage| stage.options[LONGEST].as_u64();
+    let stages = graph.stages.iter();
+    stages
+        .filter_map(|stage| Some((stage.file_name.as_str(), LONGEST, of(stage)?)))
+        .collect()
 }

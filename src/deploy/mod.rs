@@ -9,22 +9,29 @@
 //!
 //! Whoever starts runs again asks [`Restarts`] whether and when.
 
+mod automatic;
+mod chain;
 mod done;
 mod elsewhere;
 mod join;
+mod known;
 mod load;
 mod local;
+mod measured;
 mod memory;
 mod outputs;
 mod restarts;
 mod survivors;
 mod target;
 
+pub use automatic::{Automatic, Measured, Planning};
 pub use elsewhere::load_here;
 pub use join::{Agent, Apart, Duty, Joined, Part, join};
-pub use load::{Errors, Loaded, Unready, load};
+pub use known::name_of;
+pub use load::{Errors, Loaded, Unready, load, load_units};
 pub use local::local_cluster;
-pub use memory::{check_memory, queues, weights};
+pub use measured::{profile_beside, read_profile};
+pub use memory::{check_memory, lengths, queues, weights};
 pub use outputs::{Extra, check_extra};
 pub use restarts::{Ended, Next, Restarts};
 pub use target::{Request, Target, Where};

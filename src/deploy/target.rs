@@ -18,6 +18,8 @@ pub struct Request {
     pub set: Vec<String>,
     /// On which devices.
     pub on: Where,
+    /// The profile; where there is none, the one beside the cluster file.
+    pub profile: Option<PathBuf>,
 }
 
 /// On which devices a graph is to run.
@@ -65,7 +67,7 @@ pub struct Target {
 }
 
 impl Target {
-    fn without_cluster(layout: Layout) -> Self {
+    pub(super) fn without_cluster(layout: Layout) -> Self {
         Target {
             cluster: None,
             layout,

@@ -9,8 +9,9 @@ use serde_json::Value;
 use super::catalog::{Catalog, Operator, Role};
 use super::ports::{self, Ports};
 use super::raw::{self, RawStage};
+use super::split::{self, Cuts, Splitting};
 use super::stage::{Graph, Segment, Spans, Stage};
-use super::{clash, edges, flow, options, split};
+use super::{clash, edges, flow, options};
 use crate::diagnostic::{Diagnostic, Place, Sources, Span};
 use crate::toml_file::At;
 
@@ -26,11 +27,27 @@ pub fn check(
     base: &Path,
     catalog: &dyn Catalog,
 ) -> Result<Graph, Vec<Diagnostic>> {
+    check_cut(sources, graph, sets, base, catalog, &Cuts::Whole)
+}
+
+/// The same with stages cut by `cuts` where the file leaves that open.
+///
+/// # Errors
+/// The same
+pub fn check_cut(
+    sources: &mut Sources,
+    graph: usize,
+    sets: &[String],
+    base: &Path,
+    catalog: &dyn Catalog,
+    cuts: &Cuts,
+) -> Result<Graph, Vec<Diagnostic>> {
     let (raw, errors) = raw::read(sources, graph, sets);
     let unreadable = raw.stages.is_empty() && !errors.is_empty();
     let mut checker = Checker {
         base,
         catalog,
+        cuts,
         errors,
         stages: Vec::new(),
     };
@@ -55,6 +72,7 @@ pub fn check(
 pub(super) struct Checker<'a> {
     base: &'a Path,
     pub(super) catalog: &'a dyn Catalog,
+    cuts: &'a Cuts,
     pub(super) errors: Vec<Diagnostic>,
     pub(super) stages: Vec<Stage>,
 }
@@ -213,6 +231,7 @@ impl Checker<'_> {
             ports: part.ports,
             segment: part.segment,
             wire: raw.wire,
+            splitting: Splitting::of(raw.split.as_ref()),
             replicas: raw.replicas.as_ref().map(|replicas| replicas.value),
             available: flow::output_columns(&passing, &columns),
             columns,
@@ -246,17 +265,28 @@ impl Checker<'_> {
                 return None;
             }
         };
+        let own_range = |units: &Units| raw.options.iter().find(|o| o.name.value == units.option);
+        let splitting = Splitting::of(raw.split.as_ref());
         let Some(asked) = &raw.split else {
-            let all = units.as_ref().map_or(1, |units| units.units.len());
-            return Some((units, std::iter::once(0..all).collect()));
+            let free = operator.manifest.ports.is_empty();
+            let ranges = match &units {
+                Some(all) if free && own_range(all).is_none() => {
+                    self.cuts.ranges(&raw.name.value, false, all.units.len())
+                }
+                all => vec![0..all.as_ref().map_or(1, |all| all.units.len())],
+            };
+            return Some((units, ranges));
         };
         let ranges = match &units {
             None => {
                 let message = format!("`{}` cannot be split", operator.manifest.name);
                 Err(Diagnostic::new("bad-split", message).at(asked.span))
             }
-            Some(units) => match raw.options.iter().find(|o| o.name.value == units.option) {
+            Some(units) => match own_range(units) {
                 Some(option) => Err(both(asked, units, option.node.span)),
+                None if splitting == Splitting::Auto => {
+                    Ok(self.cuts.ranges(&raw.name.value, true, units.units.len()))
+                }
                 None => split::ranges(asked, &units.units),
             },
         };

@@ -16,9 +16,10 @@ mod split;
 mod stage;
 
 pub use catalog::{Catalog, Operator, Role};
-pub use check::check;
+pub use check::{check, check_cut};
 pub use clash::{ASKED, TAKEN};
 pub use merge::merging_notes;
 pub use plan::{LOCAL, Layout, Plan, Replica, WORKERS_MAX, asked_workers, plan};
 pub use raw::Wire;
+pub use split::{Cuts, Splitting};
 pub use stage::{Graph, Stage};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::catalog::Role;
 use super::stage::{Graph, Stage};
 use crate::diagnostic::Diagnostic;
+use crate::planner::turns;
 
 /// A graph with a place for every stage.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub struct Plan {
     /// For each stage of the graph, the workers that share its batches, as [`Plan::worker`]
     /// deals them.
     pub replicas: Vec<Vec<Replica>>,
+    /// What tells the profile that it was made from from others, where there was one.
+    pub profile: Option<String>,
     /// For each stage, a repeating pattern of its replicas' numbers.
     turns: Vec<Vec<usize>>,
 }
@@ -76,7 +79,7 @@ impl Layout {
     }
 
     /// The devices that `stage` is bound to, if it is.
-    fn placed(&self, stage: &Stage) -> Option<&Vec<usize>> {
+    pub fn placed(&self, stage: &Stage) -> Option<&Vec<usize>> {
         let place = self.place.get(&stage.name);
         place.or_else(|| self.place.get(&stage.file_name))
     }
@@ -109,11 +112,13 @@ impl Layout {
 impl Plan {
     /// The plan in which each stage has these replicas.
     pub fn new(graph: Graph, layout: Layout, replicas: Vec<Vec<Replica>>) -> Self {
-        let turns = replicas.iter().map(|replicas| turns(replicas)).collect();
+        let weights = |of: &Vec<Replica>| of.iter().map(|one| one.weight).collect::<Vec<_>>();
+        let turns = replicas.iter().map(|of| turns(&weights(of))).collect();
         Plan {
             graph,
             layout,
             replicas,
+            profile: None,
             turns,
         }
     }
@@ -278,28 +283,6 @@ pub fn plan(graph: Graph, layout: Layout) -> Plan {
     Plan::new(graph, layout, replicas)
 }
 
-/// Whose turn it is, as a pattern that repeats: each replica comes as often as its weight
-/// says, as evenly as can be.
-fn turns(replicas: &[Replica]) -> Vec<usize> {
-    let weights: Vec<i64> = replicas
-        .iter()
-        .map(|one| i64::from(one.weight.max(1)))
-        .collect();
-    let total: i64 = weights.iter().sum();
-    let mut credit = vec![0; replicas.len()];
-    let turn = |_| {
-        for (credit, weight) in credit.iter_mut().zip(&weights) {
-            *credit += weight;
-        }
-        // The first of those with most.
-        let most = (0..credit.len()).max_by_key(|&one| (credit[one], std::cmp::Reverse(one)));
-        let most = most.unwrap_or(0);
-        credit[most] -= total;
-        most
-    };
-    (0..total).map(turn).collect()
-}
-
 /// `count` workers: those of `group`, then, where it has fewer, the ones after its last.
 fn spread(group: &[usize], count: usize, all: &[usize]) -> Vec<Replica> {
     let last = group
@@ -325,20 +308,7 @@ fn group(index: usize, count: usize, workers: usize) -> (usize, usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Replica, group, turns};
-
-    #[test]
-    fn a_replica_comes_as_often_as_its_weight_says() {
-        let of = |weights: &[u32]| {
-            let replicas: Vec<Replica> = (weights.iter().enumerate())
-                .map(|(worker, &weight)| Replica { worker, weight })
-                .collect();
-            turns(&replicas)
-        };
-        assert_eq!(of(&[1, 1, 1]), [0, 1, 2]);
-        assert_eq!(of(&[2, 1]), [0, 1, 0]);
-        assert_eq!(of(&[1, 3]), [1, 0, 1, 1]);
-    }
+    use super::group;
 
     #[test]
     fn groups_share_all_workers() {

@@ -53,9 +53,10 @@ pub enum Wire {
 /// The names of [`Wire`]s in a graph file.
 const WIRES: [(&str, Wire); 3] = [("f32", Wire::F32), ("f16", Wire::F16), ("int8", Wire::Int8)];
 
-/// `split = 2` or `split = ["..2", "2.."]`
+/// `split = "auto"`, `split = 2` or `split = ["..2", "2.."]`
 #[derive(Clone, Debug)]
 pub enum RawSplit {
+    Auto,
     Count(usize),
     Ranges(Vec<At<String>>),
 }
@@ -274,6 +275,7 @@ impl GraphReader {
     fn split(&mut self, entry: &Entry) -> Option<At<RawSplit>> {
         let value = match &entry.node.kind {
             Kind::Array(_) => RawSplit::Ranges(self.toml.strings(entry)),
+            Kind::Plain(_) if entry.node.as_str() == Some("auto") => RawSplit::Auto,
             _ => RawSplit::Count(self.count(entry)?),
         };
         Some(At {

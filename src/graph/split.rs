@@ -1,12 +1,62 @@
 //! Where a stage is cut into segments.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use segue_plugin::Unit;
 
 use super::raw::RawSplit;
 use crate::diagnostic::Diagnostic;
+use crate::planner::balanced;
 use crate::toml_file::At;
+
+/// How stages are cut whose file leaves that open: with `split = "auto"`, or with no `split`.
+#[derive(Clone, Debug, Default)]
+pub enum Cuts {
+    /// Not at all.
+    #[default]
+    Whole,
+    /// Into all their units, those with no `split` too where `unsaid` is.
+    Units {
+        /// Whether the graph may run on several devices.
+        unsaid: bool,
+    },
+    /// The stages that are named into these ranges, all others not at all.
+    At(BTreeMap<String, Vec<Range<usize>>>),
+}
+
+impl Cuts {
+    /// The ranges of `count` units of a stage that says, or not, that it is to be cut.
+    pub(super) fn ranges(&self, stage: &str, said: bool, count: usize) -> Vec<Range<usize>> {
+        match self {
+            Cuts::Units { unsaid } if said || *unsaid => (0..count).map(|at| at..at + 1).collect(),
+            Cuts::At(cuts) if cuts.contains_key(stage) => cuts[stage].clone(),
+            _ => vec![0..count],
+        }
+    }
+}
+
+/// Who says where a stage is cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Splitting {
+    /// The file does not: it is left whole, or on several devices to the planner.
+    #[default]
+    Unsaid,
+    /// The file leaves it to the planner.
+    Auto,
+    /// The file does.
+    Fixed,
+}
+
+impl Splitting {
+    pub(super) fn of(split: Option<&At<RawSplit>>) -> Self {
+        match split.map(|split| &split.value) {
+            None => Splitting::Unsaid,
+            Some(RawSplit::Auto) => Splitting::Auto,
+            Some(RawSplit::Count(_) | RawSplit::Ranges(_)) => Splitting::Fixed,
+        }
+    }
+}
 
 /// The unit ranges that `split` asks for, in order, covering all `units`.
 ///
@@ -14,6 +64,8 @@ use crate::toml_file::At;
 /// `bad-split` when there are no such units, or they leave a gap
 pub fn ranges(split: &At<RawSplit>, units: &[Unit]) -> Result<Vec<Range<usize>>, Diagnostic> {
     match &split.value {
+        // Whoever checks the graph knows where; see `Cuts`.
+        RawSplit::Auto => Ok(vec![0..units.len()]),
         RawSplit::Count(count) => {
             if *count > units.len() {
                 let (have, last) = (units.len(), units.len());
@@ -29,53 +81,6 @@ pub fn ranges(split: &At<RawSplit>, units: &[Unit]) -> Result<Vec<Range<usize>>,
         }
         RawSplit::Ranges(texts) => explicit(texts, units.len()),
     }
-}
-
-/// Cuts `costs` into `parts` contiguous, non-empty ranges whose largest sum is as
-/// small as can be; among equals, the one whose later ranges are the smaller.
-///
-/// # Source
-/// The linear partition problem by dynamic programming, O(parts * n^2)
-pub fn balanced(costs: &[f64], parts: usize) -> Vec<Range<usize>> {
-    let n = costs.len();
-    let sums = sums(costs);
-    let sum = |from: usize, to: usize| sums[from][to - from];
-    // best[k][end]: smallest possible largest sum of `k + 1` ranges over `..end`,
-    // and where the last of them starts.
-    let mut best: Vec<Vec<(f64, usize)>> =
-        vec![(0..=n).map(|end| (sum(0, end), 0)).collect::<Vec<_>>()];
-    for k in 1..parts {
-        let row = (0..=n).map(|end| {
-            let cut = |start: usize| (best[k - 1][start].0.max(sum(start, end)), start);
-            let cuts = (k..end).map(cut);
-            cuts.fold((f64::INFINITY, 0), |a, b| if b.0 <= a.0 { b } else { a })
-        });
-        let row = row.collect();
-        best.push(row);
-    }
-    let mut ranges = Vec::new();
-    let mut end = n;
-    for k in (0..parts).rev() {
-        let start = best[k][end].1;
-        ranges.push(start..end);
-        end = start;
-    }
-    ranges.reverse();
-    ranges
-}
-
-/// For each start the sums of what follows it: of nothing, of one cost, of two.
-fn sums(costs: &[f64]) -> Vec<Vec<f64>> {
-    let from = |start: usize| {
-        let mut all = vec![0.0];
-        let mut sum = 0.0;
-        for cost in &costs[start..] {
-            sum += cost;
-            all.push(sum);
-        }
-        all
-    };
-    (0..=costs.len()).map(from).collect()
 }
 
 fn explicit(texts: &[At<String>], count: usize) -> Result<Vec<Range<usize>>, Diagnostic> {
@@ -117,51 +122,4 @@ fn parse(text: &str, count: usize) -> Option<Range<usize>> {
     };
     let range = number(start, 0)?..number(end, count)?;
     (range.start < range.end && range.end <= count).then_some(range)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(costs: &[f64], parts: usize, expect: &[Range<usize>]) {
-        assert_eq!(balanced(costs, parts), expect, "{costs:?} in {parts}");
-    }
-
-    #[test]
-    fn the_largest_part_is_as_small_as_can_be() {
-        assert!(balanced(&[1.0; 4], 1).iter().eq([&(0..4)]));
-        check(&[1.0; 4], 2, &[0..2, 2..4]);
-        check(&[1.0; 4], 4, &[0..1, 1..2, 2..3, 3..4]);
-        check(&[3.0, 1.0, 1.0, 1.0], 2, &[0..1, 1..4]);
-        check(&[1.0, 1.0, 1.0, 5.0, 1.0], 3, &[0..3, 3..4, 4..5]);
-    }
-
-    #[test]
-    fn as_many_units_as_there_may_be_are_cut() {
-        for parts in [2, 100, 1024] {
-            let ranges = balanced(&[0.1; 1024], parts);
-            assert_eq!(ranges.len(), parts);
-            assert!(
-                ranges
-                    .iter()
-                    .all(|range| range.len() <= 1024_usize.div_ceil(parts))
-            );
-        }
-    }
-
-    #[test]
-    fn balanced_beats_every_other_cut() {
-        let costs = [2.0, 7.0, 1.0, 8.0, 2.0, 8.0, 1.0];
-        let largest = |cuts: &[Range<usize>]| {
-            cuts.iter()
-                .map(|r| costs[r.clone()].iter().sum::<f64>())
-                .fold(0.0, f64::max)
-        };
-        let found = largest(&balanced(&costs, 3));
-        for a in 1..6 {
-            for b in a + 1..7 {
-                assert!(found <= largest(&[0..a, a..b, b..7]));
-            }
-        }
-    }
 }

@@ -11,6 +11,7 @@ use super::catalog::{Operator, Role};
 use super::flow;
 use super::ports::Ports;
 use super::raw::Wire;
+use super::split::Splitting;
 use crate::diagnostic::Span;
 
 /// A graph in which everything fits.
@@ -75,6 +76,8 @@ pub struct Stage {
     pub ports: Ports,
     /// Which part of the stage this is; `None` for a whole one.
     pub segment: Option<Segment>,
+    /// Who says where it is cut.
+    pub splitting: Splitting,
     /// On how many workers its batches are spread, if the file says so.
     pub replicas: Option<usize>,
     /// How hidden states reach it.

@@ -22,7 +22,10 @@ pub fn bound(costs: &Costs) -> f64 {
     match instance.objective {
         Objective::Latency => latency,
         Objective::Energy => {
-            let own = instance.devices.iter().map(|device| device.base * device.watts);
+            let own = instance
+                .devices
+                .iter()
+                .map(|device| device.base * device.watts);
             own.sum::<f64>() + least(&|at, seconds| seconds * instance.devices[at].watts)
         }
         Objective::Rate => period(instance)
@@ -79,6 +82,9 @@ fn kinds(instance: &Instance) -> Vec<(usize, f64)> {
 
 /// The unit with the highest price a second, and that.
 fn best(prices: &[f64], seconds: impl Fn(usize) -> f64) -> (usize, f64) {
-    let each = prices.iter().enumerate().map(|(unit, price)| (unit, price / seconds(unit)));
+    let each = prices
+        .iter()
+        .enumerate()
+        .map(|(unit, price)| (unit, price / seconds(unit)));
     each.fold((0, 0.0), |a, b| if b.1 > a.1 { b } else { a })
 }

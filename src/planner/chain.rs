@@ -65,10 +65,14 @@ pub fn best(costs: &Costs, classes: &Classes, limit: f64) -> Option<(Vec<Link>, 
 fn busy(costs: &Costs, device: usize) -> Vec<Vec<f64>> {
     let n = costs.len();
     let of = |start: usize, end: usize| match start < end {
-        true => costs.lot(&[(device, 1)], &(start..end)).map_or(f64::INFINITY, |lot| lot.busy),
+        true => costs
+            .lot(&[(device, 1)], &(start..end))
+            .map_or(f64::INFINITY, |lot| lot.busy),
         false => f64::INFINITY,
     };
-    (0..n).map(|start| (0..=n).map(|end| of(start, end)).collect()).collect()
+    (0..n)
+        .map(|start| (0..=n).map(|end| of(start, end)).collect())
+        .collect()
 }
 
 impl Chain<'_> {
@@ -95,17 +99,23 @@ impl Chain<'_> {
         let devices = self.busy.iter().flatten().flatten().copied();
         let finite = devices.filter(|value| value.is_finite());
         let classes = 0..self.counts.len();
-        let link = |at: usize, from: usize, to: usize| self.link(from, to).seconds(self.costs.bytes(at));
+        let link =
+            |at: usize, from: usize, to: usize| self.link(from, to).seconds(self.costs.bytes(at));
         let inner = (1..self.costs.len()).flat_map(|at| {
-            let pairs = classes.clone().flat_map(|from| classes.clone().map(move |to| (from, to)));
+            let pairs = classes
+                .clone()
+                .flat_map(|from| classes.clone().map(move |to| (from, to)));
             pairs.map(move |(from, to)| link(at, from, to))
         });
-        let ends = classes.clone().flat_map(|class| [self.entering(class), self.leaving(class)]);
+        let ends = classes
+            .clone()
+            .flat_map(|class| [self.entering(class), self.leaving(class)]);
         finite.chain(inner).chain(ends).collect()
     }
 
     fn link(&self, from: usize, to: usize) -> super::instance::Link {
-        self.classes.link(self.classes.devices[from][0], self.classes.devices[to][0])
+        self.classes
+            .link(self.classes.devices[from][0], self.classes.devices[to][0])
     }
 
     fn entering(&self, class: usize) -> f64 {
@@ -130,17 +140,30 @@ impl Chain<'_> {
         let most = period * (1.0 + ROUNDING);
         let (n, classes) = (self.costs.len(), 0..self.counts.len());
         let bits = |fits: &dyn Fn(usize) -> bool| {
-            (0..=n).filter(|&at| fits(at)).fold(0, |bits, at| bits | 1 << at)
+            (0..=n)
+                .filter(|&at| fits(at))
+                .fold(0, |bits, at| bits | 1 << at)
         };
-        let ends = |class: &Vec<Vec<f64>>| class.iter().map(|of| bits(&|end| of[end] <= most)).collect();
+        let ends = |class: &Vec<Vec<f64>>| {
+            class
+                .iter()
+                .map(|of| bits(&|end| of[end] <= most))
+                .collect()
+        };
         let over = |from: usize, to: usize| {
             let link = self.link(from, to);
             bits(&|at| at > 0 && at < n && link.seconds(self.costs.bytes(at)) <= most)
         };
         Possible {
             ends: self.busy.iter().map(ends).collect(),
-            over: classes.clone().map(|from| classes.clone().map(|to| over(from, to)).collect()).collect(),
-            first: classes.clone().map(|class| self.entering(class) <= most).collect(),
+            over: classes
+                .clone()
+                .map(|from| classes.clone().map(|to| over(from, to)).collect())
+                .collect(),
+            first: classes
+                .clone()
+                .map(|class| self.entering(class) <= most)
+                .collect(),
             last: classes.map(|class| self.leaving(class) <= most).collect(),
         }
     }
@@ -188,12 +211,17 @@ impl Chain<'_> {
         let classes = self.counts.len();
         let start = |set: usize, class: usize, end: usize| {
             let bits = reached[set * classes + class];
-            (0..end).find(|&start| bits >> start & 1 == 1 && possible.ends[class][start] >> end & 1 == 1)
+            (0..end).find(|&start| {
+                bits >> start & 1 == 1 && possible.ends[class][start] >> end & 1 == 1
+            })
         };
         let (mut set, mut class, mut end) = (set, class, self.costs.len());
         let mut path = Vec::new();
         while let Some(from) = start(set, class, end) {
-            path.push((self.classes.devices[class][self.used(set, class)], from..end));
+            path.push((
+                self.classes.devices[class][self.used(set, class)],
+                from..end,
+            ));
             if from == 0 {
                 break;
             }

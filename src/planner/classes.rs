@@ -18,7 +18,9 @@ impl Classes {
     pub fn of(instance: &Instance) -> Self {
         let mut devices: Vec<Vec<usize>> = Vec::new();
         for device in 0..instance.devices.len() {
-            let same = devices.iter_mut().find(|class| class.iter().all(|&one| same(instance, one, device)));
+            let same = devices
+                .iter_mut()
+                .find(|class| class.iter().all(|&one| same(instance, one, device)));
             match same {
                 Some(class) => class.push(device),
                 None => devices.push(vec![device]),
@@ -32,7 +34,9 @@ impl Classes {
             let other = to.iter().find(|&&to| to != from[0]);
             other.map_or(Link::FREE, |&to| instance.links[from[0]][to])
         };
-        let links = devices.iter().map(|from| devices.iter().map(|to| link(from, to)).collect());
+        let links = devices
+            .iter()
+            .map(|from| devices.iter().map(|to| link(from, to)).collect());
         Classes {
             links: links.collect(),
             devices,

@@ -25,7 +25,9 @@ pub fn climb(costs: &Costs, more: Vec<Draft>) -> Option<Schedule> {
     let mut valued: Vec<([f64; 2], Draft)> = valued.collect();
     valued.sort_by(|a, b| compare(&a.0, &b.0));
     valued.truncate(3);
-    let climbed = valued.into_iter().map(|(value, draft)| climber.up(value, draft));
+    let climbed = valued
+        .into_iter()
+        .map(|(value, draft)| climber.up(value, draft));
     let best = climbed.min_by(|a, b| compare(&a.0, &b.0))?;
     schedule(costs, &best.1)
 }
@@ -92,7 +94,8 @@ impl Climber<'_> {
         let instance = self.costs.instance;
         let kinds = instance.devices.iter().map(|device| device.kind);
         let kinds: Vec<usize> = kinds.collect();
-        let cost = |unit: &super::instance::Unit| kinds.iter().map(|&kind| unit.seconds[kind]).sum();
+        let cost =
+            |unit: &super::instance::Unit| kinds.iter().map(|&kind| unit.seconds[kind]).sum();
         let each: Vec<f64> = instance.units.iter().map(cost).collect();
         let ranges = balanced(&each, segments).into_iter();
         let mut draft: Draft = ranges.map(|range| (range, Vec::new())).collect();
@@ -116,7 +119,10 @@ impl Climber<'_> {
             let before = best.iter().flat_map(|(_, draft)| &draft[0].1).copied();
             let draft = vec![(units.clone(), before.chain([device]).collect())];
             let value = self.value(&draft);
-            let better = |value: &[f64; 2]| best.as_ref().is_none_or(|(best, _)| compare(value, best).is_lt());
+            let better = |value: &[f64; 2]| {
+                best.as_ref()
+                    .is_none_or(|(best, _)| compare(value, best).is_lt())
+            };
             if let Some(value) = value.filter(better) {
                 best = Some((value, draft));
             }
@@ -173,7 +179,9 @@ fn changes(draft: &Draft, devices: usize) -> Vec<Draft> {
     }
     for device in 0..devices {
         let mut without = draft.clone();
-        without.iter_mut().for_each(|(_, members)| members.retain(|&one| one != device));
+        without
+            .iter_mut()
+            .for_each(|(_, members)| members.retain(|&one| one != device));
         all.push(without.clone());
         for at in 0..draft.len() {
             if !draft[at].1.contains(&device) {

@@ -111,14 +111,23 @@ impl<'a> Costs<'a> {
 
     /// At worst all batches in flight stand before the same edge.
     fn queue(&self, device: usize, units: &Range<usize>) -> u64 {
-        let Instance { units: all, source, sink, queue_in, .. } = self.instance;
+        let Instance {
+            units: all,
+            source,
+            sink,
+            queue_in,
+            ..
+        } = self.instance;
         let behind = |at: usize| match at {
             0 => *queue_in,
             _ => all[at - 1].queue,
         };
         let inside = (units.start..units.end).filter(|&at| at > 0 && all[at - 1].ends_stage);
         let ends = [units.start, units.end];
-        let own = [(*source == device).then_some(0), (*sink == device).then_some(all.len())];
+        let own = [
+            (*source == device).then_some(0),
+            (*sink == device).then_some(all.len()),
+        ];
         let at = inside.chain(ends).chain(own.into_iter().flatten());
         at.map(behind).max().unwrap_or(0)
     }
@@ -131,7 +140,10 @@ impl<'a> Costs<'a> {
         let is_only = |only: &Vec<usize>| {
             only.len() == count && devices.iter().all(|(device, _)| only.contains(device))
         };
-        if !all.iter().all(|unit| unit.only.as_ref().is_none_or(is_only)) {
+        if !all
+            .iter()
+            .all(|unit| unit.only.as_ref().is_none_or(is_only))
+        {
             return None;
         }
         let single = all.iter().any(|unit| unit.single);
@@ -145,16 +157,23 @@ impl<'a> Costs<'a> {
         };
         let used: Option<Vec<usize>> = devices.iter().map(|one| workers(one.0)).collect();
         let used = used?;
-        let peers = devices.iter().zip(&used).map(|(&(device, count), workers)| Peer {
-            seconds: self.seconds(device, units),
-            base: self.instance.devices[device].base,
-            workers: workers * count,
-        });
+        let peers = devices
+            .iter()
+            .zip(&used)
+            .map(|(&(device, count), workers)| Peer {
+                seconds: self.seconds(device, units),
+                base: self.instance.devices[device].base,
+                workers: workers * count,
+            });
         let peers: Vec<Peer> = peers.collect();
         let (weights, _) = weights(&peers);
         let members = devices.iter().zip(used).zip(weights);
         let members = members.map(|((&(device, count), workers), weight)| {
-            let member = Member { device, workers, weight };
+            let member = Member {
+                device,
+                workers,
+                weight,
+            };
             (member, count)
         });
         Some(self.shared(&members.collect::<Vec<_>>(), units))
@@ -163,7 +182,10 @@ impl<'a> Costs<'a> {
     /// What it costs that these, each with how many there are of it, run `units`.
     pub fn shared(&self, members: &[(Member, usize)], units: &Range<usize>) -> Lot {
         let turns = |one: &Member| f64::from(one.weight) * one.workers as f64;
-        let total: f64 = members.iter().map(|(one, count)| turns(one) * *count as f64).sum();
+        let total: f64 = members
+            .iter()
+            .map(|(one, count)| turns(one) * *count as f64)
+            .sum();
         let mut lot = Lot {
             shares: Vec::with_capacity(members.len()),
             busy: 0.0,
@@ -174,7 +196,9 @@ impl<'a> Costs<'a> {
             let device = &self.instance.devices[one.device];
             let (seconds, part) = (self.seconds(one.device, units), turns(one) / total);
             let of_all = part * *count as f64;
-            lot.busy = lot.busy.max(device.base + part / one.workers as f64 * seconds);
+            lot.busy = lot
+                .busy
+                .max(device.base + part / one.workers as f64 * seconds);
             lot.latency += of_all * seconds;
             lot.energy += of_all * seconds * device.watts;
             lot.shares.push(Share {

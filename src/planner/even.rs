@@ -60,7 +60,11 @@ pub fn even(instance: &Instance) -> Option<Forecast> {
     let costs = Costs::new(instance);
     let devices = instance.devices.len().min(instance.units.len());
     let kind = instance.devices[instance.source].kind;
-    let each: Vec<f64> = instance.units.iter().map(|unit| unit.seconds[kind]).collect();
+    let each: Vec<f64> = instance
+        .units
+        .iter()
+        .map(|unit| unit.seconds[kind])
+        .collect();
     in_order(&costs, balanced(&each, devices))
 }
 
@@ -68,7 +72,11 @@ pub fn even(instance: &Instance) -> Option<Forecast> {
 /// people use who know of nothing else. `None` where a limit is not said.
 pub fn by_memory(instance: &Instance) -> Option<Forecast> {
     let costs = Costs::new(instance);
-    let memory: Option<Vec<f64>> = instance.devices.iter().map(|one| one.memory.map(|m| m as f64)).collect();
+    let memory: Option<Vec<f64>> = instance
+        .devices
+        .iter()
+        .map(|one| one.memory.map(|m| m as f64))
+        .collect();
     let memory = memory?;
     let (n, total) = (instance.units.len() as f64, memory.iter().sum::<f64>());
     let mut ranges = Vec::new();
@@ -102,13 +110,67 @@ fn in_order(costs: &Costs, ranges: Vec<Range<usize>>) -> Option<Forecast> {
 
 /// Each range on the device that is named beside it; `None` where that cannot be.
 fn on(costs: &Costs, ranges: Vec<Range<usize>>, devices: &[usize]) -> Option<Forecast> {
-    let ranges = ranges.into_iter().zip(devices).filter(|(range, _)| !range.is_empty());
+    let ranges = ranges
+        .into_iter()
+        .zip(devices)
+        .filter(|(range, _)| !range.is_empty());
     let group = |(units, &device): (Range<usize>, &usize)| {
         let lot = costs.lot(&[(device, 1)], &units)?;
         let workers = lot.shares[0].workers;
-        let members = vec![Member { device, workers, weight: 1 }];
+        let members = vec![Member {
+            device,
+            workers,
+            weight: 1,
+        }];
         Some(Group { units, members })
     };
     let groups = ranges.map(group).collect::<Option<Vec<_>>>()?;
     Some(forecast_of(costs, &Schedule { groups }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Range, balanced};
+
+    fn check(costs: &[f64], parts: usize, expect: &[Range<usize>]) {
+        assert_eq!(balanced(costs, parts), expect, "{costs:?} in {parts}");
+    }
+
+    #[test]
+    fn the_largest_part_is_as_small_as_can_be() {
+        assert!(balanced(&[1.0; 4], 1).iter().eq([&(0..4)]));
+        check(&[1.0; 4], 2, &[0..2, 2..4]);
+        check(&[1.0; 4], 4, &[0..1, 1..2, 2..3, 3..4]);
+        check(&[3.0, 1.0, 1.0, 1.0], 2, &[0..1, 1..4]);
+        check(&[1.0, 1.0, 1.0, 5.0, 1.0], 3, &[0..3, 3..4, 4..5]);
+    }
+
+    #[test]
+    fn as_many_units_as_there_may_be_are_cut() {
+        for parts in [2, 100, 1024] {
+            let ranges = balanced(&[0.1; 1024], parts);
+            assert_eq!(ranges.len(), parts);
+            assert!(
+                ranges
+                    .iter()
+                    .all(|range| range.len() <= 1024_usize.div_ceil(parts))
+            );
+        }
+    }
+
+    #[test]
+    fn balanced_beats_every_other_cut() {
+        let costs = [2.0, 7.0, 1.0, 8.0, 2.0, 8.0, 1.0];
+        let largest = |cuts: &[Range<usize>]| {
+            cuts.iter()
+                .map(|r| costs[r.clone()].iter().sum::<f64>())
+                .fold(0.0, f64::max)
+        };
+        let found = largest(&balanced(&costs, 3));
+        for a in 1..6 {
+            for b in a + 1..7 {
+                assert!(found <= largest(&[0..a, a..b, b..7]));
+            }
+        }
+    }
 }

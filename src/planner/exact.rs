@@ -52,18 +52,28 @@ impl<'a> Exact<'a> {
         }
         let all = vectors(&counts);
         let codes = all.len();
-        let choices: Vec<_> = (0..).zip(&all).skip(1).map(|(code, one)| (one.clone(), code)).collect();
+        let choices: Vec<_> = (0..)
+            .zip(&all)
+            .skip(1)
+            .map(|(code, one)| (one.clone(), code))
+            .collect();
         let fits = all.iter().map(|used| {
             let fit = |choice: &Vec<usize>| {
                 let mut each = choice.iter().zip(used).zip(&counts);
                 each.all(|((more, used), count)| more + used <= *count)
             };
-            let fit = choices.iter().enumerate().filter(|(_, (choice, _))| fit(choice));
+            let fit = choices
+                .iter()
+                .enumerate()
+                .filter(|(_, (choice, _))| fit(choice));
             fit.map(|(at, _)| at as u32).collect()
         });
         let fits: Vec<Vec<u32>> = fits.collect();
         debug_assert_eq!(fits.len(), codes);
-        let lots = choices.iter().map(|(choice, _)| lots(costs, classes, choice)).collect();
+        let lots = choices
+            .iter()
+            .map(|(choice, _)| lots(costs, classes, choice))
+            .collect();
         Some(Exact {
             costs,
             classes,
@@ -119,7 +129,9 @@ fn lots(costs: &Costs, classes: &Classes, choice: &[usize]) -> Vec<Vec<Option<Lo
         true => costs.lot(&devices, &(start..end)),
         false => None,
     };
-    (0..n).map(|start| (0..=n).map(|end| of(start, end)).collect()).collect()
+    (0..n)
+        .map(|start| (0..=n).map(|end| of(start, end)).collect())
+        .collect()
 }
 
 /// A state: devices used, with which the units before `end` are done; the last choice, and
@@ -155,12 +167,21 @@ impl Search<'_> {
         let base = exact.costs.base_max();
         for (choice, (_, code)) in exact.choices.iter().enumerate() {
             for end in 1..=exact.costs.len() {
-                let Some(lot) = &exact.lots[choice][0][end] else { continue };
+                let Some(lot) = &exact.lots[choice][0][end] else {
+                    continue;
+                };
                 let entering = exact.costs.entering(lot);
                 let none = [0.0, 0.0];
                 let value = self.fold.add(none, base, 0.0, 0.0, 0);
-                let value = self.fold.add(value, entering.busy, entering.latency, 0.0, 0);
-                let state = State { used: *code, choice, start: 0, end };
+                let value = self
+                    .fold
+                    .add(value, entering.busy, entering.latency, 0.0, 0);
+                let state = State {
+                    used: *code,
+                    choice,
+                    start: 0,
+                    end,
+                };
                 self.reach(state, lot, value, None);
             }
         }
@@ -171,17 +192,23 @@ impl Search<'_> {
         let exact = self.exact;
         let choices = exact.choices.len();
         for cell in 0..exact.cells(at) {
-            let Some(Reached { value, .. }) = self.reached[at][cell] else { continue };
+            let Some(Reached { value, .. }) = self.reached[at][cell] else {
+                continue;
+            };
             if !self.fold.better(value, self.best) {
                 continue;
             }
             let (start, rest) = (cell % at, cell / at);
             let (choice, used) = (rest % choices, rest / choices);
-            let Some(from) = &exact.lots[choice][start][at] else { continue };
+            let Some(from) = &exact.lots[choice][start][at] else {
+                continue;
+            };
             for &next in &exact.fits[used] {
                 let next = next as usize;
                 for end in at + 1..=exact.costs.len() {
-                    let Some(lot) = &exact.lots[next][at][end] else { continue };
+                    let Some(lot) = &exact.lots[next][at][end] else {
+                        continue;
+                    };
                     if self.fold.too_busy(lot.busy, self.best) {
                         continue;
                     }
@@ -189,7 +216,12 @@ impl Search<'_> {
                     let between = exact.costs.between(at, from, lot, &link);
                     let value = self.fold.add(value, between.busy, between.latency, 0.0, 0);
                     let used = used + exact.choices[next].1;
-                    let state = State { used, choice: next, start: at, end };
+                    let state = State {
+                        used,
+                        choice: next,
+                        start: at,
+                        end,
+                    };
                     self.reach(state, lot, value, Some((choice as u32, start as u32)));
                 }
             }
@@ -200,7 +232,9 @@ impl Search<'_> {
     fn reach(&mut self, state: State, lot: &Lot, value: Value, before: Option<(u32, u32)>) {
         let exact = self.exact;
         let devices = exact.choices[state.choice].0.iter().sum();
-        let value = self.fold.add(value, lot.busy, lot.latency, lot.energy, devices);
+        let value = self
+            .fold
+            .add(value, lot.busy, lot.latency, lot.energy, devices);
         if !self.fold.better(value, self.best) {
             return;
         }
@@ -226,7 +260,9 @@ impl Search<'_> {
             let (choice, code) = &self.exact.choices[last.choice];
             path.push((choice.clone(), last.start..last.end));
             let reached = self.reached[last.end][self.exact.cell(last)];
-            let Some((choice, start)) = reached.and_then(|reached| reached.before) else { break };
+            let Some((choice, start)) = reached.and_then(|reached| reached.before) else {
+                break;
+            };
             last = State {
                 used: last.used - code,
                 choice: choice as usize,

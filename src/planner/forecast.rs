@@ -87,7 +87,10 @@ pub fn forecast_of(costs: &Costs, schedule: &Schedule) -> Forecast {
     if slowest > period {
         bottleneck = Bottleneck::Window;
     }
-    let own = instance.devices.iter().map(|device| device.base * device.watts);
+    let own = instance
+        .devices
+        .iter()
+        .map(|device| device.base * device.watts);
     Forecast {
         period,
         latency,
@@ -130,13 +133,22 @@ impl Links {
         let instance = costs.instance;
         if at == 0 {
             self.latency += costs.entering(lot).latency;
-            for share in lot.shares.iter().filter(|share| share.device != instance.source) {
+            for share in lot
+                .shares
+                .iter()
+                .filter(|share| share.device != instance.source)
+            {
                 self.add(costs, 0, (instance.source, share.device), share.part);
             }
             return;
         }
-        let before = schedule.groups.iter().position(|group| group.units.end == at);
-        let Some(before) = before.map(|group| &lots[group]) else { return };
+        let before = schedule
+            .groups
+            .iter()
+            .position(|group| group.units.end == at);
+        let Some(before) = before.map(|group| &lots[group]) else {
+            return;
+        };
         let link = |from: usize, to: usize| instance.links[from][to];
         self.latency += costs.between(at, before, lot, &link).latency;
         for from in &before.shares {

@@ -66,7 +66,9 @@ pub fn plan(instance: &Instance) -> Option<Planned> {
         let schedule = best.and_then(|(chosen, _)| concrete(&costs, &classes, &chosen))?;
         return Some(Planned::new(&costs, schedule, true));
     }
-    let limit = found.as_ref().map_or(f64::INFINITY, |one| forecast_of(&costs, one).period);
+    let limit = found
+        .as_ref()
+        .map_or(f64::INFINITY, |one| forecast_of(&costs, one).period);
     let chain = match instance.objective {
         Objective::Rate => chain::best(&costs, &classes, limit),
         Objective::Latency | Objective::Energy => None,
@@ -96,7 +98,10 @@ pub fn chained(instance: &Instance) -> Option<Planned> {
 }
 
 fn draft(chain: &[chain::Link]) -> Vec<(Range<usize>, Vec<usize>)> {
-    chain.iter().map(|(device, units)| (units.clone(), vec![*device])).collect()
+    chain
+        .iter()
+        .map(|(device, units)| (units.clone(), vec![*device]))
+        .collect()
 }
 
 type Best = Option<(Vec<Chosen>, f64)>;

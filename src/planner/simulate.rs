@@ -22,6 +22,8 @@ pub struct Simulated {
 enum Step {
     /// Worker, seconds.
     Work(usize, f64),
+    /// The same for reading and writing, which take turns with all that waits there.
+    Aside(usize, f64),
     /// Link, seconds on it, delay.
     Send(usize, f64, f64),
 }
@@ -35,6 +37,7 @@ type Event = Reverse<(u64, u64, usize, usize)>;
 pub fn simulate(instance: &Instance, schedule: &Schedule, batches: usize) -> Simulated {
     let paths = Paths::new(instance, schedule);
     let mut free = vec![0.0; paths.resources()];
+    let mut aside = free.clone();
     let mut events: BinaryHeap<Event> = BinaryHeap::new();
     let mut order = 0;
     let mut push = |events: &mut BinaryHeap<Event>, at: f64, batch: usize, step: usize| {
@@ -53,10 +56,16 @@ pub fn simulate(instance: &Instance, schedule: &Schedule, batches: usize) -> Sim
         match path.get(step) {
             Some(&Step::Work(worker, seconds)) => {
                 let start = now.max(free[worker]);
+                free[worker] = start + seconds;
+                push(&mut events, start + seconds, batch, step + 1);
+            }
+            Some(&Step::Aside(worker, seconds)) => {
+                let start = now.max(aside[worker]);
                 if step == 0 {
                     begun[batch] = start;
                 }
-                free[worker] = start + seconds;
+                aside[worker] = start + seconds;
+                free[worker] = start.max(free[worker]) + seconds;
                 push(&mut events, start + seconds, batch, step + 1);
             }
             Some(&Step::Send(link, seconds, delay)) => {
@@ -113,15 +122,22 @@ struct Paths<'a> {
 impl<'a> Paths<'a> {
     fn new(instance: &'a Instance, schedule: &'a Schedule) -> Self {
         let group = |group: &super::schedule::Group| {
-            let (places, weights): (Vec<_>, Vec<_>) =
-                group.replicas().map(|(device, worker, weight)| ((device, worker), weight)).unzip();
+            let (places, weights): (Vec<_>, Vec<_>) = group
+                .replicas()
+                .map(|(device, worker, weight)| ((device, worker), weight))
+                .unzip();
             (places, turns(&weights))
         };
         Paths {
             instance,
             schedule,
             groups: schedule.groups.iter().map(group).collect(),
-            workers: instance.devices.iter().map(|one| one.workers).max().unwrap_or(1),
+            workers: instance
+                .devices
+                .iter()
+                .map(|one| one.workers)
+                .max()
+                .unwrap_or(1),
         }
     }
 
@@ -134,7 +150,7 @@ impl<'a> Paths<'a> {
     fn of(&self, batch: usize) -> Vec<Step> {
         let instance = self.instance;
         let mut at = instance.source;
-        let mut path = vec![Step::Work(self.worker(at, 0), instance.devices[at].base)];
+        let mut path = vec![Step::Aside(self.worker(at, 0), instance.devices[at].base)];
         let mut bytes = instance.bytes_in;
         for ((places, turns), group) in self.groups.iter().zip(&self.schedule.groups) {
             let (device, worker) = places[turns[batch % turns.len()]];
@@ -148,7 +164,8 @@ impl<'a> Paths<'a> {
         }
         path.extend(self.send(at, instance.sink, bytes));
         if instance.sink != instance.source {
-            path.push(Step::Work(self.worker(instance.sink, 0), instance.devices[instance.sink].base));
+            let base = instance.devices[instance.sink].base;
+            path.push(Step::Aside(self.worker(instance.sink, 0), base));
         }
         path
     }

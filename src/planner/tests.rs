@@ -30,7 +30,10 @@ fn random(random: &mut Random, devices: usize, kinds: usize, units: usize) -> In
     let unit = |at: usize, random: &mut Random| {
         let cost = random.between(0.01, 0.1);
         Unit {
-            seconds: factor.iter().map(|factor| cost * factor * random.between(0.8, 1.2)).collect(),
+            seconds: factor
+                .iter()
+                .map(|factor| cost * factor * random.between(0.8, 1.2))
+                .collect(),
             bytes_out: random.between(1e3, 1e6),
             queue: random.below(100) as u64,
             weights: random.below(1000) as u64,
@@ -96,7 +99,9 @@ fn extend(costs: &Costs, draft: &mut Draft, at: usize, used: usize, best: &mut O
         if set & used != 0 {
             continue;
         }
-        let members: Vec<usize> = (0..devices).filter(|device| set >> device & 1 == 1).collect();
+        let members: Vec<usize> = (0..devices)
+            .filter(|device| set >> device & 1 == 1)
+            .collect();
         for end in at + 1..=costs.len() {
             draft.push((at..end, members.clone()));
             extend(costs, draft, end, used | set, best);
@@ -111,7 +116,10 @@ fn check(instance: &Instance) -> bool {
         (Some(planned), Some(best)) => {
             assert!(planned.exact);
             let value = planned.forecast.value(instance.objective);
-            assert!((value - best).abs() <= best * 1e-6, "{value} for {best}: {instance:#?}");
+            assert!(
+                (value - best).abs() <= best * 1e-6,
+                "{value} for {best}: {instance:#?}"
+            );
             true
         }
         (None, None) => false,
@@ -143,7 +151,10 @@ fn easy(numbers: &mut Random, devices: usize, kinds: usize, units: usize) -> Ins
     for unit in &mut instance.units {
         (unit.only, unit.single) = (None, false);
     }
-    instance.devices.iter_mut().for_each(|device| device.memory = None);
+    instance
+        .devices
+        .iter_mut()
+        .for_each(|device| device.memory = None);
     instance.devices[instance.source].base = 0.002;
     instance
 }
@@ -158,8 +169,14 @@ fn what_cannot_be_looked_at_as_a_whole_is_within_its_gap() {
         let found = forecast(&instance, &found).value(Objective::Rate);
         let best = plan(&instance).expect("there is memory enough").bound;
         let bound = super::bound::bound(&costs);
-        assert!(bound <= best * (1.0 + 1e-9), "the bound {bound} is above the best, {best}");
-        assert!(found >= best * (1.0 - 1e-9), "{found} is better than the best, {best}");
+        assert!(
+            bound <= best * (1.0 + 1e-9),
+            "the bound {bound} is above the best, {best}"
+        );
+        assert!(
+            found >= best * (1.0 - 1e-9),
+            "{found} is better than the best, {best}"
+        );
         assert!(found <= best * 1.25, "{found} is far from the best, {best}");
     }
 }
@@ -245,7 +262,11 @@ fn a_fast_device_alone_beats_a_slow_link() {
     let planned = plan(&instance).expect("there is memory enough");
     assert_eq!(planned.schedule.groups.len(), 1);
     assert_eq!(planned.schedule.devices().count(), 2);
-    assert!((planned.forecast.rate - 10.0).abs() < 1e-6, "{}", planned.forecast.rate);
+    assert!(
+        (planned.forecast.rate - 10.0).abs() < 1e-6,
+        "{}",
+        planned.forecast.rate
+    );
     // Where neither has memory for all, there is a segment on each.
     for device in &mut instance.devices {
         device.memory = Some(1);
@@ -265,13 +286,21 @@ fn batches_one_by_one_take_what_the_sum_says() {
         let mut instance = easy(&mut numbers, devices, 2, units);
         instance.window = if round % 2 == 0 { 100 } else { 1 };
         let planned = plan(&instance).expect("there is memory enough");
-        let (forecast, run) = (planned.forecast, simulate(&instance, &planned.schedule, 4000));
+        let (forecast, run) = (
+            planned.forecast,
+            simulate(&instance, &planned.schedule, 4000),
+        );
         let off = (run.rate / forecast.rate - 1.0).abs();
         // A link carries less than the sum says where turns do not fall together.
         let least = 0.97;
-        assert!(run.rate >= forecast.rate * least, "{} for {}", run.rate, forecast.rate);
+        assert!(
+            run.rate >= forecast.rate * least,
+            "{} for {}",
+            run.rate,
+            forecast.rate
+        );
         if matches!(forecast.bottleneck, Bottleneck::Device(_)) {
-            assert!(off < 0.03, "{} for {}: {:?} {:?}\n{instance:?}", run.rate, forecast.rate, forecast, planned.schedule);
+            assert!(off < 0.03, "{} for {}", run.rate, forecast.rate);
         }
         if instance.window == 1 {
             let off = (run.latency / forecast.latency - 1.0).abs();
@@ -294,7 +323,9 @@ fn many_devices_of_few_kinds_reach_nearly_all_they_could() {
         (device.workers, device.watts) = (1, 1.0);
     }
     for unit in &mut instance.units {
-        unit.seconds = [1.0, 1.7, 3.0, 4.1].map(|factor| unit.seconds[0] * factor).to_vec();
+        unit.seconds = [1.0, 1.7, 3.0, 4.1]
+            .map(|factor| unit.seconds[0] * factor)
+            .to_vec();
     }
     let planned = plan(&instance).expect("there is memory enough");
     assert!(!planned.exact);

@@ -52,9 +52,8 @@ pub fn busiest(peers: &[Peer], weights: &[u32]) -> f64 {
     let total: f64 = pairs()
         .map(|(peer, &weight)| f64::from(weight) * peer.workers as f64)
         .sum();
-    let busy = |(peer, &weight): (&Peer, &u32)| {
-        peer.base + f64::from(weight) / total * peer.seconds
-    };
+    let busy =
+        |(peer, &weight): (&Peer, &u32)| peer.base + f64::from(weight) / total * peer.seconds;
     pairs().map(busy).fold(0.0, f64::max)
 }
 
@@ -100,7 +99,10 @@ mod tests {
             for b in 1..=12 {
                 for c in 1..=12 {
                     let other = super::busiest(&peers, &[a, b, c]);
-                    assert!(found <= other * (1.0 + 1e-9), "{a} {b} {c}: {other} < {found}");
+                    assert!(
+                        found <= other * (1.0 + 1e-9),
+                        "{a} {b} {c}: {other} < {found}"
+                    );
                 }
             }
         }

@@ -26,6 +26,7 @@ mod new_stage;
 mod outputs;
 mod pace;
 mod parsers;
+mod planner;
 mod plugins;
 mod prune;
 mod reference;
