@@ -130,14 +130,16 @@ fn units_of(automatic: &Automatic, device: usize) -> Option<(&str, &str)> {
 fn device(plan: &Plan, automatic: &Automatic, at: usize, load: &Load) -> String {
     let name = &plan.layout.devices[at].0;
     let Some((first, last)) = units_of(automatic, at) else {
-        return match load.busy > 0.0 {
-            true => format!("{name}: reads or writes, no more: that would not be better"),
-            false => format!("{name}: nothing, that would not be better"),
+        return if load.busy > 0.0 {
+            format!("{name}: reads or writes, no more: that would not be better")
+        } else {
+            format!("{name}: nothing, that would not be better")
         };
     };
-    let units = match first == last {
-        true => first.to_owned(),
-        false => format!("{first} to {last}"),
+    let units = if first == last {
+        first.to_owned()
+    } else {
+        format!("{first} to {last}")
     };
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let limit = automatic.instance.devices[at].memory;
@@ -152,12 +154,13 @@ fn device(plan: &Plan, automatic: &Automatic, at: usize, load: &Load) -> String 
 }
 
 fn optimum(automatic: &Automatic, compared: &Compared) -> String {
-    match automatic.planned.exact {
-        true => "100 % of the provable optimum: no other plan is better".to_owned(),
-        false => format!(
+    if automatic.planned.exact {
+        "100 % of the provable optimum: no other plan is better".to_owned()
+    } else {
+        format!(
             "at least {:.1} % of the provable optimum",
             compared.reaches * 100.0
-        ),
+        )
     }
 }
 

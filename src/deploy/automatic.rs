@@ -64,9 +64,10 @@ pub fn plan(
         return by_rule(whole, Planning::ByRule(why));
     };
     let cuts = cuts(&fine, &planned.schedule);
-    let graph = match cuts.is_empty() {
-        true => Some(whole.clone()),
-        false => cut(&Cuts::At(cuts)),
+    let graph = if cuts.is_empty() {
+        Some(whole.clone())
+    } else {
+        cut(&Cuts::At(cuts))
     };
     let Some(graph) = graph else {
         let why = "it cannot be cut where that would be best".to_owned();

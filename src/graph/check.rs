@@ -267,8 +267,10 @@ impl Checker<'_> {
         };
         let own_range = |units: &Units| raw.options.iter().find(|o| o.name.value == units.option);
         let splitting = Splitting::of(raw.split.as_ref());
+        // Where an edge rounds, every cut would change what comes out.
+        let exact = raw.wire == Wire::F32;
         let Some(asked) = &raw.split else {
-            let free = operator.manifest.ports.is_empty();
+            let free = operator.manifest.ports.is_empty() && exact;
             let ranges = match &units {
                 Some(all) if free && own_range(all).is_none() => {
                     self.cuts.ranges(&raw.name.value, false, all.units.len())
@@ -284,7 +286,7 @@ impl Checker<'_> {
             }
             Some(units) => match own_range(units) {
                 Some(option) => Err(both(asked, units, option.node.span)),
-                None if splitting == Splitting::Auto => {
+                None if splitting == Splitting::Auto && exact => {
                     Ok(self.cuts.ranges(&raw.name.value, true, units.units.len()))
                 }
                 None => split::ranges(asked, &units.units),

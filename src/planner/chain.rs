@@ -64,11 +64,14 @@ pub fn best(costs: &Costs, classes: &Classes, limit: f64) -> Option<(Vec<Link>, 
 /// How busy `device` is with each range of units; infinite where it cannot run it.
 fn busy(costs: &Costs, device: usize) -> Vec<Vec<f64>> {
     let n = costs.len();
-    let of = |start: usize, end: usize| match start < end {
-        true => costs
-            .lot(&[(device, 1)], &(start..end))
-            .map_or(f64::INFINITY, |lot| lot.busy),
-        false => f64::INFINITY,
+    let of = |start: usize, end: usize| {
+        if start < end {
+            costs
+                .lot(&[(device, 1)], &(start..end))
+                .map_or(f64::INFINITY, |lot| lot.busy)
+        } else {
+            f64::INFINITY
+        }
     };
     (0..n)
         .map(|start| (0..=n).map(|end| of(start, end)).collect())
@@ -120,18 +123,20 @@ impl Chain<'_> {
 
     fn entering(&self, class: usize) -> f64 {
         let (device, source) = (self.classes.devices[class][0], self.costs.instance.source);
-        match device == source {
-            true => 0.0,
-            false => self.costs.instance.links[source][device].seconds(self.costs.bytes(0)),
+        if device == source {
+            0.0
+        } else {
+            self.costs.instance.links[source][device].seconds(self.costs.bytes(0))
         }
     }
 
     fn leaving(&self, class: usize) -> f64 {
         let (device, sink) = (self.classes.devices[class][0], self.costs.instance.sink);
         let bytes = self.costs.bytes(self.costs.len());
-        match device == sink {
-            true => 0.0,
-            false => self.costs.instance.links[device][sink].seconds(bytes),
+        if device == sink {
+            0.0
+        } else {
+            self.costs.instance.links[device][sink].seconds(bytes)
         }
     }
 

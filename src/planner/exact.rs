@@ -125,9 +125,12 @@ fn lots(costs: &Costs, classes: &Classes, choice: &[usize]) -> Vec<Vec<Option<Lo
         .map(|(class, count)| (class[0], *count))
         .collect();
     let n = costs.len();
-    let of = |start: usize, end: usize| match start < end {
-        true => costs.lot(&devices, &(start..end)),
-        false => None,
+    let of = |start: usize, end: usize| {
+        if start < end {
+            costs.lot(&devices, &(start..end))
+        } else {
+            None
+        }
     };
     (0..n)
         .map(|start| (0..=n).map(|end| of(start, end)).collect())
@@ -286,9 +289,12 @@ impl Fold {
     /// busy.
     fn add(self, value: Value, busy: f64, latency: f64, energy: f64, devices: usize) -> Value {
         let devices = devices as f64;
-        let limited = |limit: f64, more: Value| match busy > limit * (1.0 + ROUNDING) {
-            true => [f64::INFINITY; 2],
-            false => [value[0] + more[0], value[1] + more[1]],
+        let limited = |limit: f64, more: Value| {
+            if busy > limit * (1.0 + ROUNDING) {
+                [f64::INFINITY; 2]
+            } else {
+                [value[0] + more[0], value[1] + more[1]]
+            }
         };
         match self {
             Fold::Busiest => [value[0].max(busy), value[1] + latency],

@@ -34,9 +34,10 @@ impl Planned {
         let value = forecast.value(costs.instance.objective);
         Planned {
             schedule,
-            bound: match exact {
-                true => value,
-                false => bound(costs).min(value),
+            bound: if exact {
+                value
+            } else {
+                bound(costs).min(value)
             },
             forecast,
             exact,
@@ -131,9 +132,10 @@ fn best_rate(costs: &Costs, classes: &Classes, exact: &Exact, found: Option<&Sch
         let middle = f64::midpoint(low, high);
         let other = exact.best(Fold::Latency(middle), f64::INFINITY);
         let Some(forecast) = of(&other) else { break };
-        match slow(&forecast) > middle {
-            true => low = middle,
-            false => high = middle,
+        if slow(&forecast) > middle {
+            low = middle
+        } else {
+            high = middle
         }
         let value = |one: &Forecast| 1.0 / one.rate;
         if of(&best).is_some_and(|before| value(&forecast) < value(&before)) {

@@ -47,9 +47,10 @@ fn seconds(text: &mut String, all: &BTreeMap<String, f64>) {
 /// With a point, and no exponent, so that people can compare them.
 fn decimal(number: f64) -> String {
     let text = format!("{number}");
-    match text.contains('.') {
-        true => text,
-        false => text + ".0",
+    if text.contains('.') {
+        text
+    } else {
+        text + ".0"
     }
 }
 
