@@ -149,11 +149,15 @@ fn stages(report: &Value, workers: u64) {
             "batches",
             "rows",
             "busy_seconds",
+            "bytes_in",
+            "bytes_out",
         ];
         assert_eq!(keys(stage), BTreeSet::from(fields));
         assert_eq!(stage["device"], "local");
         assert_eq!((&stage["batches"], &stage["rows"]), (&8.into(), &60.into()));
         assert!(stage["busy_seconds"].as_f64().unwrap() > 0.0);
+        assert!(stage["bytes_in"].as_u64().unwrap() > 0);
+        assert!(stage["bytes_out"].as_u64().unwrap() > 0);
     }
     assert_eq!(stages[1]["worker"], 0);
     assert_eq!(stages[2]["worker"], workers - 1);
