@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::catalog::{Catalog, Operator, Role};
 use super::ports::{self, Ports};
-use super::raw::{self, RawStage};
+use super::raw::{self, RawStage, Wire};
 use super::split::{self, Cuts, Splitting};
 use super::stage::{Graph, Segment, Spans, Stage};
 use super::{clash, edges, flow, options};
