@@ -170,7 +170,7 @@ fn units(fine: &Graph, target: &Target, profile: Option<&Profile>, kinds: &Kinds
             weights: weights(stage),
             working: 0,
             ends_stage: next.is_none_or(|next| next.file_name != stage.file_name),
-            single: stage.columns.keeps,
+            single: stage.columns.stateful,
             only,
         }
     };
