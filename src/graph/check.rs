@@ -275,7 +275,7 @@ impl Checker<'_> {
                 Some(all) if free && own_range(all).is_none() => {
                     self.cuts.ranges(&raw.name.value, false, all.units.len())
                 }
-                all => vec![0..all.as_ref().map_or(1, |all| all.units.len())],
+                all => split::one_range(all.as_ref().map_or(1, |all| all.units.len())),
             };
             return Some((units, ranges));
         };

@@ -31,7 +31,7 @@ impl Cuts {
         match self {
             Cuts::Units { unsaid } if said || *unsaid => (0..count).map(|at| at..at + 1).collect(),
             Cuts::At(cuts) if cuts.contains_key(stage) => cuts[stage].clone(),
-            _ => vec![0..count],
+            _ => one_range(count),
         }
     }
 }
@@ -65,7 +65,7 @@ impl Splitting {
 pub fn ranges(split: &At<RawSplit>, units: &[Unit]) -> Result<Vec<Range<usize>>, Diagnostic> {
     match &split.value {
         // Whoever checks the graph knows where; see `Cuts`.
-        RawSplit::Auto => Ok(vec![0..units.len()]),
+        RawSplit::Auto => Ok(one_range(units.len())),
         RawSplit::Count(count) => {
             if *count > units.len() {
                 let (have, last) = (units.len(), units.len());
@@ -122,4 +122,9 @@ fn parse(text: &str, count: usize) -> Option<Range<usize>> {
     };
     let range = number(start, 0)?..number(end, count)?;
     (range.start < range.end && range.end <= count).then_some(range)
+}
+
+/// All `count` units in one range.
+pub(super) fn one_range(count: usize) -> Vec<Range<usize>> {
+    std::iter::once(0..count).collect()
 }

@@ -179,8 +179,8 @@ impl Chain<'_> {
         let (n, classes) = (self.costs.len(), self.counts.len());
         // By set and by the class that comes next: how many units can be done before it.
         let mut reached = vec![0_u128; self.sets * classes];
-        for class in 0..classes {
-            reached[class] = u128::from(possible.first[class]);
+        for (reached, first) in reached.iter_mut().zip(&possible.first) {
+            *reached = u128::from(*first);
         }
         let mut found: Option<(usize, usize, usize)> = None;
         for set in 0..self.sets {

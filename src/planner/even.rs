@@ -95,7 +95,7 @@ pub fn by_memory(instance: &Instance) -> Option<Forecast> {
 pub fn alone(instance: &Instance) -> Option<(usize, Forecast)> {
     let costs = Costs::new(instance);
     let of = |device: usize| {
-        let ranges = vec![0..instance.units.len()];
+        let ranges = std::iter::once(0..instance.units.len()).collect();
         Some((device, on(&costs, ranges, &[device])?))
     };
     let all = (0..instance.devices.len()).filter_map(of);

@@ -109,12 +109,15 @@ fn summary(begun: &[f64], done: &[f64], window: usize) -> Simulated {
     }
 }
 
+/// A device and a worker of it.
+type Place = (usize, usize);
+
 /// The ways of batches, each a repeating pattern of groups.
 struct Paths<'a> {
     instance: &'a Instance,
     schedule: &'a Schedule,
     /// For each group: device and worker of each replica, and whose turn it is.
-    groups: Vec<(Vec<(usize, usize)>, Vec<usize>)>,
+    groups: Vec<(Vec<Place>, Vec<usize>)>,
     /// The most workers of a device.
     workers: usize,
 }

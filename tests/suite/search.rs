@@ -268,7 +268,7 @@ with.path = \"history.jsonl\"
 const NETWORKS: [(&str, &str, &str, &str); 4] = [
     ("ga", "ann", "9", "inputs = 8"),
     ("bat", "ann", "9\nwith.block = 4", "inputs = 8"),
-    ("pso-adam", "ann", "31", "inputs = 8\nwith.hidden = 3"),
+    ("pso-adam", "ann", "41", "inputs = 8\nwith.hidden = 4"),
     ("pso-ga", "cnn", "145", "embedding = 4\nwith.widest = 2"),
 ];
 

@@ -104,7 +104,7 @@ impl LayerTimes {
             write_layer(folder.path(), *sizes, self.tokens, is_last)?;
             let one = Layers { start: 1, end: 2 };
             let load = Segment::load(folder.path(), one);
-            Ok(load.map_err(|e: ModelError| Error::from(e))?)
+            load.map_err(|e: ModelError| Error::from(e))
         };
         let mut segments = all.iter().map(segment).collect::<Result<Vec<_>>>()?;
         let hidden = numbers(self.tokens * all[0].hidden);

@@ -22,10 +22,10 @@ impl Options {
     /// ```
     /// use segue_candidates::space::{Options, Value};
     ///
-    /// let lines = ["rate = 0.001..0.1 log", "layers = 1..4", "kernel = linear | rbf"];
+    /// let lines = ["cost = 0.5..8.0", "layers = 1..4", "kernel = linear | rbf"];
     /// let options = Options::read(&lines)?;
     /// let values = options.decode(&[0.5, 0.9, 0.2]);
-    /// assert_eq!(options.text(&values), "rate=0.01,layers=4,kernel=linear");
+    /// assert_eq!(options.text(&values), "cost=4.25,layers=4,kernel=linear");
     /// # Ok::<(), segue_candidates::space::Error>(())
     /// ```
     pub fn read(lines: &[impl AsRef<str>]) -> Result<Self> {

@@ -89,7 +89,7 @@ fn what_makes_no_sense_is_refused() {
         json!({"pruned_heads": {"0": [1, 0]}}),
         "leaves layer `0` no head",
     );
-    refused(json!({"intermediate_sizes": [3]}), "not a list of");
+    refused(json!({"intermediate_sizes": [3, 3]}), "not a list of");
     refused(json!({"intermediate_sizes": 3}), "not a list of");
     refused(json!({"head_dim": 0}), "outside 1..");
     refused(json!({"quantization_config": {"bits": 8}}), "quantised");

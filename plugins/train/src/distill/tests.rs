@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::ModelShape;
 use crate::model::tests::{shape, vectors};
 use crate::model::{Model, Tokens};
 use crate::params::file;
@@ -13,6 +14,10 @@ const ROWS: [&[u32]; 2] = [&[1, 5, 2], &[8, 0, 3, 3, 4]];
 /// A teacher in `folder`, and what it says of [`ROWS`] with the states in the order `states`.
 fn lesson(folder: &std::path::Path, states: [usize; 3]) -> Batch {
     let shape = shape();
+    let shape = ModelShape {
+        layers: vec![shape.layers[0]; 2],
+        ..shape
+    };
     let vectors = vectors(&shape);
     let config = json!({
         "hidden_size": 12, "num_attention_heads": 3, "intermediate_size": 20,

@@ -185,8 +185,10 @@ impl Shape for CnnShape {
 
 /// The first of these.
 fn first(all: &Examples, texts: usize) -> Examples {
-    let mut some = Examples::default();
-    some.rows = crate::features::rows::Rows::new(all.rows.width());
+    let mut some = Examples {
+        rows: crate::features::rows::Rows::new(all.rows.width()),
+        ..Examples::default()
+    };
     for (row, class) in all.rows.iter().zip(&all.classes).take(texts) {
         some.rows.push_tokens(row.ids.iter().copied());
         some.classes.push(*class);
