@@ -84,7 +84,7 @@ fn run(row: &Row, folder: &Path) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let graph = root.join(format!("graphs/search/{}.toml", row.graph));
     let out = tempfile::TempDir::new().expect("a folder for what is written");
-    let plan = json(&segue([
+    let plan = json(segue([
         OsStr::new("explain"),
         graph.as_os_str(),
         "--format".as_ref(),
@@ -99,7 +99,7 @@ fn run(row: &Row, folder: &Path) -> String {
         command.extend(["--set".to_owned(), set]);
     }
     segue(command.iter().map(OsStr::new));
-    let report = json(&std::fs::read_to_string(report).expect("a report"));
+    let report = json(std::fs::read_to_string(report).expect("a report"));
     let accuracy = report["accuracy"].as_f64().unwrap_or(f64::NAN);
     let minutes = report["seconds"].as_f64().unwrap_or(f64::NAN) / 60.0;
     let history = std::fs::read_to_string(out.path().join("history.jsonl")).unwrap_or_default();

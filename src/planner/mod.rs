@@ -7,9 +7,9 @@
 //! go to one.
 //!
 //! 1. [`plan`] an [`Instance`]: exactly, by dynamic programming over sets of devices, where
-//!    those that are the same count by their number ([`exact`]); where that would take too long,
-//!    by the best chain of single devices ([`chain`]) and by changes that make a schedule better
-//!    ([`climb`]), with a bound ([`bound`]) and so with a gap that is known.
+//!    those that are the same count by their number (`exact`); where that would take too long,
+//!    by the best chain of single devices (`chain`) and by changes that make a schedule better
+//!    (`climb`), with a bound (`bound`) and so with a gap that is known.
 //! 2. [`forecast`] says what a [`Schedule`] comes to as a sum; [`simulate`] runs its batches
 //!    one by one, through the same turns, links and window as a run does.
 //! 3. [`even`], [`by_memory`] and [`alone`] are what there is without a plan.

@@ -201,7 +201,10 @@ mod tests {
 
     use super::*;
 
-    fn drawn(head: Head, count: usize) -> (Vec<(Vec<f32>, u32)>, Vec<Vec<f32>>) {
+    /// A text's numbers and its class.
+    type Text = (Vec<f32>, u32);
+
+    fn drawn(head: Head, count: usize) -> (Vec<Text>, Vec<Vec<f32>>) {
         let mut random = Random::new(5, 0, 0, Purpose::Move);
         let mut numbers =
             |count: usize| -> Vec<f32> { (0..count).map(|_| random.gaussian() as f32).collect() };

@@ -22,7 +22,7 @@ pub struct Weights {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Extent {
-    /// Each by itself. In blocks with [`crate::Method::Blocks`].
+    /// Each by itself. In blocks with a search whose `block` is set.
     Whole,
     /// All, along some directions that a seed gives.
     Subspace(Projection),
