@@ -36,7 +36,8 @@ pub struct AnnShape {
     pub least_texts: usize,
     /// How many features there are at most: those of the most texts.
     pub most_features: usize,
-    /// Whether features are scaled by how much they tell of a class.
+    /// Whether features are scaled by how much they tell of a class. A search over weights then
+    /// fits the texts that this was counted on better, and others worse.
     pub naive_bayes: bool,
     /// To how many numbers the features of a text are reduced.
     pub inputs: usize,
@@ -57,7 +58,7 @@ impl Default for AnnShape {
             ngrams: 2,
             least_texts: 5,
             most_features: 60_000,
-            naive_bayes: true,
+            naive_bayes: false,
             inputs: 512,
             hidden: 0,
             radius: 1.0,
