@@ -65,10 +65,11 @@ impl Ours {
             let threads: Vec<_> = (0..cores)
                 .map(|core| {
                     let own = reviews.iter().skip(core).step_by(cores);
+                    // Not in the threads, where one that failed would leave the others waiting.
+                    let model = root().join("models/tinybert-imdb");
+                    let segment = Segment::load_with(&model, Layers::all(4), options);
+                    let mut segment = segment.expect("the model that ships");
                     scope.spawn(move || {
-                        let model = root().join("models/tinybert-imdb");
-                        let segment = Segment::load_with(&model, Layers::all(4), options);
-                        let mut segment = segment.expect("the model that ships");
                         let mut logits = Vec::new();
                         let mut run = |tokens: &[u32]| {
                             segment.run_tokens(tokens, &mut logits).expect("it runs");

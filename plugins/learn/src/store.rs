@@ -68,6 +68,23 @@ impl<'a> Stored<'a> {
             shape: vec![text.len()],
         }
     }
+
+    /// Whether 16 bits hold what is to be stored in 16 bits: a number that is finite would be
+    /// read back as one that is not.
+    fn check(&self, name: &impl Display) -> Result<()> {
+        let Values::Halves(values) = self.values else {
+            return Ok(());
+        };
+        let lost = |v: &&f32| v.is_finite() && f16::from_f32(**v).is_infinite();
+        let Some(value) = values.iter().find(lost) else {
+            return Ok(());
+        };
+        let most = f16::MAX;
+        let message = format!(
+            "`{name}` has the number {value}, and 16 bits hold {most} at most: store 32 bits"
+        );
+        Err(Error::new("too-large", message))
+    }
 }
 
 impl View for Stored<'_> {
@@ -118,11 +135,15 @@ fn bytes<T: Copy, const N: usize>(values: &[T], of: impl Fn(T) -> [u8; N]) -> Ve
 /// Named tensors as the bytes of a safetensors file, with `metadata` in its header.
 ///
 /// # Errors
-/// `write-failed`
+/// `write-failed`; `too-large` for a number that 16 bits do not hold
 pub fn pack_tensors<'a, N: AsRef<str> + Ord + Display>(
     tensors: impl IntoIterator<Item = (N, Stored<'a>)>,
     metadata: Option<(&str, String)>,
 ) -> Result<Vec<u8>> {
+    let tensors: Vec<_> = tensors.into_iter().collect();
+    for (name, tensor) in &tensors {
+        tensor.check(name)?;
+    }
     let metadata = metadata.map(|(name, text)| HashMap::from([(name.to_owned(), text)]));
     safetensors::serialize(tensors, metadata).map_err(|e| failed(&e))
 }
@@ -272,6 +293,17 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_that_16_bits_do_not_hold_is_refused() {
+        let pack = |value: f32, half| {
+            let values = [1.0, value];
+            pack_tensors([("w", Stored::new(&values, vec![2], half))], None)
+        };
+        assert!(pack(65504.0, true).is_ok() && pack(1e6, false).is_ok());
+        let error = pack(-1e6, true).unwrap_err();
+        assert!(error.code == "too-large" && error.message.contains("`w` has the number -1000000"));
+    }
 
     #[test]
     fn a_state_comes_back_and_nothing_else_is_one() {
