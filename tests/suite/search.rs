@@ -186,6 +186,7 @@ with.leash = \"leash\"
 [stage.trial]
 plugin = \"svm-trial\"
 from = { candidates = \"hold\", rows = \"train\" }
+with.measure = \"accuracy\"
 [stage.scores]
 plugin = \"write\"
 from = \"trial\"

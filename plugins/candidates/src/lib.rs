@@ -5,6 +5,7 @@
 //! | [`rows`] | candidates and scores as they travel round a loop |
 //! | [`space`] | what a point of the unit box stands for: options, or the weights of a model |
 //! | [`given`] | a stage's options with a candidate's in their place |
+//! | [`Measure`] | what a model is judged by |
 //! | [`adam`] | the steps of an evaluator that has a gradient |
 //! | [`random`], [`digest`] | numbers that are the same for ever |
 //!
@@ -14,9 +15,11 @@
 pub mod adam;
 pub mod digest;
 pub mod given;
+mod measure;
 pub mod random;
 pub mod rows;
 pub mod space;
 mod task;
 
+pub use measure::Measure;
 pub use task::Task;

@@ -1,6 +1,7 @@
 //! How good are options of fine-tuning that a search proposes?
 
 use schemars::JsonSchema;
+use segue_candidates::Measure;
 use segue_candidates::given::Given;
 use segue_candidates::rows::{Asked, scored, tries};
 use segue_learn::columns::Role;
@@ -13,17 +14,6 @@ use crate::finetune::Labels;
 use crate::gathered::{Gathered, part, reads};
 use crate::params;
 use crate::trainer::{Trainer, not_started};
-
-/// What a trial tells a search.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Measure {
-    /// The part of the held-out reviews that it gets right: a search has to `maximize` it.
-    #[default]
-    Accuracy,
-    /// The mean cross entropy of a held-out review.
-    Loss,
-}
 
 /// Scores options of fine-tuning that a search proposes: trains with them on a part of the
 /// reviews whose role is `train`, and says how it does on those whose role is `validation`.
@@ -150,9 +140,6 @@ impl FinetuneTrial {
             ));
         }
         let (accuracy, loss) = trainer.measure(self.gathered.batches(&held_out))?;
-        Ok(match self.measure {
-            Measure::Accuracy => accuracy,
-            Measure::Loss => loss,
-        })
+        Ok(self.measure.of(loss, accuracy))
     }
 }

@@ -342,6 +342,7 @@ with.generations = 20
 [stage.trial]
 plugin = \"svm-trial\"
 from = { candidates = \"search\", rows = \"train\" }
+with.measure = \"accuracy\"
 [stage.best]
 plugin = \"search-best\"
 from = \"search\"

@@ -1,6 +1,7 @@
 //! `svm-trial`, `ann-trial` and `cnn-trial`: how good are options that a search proposes?
 
 use schemars::JsonSchema;
+use segue_candidates::Measure;
 use segue_candidates::given::Given;
 use segue_candidates::rows::{Asked, scored, tries};
 use segue_learn::columns::Role;
@@ -15,17 +16,6 @@ use crate::models::training::{Schedule, fit};
 use crate::operators::gathered::Gathered;
 use crate::operators::learning::prepare;
 use crate::operators::operator::{Options, with};
-
-/// What a trial tells a search.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Measure {
-    /// The part of the held-out rows that it gets right: a search has to `maximize` it.
-    #[default]
-    Accuracy,
-    /// The mean loss of a held-out row.
-    Loss,
-}
 
 /// Scores options that a search proposes: learns with them from the rows whose role is `train`,
 /// and says how it does on those whose role is `validation`.
@@ -125,10 +115,7 @@ impl<O: Options> Trial<O> {
         let none = Examples::default();
         fit(model.as_mut(), &prepared.train, &none, schedule, |_| ())?;
         let quality = measure(model.as_ref(), &prepared.held_out)?;
-        Ok(match self.measure {
-            Measure::Accuracy => quality.accuracy,
-            Measure::Loss => quality.loss,
-        })
+        Ok(self.measure.of(quality.loss, quality.accuracy))
     }
 
     fn prepared(&mut self, features: &FeatureOptions, effort: f64) -> Result<Prepared> {

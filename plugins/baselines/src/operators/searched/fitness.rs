@@ -1,6 +1,7 @@
 //! The operators `ann-fitness` and `cnn-fitness`.
 
 use schemars::JsonSchema;
+use segue_candidates::Measure;
 use segue_candidates::rows::{self, Asked};
 use segue_candidates::space::Weights;
 use segue_plugin::{Batch, Column, Columns, Host, Port, Result, Stage};
@@ -44,17 +45,6 @@ pub type AnnFitness = Fitness<AnnShape>;
 /// The operator `cnn-fitness`: vectors of words from the texts they share, filters over some
 /// words, their largest values and means over the text, and a linear layer.
 pub type CnnFitness = Fitness<CnnShape>;
-
-/// What is measured.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Measure {
-    /// Mean log-loss, to be minimised.
-    #[default]
-    Loss,
-    /// The part that is judged right; the search needs `maximize`.
-    Accuracy,
-}
 
 /// All that scoring takes.
 struct Scoring {
@@ -127,9 +117,9 @@ impl Scoring {
             .map(|asked| self.space.decode(&asked.place))
             .collect();
         let results = self.network.judge(&candidates).into_iter().zip(&candidates);
-        let fitness = results.map(|(result, weights)| match measure {
-            Measure::Accuracy => result.accuracy,
-            Measure::Loss => result.loss + decay * mean_square(weights),
+        let fitness = results.map(|(result, weights)| {
+            let loss = result.loss + decay * mean_square(weights);
+            measure.of(loss, result.accuracy)
         });
         fitness.collect()
     }
