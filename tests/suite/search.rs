@@ -501,6 +501,18 @@ fn spaces_and_candidates_that_cannot_be_are_refused() {
             "bad-option",
             "`cost=99.0` is not among what is searched",
         ),
+        (
+            "with.measure = \"accuracy\"",
+            "with.output = \"ignored\"",
+            "bad-option",
+            "`output` must be left out: a trial learns from the rows, and keeps nothing",
+        ),
+        (
+            "with.output = \"made\"",
+            "with.model = \".\"",
+            "bad-option",
+            "`model` must be left out: it learns from the rows",
+        ),
     ] {
         let project = options();
         let graph = project.read("graph.toml").replace(line, with);

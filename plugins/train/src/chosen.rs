@@ -191,9 +191,9 @@ impl FinetuneChosen {
     ) -> Result<()> {
         let examples = self.gathered.lesson(lesson);
         let loss = trainer.learn(&examples, &Labels::new(&examples, self.labels.len()))?;
-        let rest = since
-            .elapsed()
-            .mul_f32((1.0 - lesson.progress) / lesson.progress);
+        // The progress of a lesson is that in its middle.
+        let all = (left as f32 + 0.5) / (1.0 - lesson.progress);
+        let rest = since.elapsed().mul_f32(left as f32 / (all - left as f32));
         let (minutes, seconds) = (rest.as_secs() / 60, rest.as_secs() % 60);
         host.progress(&format!(
             "{left} steps left, loss {loss:.4}, {minutes}:{seconds:02} left"

@@ -39,7 +39,8 @@ pub struct Lesson {
     pub rows: Vec<usize>,
     /// From 0.
     pub epoch: u32,
-    /// The part of all steps that is done with this one.
+    /// The part of all steps that is done in the middle of this one: a rate that falls to 0 at
+    /// the end is over 0 in every step, even in an only one.
     pub progress: f32,
 }
 
@@ -69,7 +70,7 @@ impl Course {
                 lessons.push(Lesson {
                     rows: rows.to_vec(),
                     epoch,
-                    progress: (lessons.len() + 1) as f32 / count as f32,
+                    progress: (lessons.len() as f32 + 0.5) / count as f32,
                 });
             }
         }
@@ -102,7 +103,18 @@ mod tests {
             sorted.sort_unstable();
             assert_eq!(sorted, rows);
         }
-        assert_eq!(lessons[5].progress, 1.0);
+        assert_eq!(lessons[5].progress, 11.0 / 12.0);
         assert_eq!(course.lessons(&rows), lessons);
+    }
+
+    #[test]
+    fn an_only_step_learns() {
+        let course = Course {
+            batch: 4,
+            ..Course::default()
+        };
+        let lessons = course.lessons(&[0, 1, 2]);
+        assert_eq!(lessons.len(), 1);
+        assert!(course.schedule.rate(lessons[0].progress) > 0.0);
     }
 }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::operators::gathered::Gathered;
 use crate::operators::operator::{Operator, Options, with};
+use crate::operators::options::check;
 
 /// Learns, with the options that a search found best, from all rows but those whose role is
 /// `test`, and judges these.
@@ -56,6 +57,8 @@ impl<O: Options> Stage for Chosen<O> {
 
     fn columns_for(&self, _input: &[Column]) -> Result<Columns> {
         with(&self.given, "")?.recipe()?;
+        let absent = "left out: it learns from the rows";
+        check(self.given.own().common().model.is_none(), "model", absent)?;
         Ok(self.columns())
     }
 

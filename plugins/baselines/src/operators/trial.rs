@@ -16,6 +16,7 @@ use crate::models::training::{Schedule, fit};
 use crate::operators::gathered::Gathered;
 use crate::operators::learning::prepare;
 use crate::operators::operator::{Options, with};
+use crate::operators::options::check;
 
 /// Scores options that a search proposes: learns with them from the rows whose role is `train`,
 /// and says how it does on those whose role is `validation`.
@@ -76,6 +77,10 @@ impl<O: Options> Stage for Trial<O> {
 
     fn columns_for(&self, _input: &[Column]) -> Result<Columns> {
         with(&self.given, "")?.recipe()?;
+        let common = self.given.own().common();
+        let absent = "left out: a trial learns from the rows, and keeps nothing";
+        check(common.model.is_none(), "model", absent)?;
+        check(common.output.is_none(), "output", absent)?;
         Ok(self.columns())
     }
 
