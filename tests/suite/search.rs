@@ -1,6 +1,9 @@
 //! Searches as loops of a dataflow: what they find does not depend on where they run, nor on
 //! how often they were killed.
 
+mod options;
+mod weights;
+
 use serde_json::Value;
 
 use crate::harness::Project;
@@ -42,6 +45,9 @@ from = \"generations\"
 with.path = \"history.jsonl\"
 ";
 
+/// What a search writes besides its history.
+const FILES: [&str; 2] = ["scores.jsonl", "out.jsonl"];
+
 const ALL: [&str; 8] = [
     "pso", "ga", "bat", "cuckoo", "cma-es", "pso-ga", "pso-cs", "pso-adam",
 ];
@@ -60,12 +66,23 @@ fn history(project: &Project) -> Vec<Value> {
     lines
 }
 
-fn compare(project: &Project, expected: &Project, how: &str) {
-    for file in ["scores.jsonl", "out.jsonl"] {
-        let (is, must) = (project.read(file), expected.read(file));
-        assert!(is == must, "{how}: {file}\n{is}\n--\n{must}");
+/// Both have the same history and the same bytes in `files`.
+fn compare(project: &Project, expected: &Project, files: &[&str], how: &str) {
+    for file in files {
+        assert!(project.bytes(file) == expected.bytes(file), "{how}: {file}");
     }
     assert_eq!(history(project), history(expected), "{how}");
+}
+
+/// Kills a run twice, with `more`, and lets it end, with `last`.
+fn kill_twice(project: &Project, more: &[&str], last: &[&str]) {
+    let mut leash = Leash::new(project);
+    for resume in [&[][..], &["--resume"]] {
+        kill_after(&mut leash, "scores.jsonl", 2, 1, &[more, resume].concat());
+    }
+    leash.free();
+    let done = project.run_graph(&[last, &["--resume"]].concat());
+    assert!(done.stderr.contains(" committed before"), "{done}");
 }
 
 #[test]
@@ -94,7 +111,7 @@ fn what_a_search_finds_does_not_depend_on_where_it_runs() {
         ] {
             let other = project(search);
             other.run_graph(more);
-            compare(&other, &expected, &format!("{search} {more:?}"));
+            compare(&other, &expected, &FILES, &format!("{search} {more:?}"));
         }
     }
 }
@@ -111,14 +128,8 @@ fn a_search_that_is_killed_goes_on_to_the_same_end() {
         let expected = project(search);
         expected.run_graph(&[]);
         let project = project(search);
-        let mut leash = Leash::new(&project);
-        for resume in [&[][..], &["--resume"]] {
-            kill_after(&mut leash, "scores.jsonl", 2, 1, &[more, resume].concat());
-        }
-        leash.free();
-        let done = project.run_graph(&[last, &["--resume"]].concat());
-        assert!(done.stderr.contains(" committed before"), "{done}");
-        compare(&project, &expected, search);
+        kill_twice(&project, more, last);
+        compare(&project, &expected, &FILES, search);
     }
 }
 
@@ -155,402 +166,5 @@ fn options_that_cannot_be_are_refused_before_anything_runs() {
         project.write("graph.toml", graph);
         let checked = project.run(&["check", "graph.toml"]);
         checked.failed_with(2, "bad-option", &[says]);
-    }
-}
-
-/// Options are searched: of what learns quickly, and on a ladder of three rungs.
-const OPTIONS: &str = "format = 1
-[stage.train]
-plugin = \"read\"
-with.path = \"train.csv\"
-with.shuffle = 3
-with.hold-out = 0.25
-[stage.test]
-plugin = \"read\"
-with.path = \"test.csv\"
-with.role = \"test\"
-[stage.search]
-plugin = \"pso\"
-loop = \"trial\"
-with.space = [\"cost = 0.01..10.0 log\", \"ngrams = 1..3\", \"naive-bayes = false | true\"]
-with.start = \"cost=1.0,ngrams=2\"
-with.maximize = true
-with.rungs = 3
-with.eta = 2
-with.population = 8
-with.generations = 24
-[stage.hold]
-plugin = \"hold\"
-from = \"search\"
-with.leash = \"leash\"
-[stage.trial]
-plugin = \"svm-trial\"
-from = { candidates = \"hold\", rows = \"train\" }
-with.measure = \"accuracy\"
-[stage.scores]
-plugin = \"write\"
-from = \"trial\"
-with.path = \"scores.jsonl\"
-[stage.best]
-plugin = \"search-best\"
-from = \"search\"
-[stage.options]
-plugin = \"write\"
-from = \"best\"
-with.path = \"best.jsonl\"
-[stage.svm]
-plugin = \"svm-chosen\"
-from = { options = \"best\", rows = [\"train\", \"test\"] }
-with.output = \"made\"
-[stage.out]
-plugin = \"write\"
-from = \"svm\"
-with.path = \"out.jsonl\"
-[stage.generations]
-plugin = \"search-history\"
-from = \"search\"
-with.output = \"plot.svg\"
-[stage.history]
-plugin = \"write\"
-from = \"generations\"
-with.path = \"history.jsonl\"
-";
-
-/// The weights of a perceptron, or of a convolutional network, are searched.
-const WEIGHTS: &str = "format = 1
-[stage.train]
-plugin = \"read\"
-with.path = \"train.csv\"
-with.shuffle = 3
-with.hold-out = 0.25
-[stage.test]
-plugin = \"read\"
-with.path = \"test.csv\"
-with.role = \"test\"
-[stage.search]
-plugin = \"SEARCH\"
-loop = \"fitness\"
-with.dimensions = COUNT
-with.generations = 40
-with.population = 9
-with.spread = 0.2
-[stage.hold]
-plugin = \"hold\"
-from = \"search\"
-with.leash = \"leash\"
-[stage.fitness]
-plugin = \"KIND-fitness\"
-from = { candidates = \"hold\", rows = \"train\" }
-with.SHAPE
-[stage.scores]
-plugin = \"write\"
-from = \"fitness\"
-with.path = \"scores.jsonl\"
-[stage.verdicts]
-plugin = \"KIND-verdicts\"
-from = { best = \"search\", rows = [\"train\", \"test\"] }
-with.output = \"made\"
-with.SHAPE
-[stage.out]
-plugin = \"write\"
-from = \"verdicts\"
-with.path = \"out.jsonl\"
-[stage.generations]
-plugin = \"search-history\"
-from = \"search\"
-with.output = \"plot.svg\"
-[stage.history]
-plugin = \"write\"
-from = \"generations\"
-with.path = \"history.jsonl\"
-";
-
-/// Searches over weights: plain, in blocks, with a hidden layer and a gradient, and of filters.
-const NETWORKS: [(&str, &str, &str, &str); 4] = [
-    ("ga", "ann", "9", "inputs = 8"),
-    ("bat", "ann", "9\nwith.block = 4", "inputs = 8"),
-    ("pso-adam", "ann", "41", "inputs = 8\nwith.hidden = 4"),
-    ("pso-ga", "cnn", "145", "embedding = 4\nwith.widest = 2"),
-];
-
-fn weights((search, kind, count, shape): (&str, &str, &str, &str)) -> Project {
-    let graph = WEIGHTS
-        .replace("SEARCH", search)
-        .replace("KIND", kind)
-        .replace("COUNT", count)
-        .replace("SHAPE", shape);
-    let project = options();
-    project.write("graph.toml", graph);
-    project
-}
-
-fn compare_weights(project: &Project, expected: &Project, how: &str) {
-    for file in [
-        "scores.jsonl",
-        "out.jsonl",
-        "plot.svg",
-        "made/model.safetensors",
-    ] {
-        assert!(project.bytes(file) == expected.bytes(file), "{how}: {file}");
-    }
-    assert_eq!(history(project), history(expected), "{how}");
-}
-
-#[test]
-fn weights_are_searched_alike_wherever_that_is() {
-    for network in NETWORKS {
-        let expected = weights(network);
-        expected.run_graph(&["--workers", "1"]);
-        let history = history(&expected);
-        let loss = |generation: usize| history[generation]["best"].as_f64().unwrap();
-        assert!(loss(39) < loss(0), "{network:?}: {history:?}");
-        let out = expected.lines("out.jsonl");
-        let right = |row: &&Value| row["label"] == row["truth"];
-        let right = out.iter().filter(right).count();
-        assert!(out.len() == 79 && right > 42, "{network:?}: {right}");
-        for more in [
-            &["--workers", "2"][..],
-            &["--workers", "4"],
-            &["--devices", "2"],
-            &["--set", "search.chunk=4", "--workers", "3"],
-        ] {
-            let other = weights(network);
-            other.run_graph(more);
-            compare_weights(&other, &expected, &format!("{network:?} {more:?}"));
-        }
-    }
-}
-
-#[test]
-fn what_a_search_over_weights_found_judges_again() {
-    for (network, kind) in [(NETWORKS[2], "ann"), (NETWORKS[3], "cnn")] {
-        let project = weights(network);
-        project.run_graph(&[]);
-        let graph = format!(
-            "format = 1
-[stage.test]
-plugin = \"read\"
-with.path = \"test.csv\"
-with.role = \"test\"
-[stage.judge]
-plugin = \"{kind}\"
-from = \"test\"
-with.model = \"made\"
-[stage.out]
-plugin = \"write\"
-from = \"judge\"
-with.path = \"again.jsonl\"
-"
-        );
-        project.write("graph.toml", graph);
-        project.run_graph(&[]);
-        assert_eq!(
-            project.read("again.jsonl"),
-            project.read("out.jsonl"),
-            "{kind}"
-        );
-    }
-}
-
-#[test]
-fn a_search_over_weights_that_is_killed_goes_on_to_the_same_end() {
-    for network in [NETWORKS[1], NETWORKS[2]] {
-        let expected = weights(network);
-        expected.run_graph(&[]);
-        let project = weights(network);
-        let mut leash = Leash::new(&project);
-        for resume in [&[][..], &["--resume"]] {
-            let more = [&["--workers", "2"][..], resume].concat();
-            kill_after(&mut leash, "scores.jsonl", 2, 1, &more);
-        }
-        leash.free();
-        let done = project.run_graph(&["--devices", "2", "--resume"]);
-        assert!(done.stderr.contains(" committed before"), "{done}");
-        compare_weights(&project, &expected, &format!("{network:?}"));
-    }
-}
-
-#[test]
-fn candidates_of_another_size_than_the_network_are_refused() {
-    let project = weights(("ga", "ann", "10", "inputs = 8"));
-    let ran = project.run(&["run", "graph.toml"]);
-    ran.failed_with(1, "bad-position", &["with.dimensions = 9"]);
-}
-
-/// A search over options, of whose reviews one word in six tells what they are.
-fn options() -> Project {
-    let mut random = crate::harness::Random(5);
-    let mut text = "label,text\n".to_owned();
-    for _ in 0..240 {
-        let label = random.below(2);
-        let told = random.below(4) > 0;
-        let word = ["dull", "fine", "long"][if told { label } else { 2 }];
-        let word = [word, ["fine", "dull", "long"][label]][random.below(6) / 5];
-        text += &format!(
-            "{label},the {} was {word}\n",
-            crate::harness::WORDS[random.below(8)]
-        );
-    }
-    Project::with_graph(OPTIONS)
-        .file(
-            "test.csv",
-            text.lines().take(80).collect::<Vec<_>>().join("\n"),
-        )
-        .file("train.csv", &text)
-        .test_plugin()
-}
-
-fn compare_options(project: &Project, expected: &Project, how: &str) {
-    for file in [
-        "scores.jsonl",
-        "best.jsonl",
-        "out.jsonl",
-        "plot.svg",
-        "made/model.safetensors",
-    ] {
-        assert!(project.bytes(file) == expected.bytes(file), "{how}: {file}");
-    }
-    assert_eq!(history(project), history(expected), "{how}");
-}
-
-#[test]
-fn options_are_searched_alike_wherever_that_is() {
-    let expected = options();
-    expected.run_graph(&["--workers", "1"]);
-    let best = &expected.lines("best.jsonl")[0];
-    let history = history(&expected);
-    assert_eq!(history.len(), 24);
-    // 8 on the first rung, 4 on the second, 2 on the third, unless some were scored before.
-    let most = 8 * (8 + 4 + 2);
-    assert!(best["evaluations"].as_u64() <= Some(most), "{best}");
-    assert!(history[2]["best"].as_f64() <= history[23]["best"].as_f64());
-    assert_eq!(history[23]["best"], best["best"]);
-    // What the best names goes to another graph as it is.
-    let named = best["options"].as_str().unwrap();
-    assert!(
-        named.starts_with("cost=") && named.contains(",naive-bayes="),
-        "{named}"
-    );
-    let again = options();
-    let graph = "format = 1
-[stage.train]
-plugin = \"read\"
-with.path = \"train.csv\"
-with.shuffle = 3
-[stage.test]
-plugin = \"read\"
-with.path = \"test.csv\"
-with.role = \"test\"
-[stage.svm]
-plugin = \"svm\"
-from = [\"train\", \"test\"]
-[stage.out]
-plugin = \"write\"
-from = \"svm\"
-with.path = \"out.jsonl\"
-";
-    again.write("graph.toml", graph);
-    again.run_graph(&["--set", &format!("svm.options={named}")]);
-    let labels = |project: &Project| -> Vec<Value> {
-        let lines = project.lines("out.jsonl");
-        lines.iter().map(|line| line["label"].clone()).collect()
-    };
-    // It learns from the same rows in another order.
-    let (is, must) = (labels(&again), labels(&expected));
-    let same = is.iter().zip(&must).filter(|(is, must)| is == must).count();
-    assert!(must.len() == 79 && same >= 75, "{same}");
-    for more in [
-        &["--workers", "2"][..],
-        &["--devices", "2"],
-        &["--set", "search.chunk=3", "--workers", "3"],
-    ] {
-        let other = options();
-        other.run_graph(more);
-        compare_options(&other, &expected, &more.join(" "));
-    }
-}
-
-#[test]
-fn a_search_over_options_that_is_killed_goes_on_to_the_same_end() {
-    let expected = options();
-    expected.run_graph(&[]);
-    let project = options();
-    let mut leash = Leash::new(&project);
-    for resume in [&[][..], &["--resume"]] {
-        let more = [&["--workers", "2"][..], resume].concat();
-        kill_after(&mut leash, "scores.jsonl", 2, 1, &more);
-    }
-    leash.free();
-    let done = project.run_graph(&["--devices", "2", "--resume"]);
-    assert!(done.stderr.contains(" committed before"), "{done}");
-    compare_options(&project, &expected, "killed");
-}
-
-#[test]
-fn spaces_and_candidates_that_cannot_be_are_refused() {
-    for (line, with, code, says) in [
-        (
-            "\"ngrams = 1..3\"",
-            "\"ngrams = 3..1\"",
-            "bad-option",
-            "not a range of whole numbers",
-        ),
-        (
-            "cost=1.0,ngrams=2",
-            "cost=99.0",
-            "bad-option",
-            "`cost=99.0` is not among what is searched",
-        ),
-        (
-            "with.measure = \"accuracy\"",
-            "with.output = \"ignored\"",
-            "bad-option",
-            "`output` must be left out: a trial learns from the rows, and keeps nothing",
-        ),
-        (
-            "with.output = \"made\"",
-            "with.model = \".\"",
-            "bad-option",
-            "`model` must be left out: it learns from the rows",
-        ),
-    ] {
-        let project = options();
-        let graph = project.read("graph.toml").replace(line, with);
-        project.write("graph.toml", graph);
-        let checked = project.run(&["check", "graph.toml"]);
-        checked.failed_with(2, code, &[says]);
-    }
-    for (line, with, code, says) in [
-        (
-            "cost = 0.01",
-            "cots = 0.01",
-            "bad-candidate",
-            "`cots` of the searched options is none",
-        ),
-        (
-            "with.hold-out = 0.25\n",
-            "",
-            "no-held-out",
-            "no row has the role `validation`",
-        ),
-        (
-            "with.rungs = 3",
-            "with.rungs = 9",
-            "too-few-rows",
-            "none is left at an effort of 0.0039",
-        ),
-        (
-            "with.space = [\"cost = 0.01..10.0 log\", \"ngrams = 1..3\", \"naive-bayes = false | true\"]
-with.start = \"cost=1.0,ngrams=2\"",
-            "with.dimensions = 3",
-            "no-options",
-            "the search needs a `space`",
-        ),
-    ] {
-        let project = options();
-        let graph = project.read("graph.toml").replace(line, with);
-        project.write("graph.toml", graph.replace("cost=1.0,", ""));
-        let ran = project.run(&["run", "graph.toml"]);
-        ran.failed_with(1, code, &[says]);
     }
 }
