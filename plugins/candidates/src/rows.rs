@@ -304,9 +304,10 @@ pub fn scores(batch: &Batch) -> Result<Vec<Scored>> {
     let fitness: &Float64Array = batch.get("fitness")?;
     let places = batch.columns().column_by_name("position").is_some();
     let one = |row: usize| {
-        let fitness = match fitness.is_null(row) {
-            true => f64::NAN,
-            false => fitness.value(row),
+        let fitness = if fitness.is_null(row) {
+            f64::NAN
+        } else {
+            fitness.value(row)
         };
         let place = places.then(|| point(batch, row)).transpose()?;
         Ok((numbers.value(row), fitness, place))

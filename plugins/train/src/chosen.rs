@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use schemars::JsonSchema;
+use segue_candidates::BestOptions;
 use segue_candidates::given::Given;
 use segue_learn::columns::Role;
 use segue_plugin::arrow_array::{ArrayRef, Float32Array, StringArray, UInt64Array};
@@ -17,7 +18,7 @@ use crate::config::Config;
 use crate::course::{Course, Lesson};
 use crate::finetune::Labels;
 use crate::gathered::{Gathered, reads};
-use crate::output::{Tokenizer, read_tokenizer, write_model};
+use crate::output::{Tokenizer, make_folder, read_tokenizer, write_model};
 use crate::params;
 use crate::trainer::{Trainer, not_started};
 
@@ -54,7 +55,7 @@ pub struct FinetuneChosen {
     #[serde(skip)]
     gathered: Gathered,
     #[serde(skip)]
-    best: Option<String>,
+    best: BestOptions,
     #[serde(skip)]
     state: State,
 }
@@ -102,7 +103,7 @@ impl Stage for FinetuneChosen {
         let (config, labels) = Config::read(&self.model, &self.labels)?;
         self.labels = labels;
         self.base = Some((config, read_tokenizer(&self.model)?));
-        Ok(())
+        self.output.as_deref().map_or(Ok(()), make_folder)
     }
 
     fn process_each(&mut self, batch: Batch, _host: &mut Host<'_>) -> Result<()> {
@@ -110,21 +111,15 @@ impl Stage for FinetuneChosen {
             let (config, _) = self.base.as_ref().ok_or_else(not_started)?;
             return self.gathered.add(&batch, &config.shape, &self.labels);
         }
-        if let Some(Some(options)) = batch.text("options")?.iter().last() {
-            self.best = Some(options.to_owned());
-        }
-        Ok(())
+        self.best.add(&batch)
     }
 
     fn snapshot(&mut self) -> Result<Vec<u8>> {
-        Ok(self.best.clone().unwrap_or_default().into_bytes())
+        Ok(self.best.snapshot())
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<()> {
-        let options = String::from_utf8(state.to_vec());
-        let options = options.map_err(|error| Error::new("no-state", error.to_string()))?;
-        self.best = Some(options).filter(|options| !options.is_empty());
-        Ok(())
+        self.best.restore(state)
     }
 
     fn finish(&mut self, host: &mut Host<'_>) -> Result<Next> {
@@ -159,9 +154,7 @@ impl Stage for FinetuneChosen {
 
 impl FinetuneChosen {
     fn open(&self) -> Result<State> {
-        let none = || Error::new("no-best", "no options came to train with");
-        let best = self.best.as_deref().ok_or_else(none)?;
-        let course = self.given.with(best)?;
+        let course = self.given.with(self.best.text()?)?;
         course.check()?;
         let (config, _) = self.base.as_ref().ok_or_else(not_started)?;
         let mut rows = self.gathered.rows(Role::Train);
@@ -206,10 +199,6 @@ impl FinetuneChosen {
             return Ok(());
         };
         let (config, tokenizer) = self.base.as_ref().ok_or_else(not_started)?;
-        std::fs::create_dir_all(&**output).map_err(|error| {
-            let message = format!("cannot make the folder `{}`: {error}", output.display());
-            Error::new("write-failed", message).option("output")
-        })?;
         let text = config.text(trainer.shape(), &self.labels);
         let made = (trainer.shape(), trainer.vectors()?);
         write_model(output, tokenizer, made, &text, self.half_precision)

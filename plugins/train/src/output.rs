@@ -42,6 +42,17 @@ pub fn read_tokenizer(base: &Path) -> Result<Tokenizer> {
     }
 }
 
+/// Makes the folder that a model will be written to: at the start, as a model may take hours.
+///
+/// # Errors
+/// `write-failed`
+pub fn make_folder(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|e| {
+        let message = format!("cannot make the folder `{}`: {e}", folder.display());
+        Error::new("write-failed", message).option("output")
+    })
+}
+
 /// Writes `config.json`, `model.safetensors` and the files of `tokenizer`.
 ///
 /// # Errors
@@ -54,7 +65,20 @@ pub fn write_model(
     half_precision: bool,
 ) -> Result<()> {
     let weights = params::file(shape, vectors, half_precision)?;
-    write_whole(&folder.join("model.safetensors"), &weights)?;
+    write_files(folder, tokenizer, &weights, config)
+}
+
+/// The same, of weights that are bytes already.
+///
+/// # Errors
+/// `write-failed`
+pub fn write_files(
+    folder: &Path,
+    tokenizer: &Tokenizer,
+    weights: &[u8],
+    config: &str,
+) -> Result<()> {
+    write_whole(&folder.join("model.safetensors"), weights)?;
     write_whole(&folder.join("config.json"), config.as_bytes())?;
     for (name, bytes) in tokenizer {
         write_whole(&folder.join(name), bytes)?;

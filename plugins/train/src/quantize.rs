@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use segue_learn::store::{Stored, pack_tensors, write_whole};
+use segue_learn::store::{Stored, pack_tensors};
 use segue_model::{Quantized, TensorSpec};
 use segue_plugin::arrow_array::{ArrayRef, Float64Array, UInt64Array};
 use segue_plugin::{
@@ -12,7 +12,7 @@ use segue_plugin::{
 use serde::Deserialize;
 
 use crate::config::Config;
-use crate::output::{Tokenizer, read_tokenizer};
+use crate::output::{Tokenizer, make_folder, read_tokenizer, write_files};
 use crate::params::{self, Part};
 
 /// Stores a model's weights as bytes: of each encoder layer's matrices and of the word table, with
@@ -171,11 +171,7 @@ impl Stage for Quantize {
     }
 
     fn start(&mut self, _: &Context) -> Result<()> {
-        let output = &self.output;
-        std::fs::create_dir_all(&**output).map_err(|e| {
-            let message = format!("cannot make the folder `{}`: {e}", output.display());
-            Error::new("write-failed", message).option("output")
-        })?;
+        make_folder(&self.output)?;
         self.base = Some(self.base().map_err(blame)?);
         Ok(())
     }
@@ -187,12 +183,8 @@ impl Stage for Quantize {
         let mut done = Done::default();
         let tensors = self.tensors(config, &mut done).map_err(blame)?;
         let file = self.file(&tensors)?;
-        write_whole(&self.output.join("model.safetensors"), &file)?;
         let text = config.text(&config.shape, labels);
-        write_whole(&self.output.join("config.json"), text.as_bytes())?;
-        for (name, bytes) in tokenizer {
-            write_whole(&self.output.join(name), bytes)?;
-        }
+        write_files(&self.output, tokenizer, &file, &text)?;
         host.emit(done.row(file.len())?);
         Ok(())
     }

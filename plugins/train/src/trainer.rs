@@ -18,6 +18,7 @@ use crate::config::ModelShape;
 use crate::held_out::HeldOut;
 use crate::log::{self, Entry};
 use crate::model::{Model, Output, Tokens};
+use crate::output::make_folder;
 use crate::params::{LAYERS, Part, length, parts};
 use crate::schedule::Schedule;
 
@@ -89,10 +90,7 @@ impl Trainer {
         folder: &std::path::Path,
     ) -> Result<Self> {
         schedule.check()?;
-        std::fs::create_dir_all(folder).map_err(|e| {
-            let message = format!("cannot make the folder `{}`: {e}", folder.display());
-            Error::new("write-failed", message).option("output")
-        })?;
+        make_folder(folder)?;
         Self::new(schedule, shape, vectors)
     }
 
@@ -166,13 +164,15 @@ impl Trainer {
         self.end_epoch()?;
         self.note("end", None, None, self.state.best.quality());
         self.give(0, host)?;
-        let made = match self.best.is_empty() {
-            true => &self.vectors,
-            false => &self.best,
+        let made = if self.best.is_empty() {
+            &self.vectors
+        } else {
+            &self.best
         };
-        match finite(made) {
-            true => Ok(made),
-            false => Err(self.diverged("a weight is")),
+        if finite(made) {
+            Ok(made)
+        } else {
+            Err(self.diverged("a weight is"))
         }
     }
 
@@ -316,9 +316,10 @@ impl Trainer {
         }
         let (since, before) = self.started;
         let done = progress - before;
-        let left = match done > 0.0 {
-            true => since.elapsed().mul_f32((1.0 - progress) / done),
-            false => Duration::ZERO,
+        let left = if done > 0.0 {
+            since.elapsed().mul_f32((1.0 - progress) / done)
+        } else {
+            Duration::ZERO
         };
         let held_out = match self.state.best.quality() {
             Some(accuracy) => format!(", best held out {:.2} %", 100.0 * accuracy),
@@ -369,9 +370,10 @@ impl Trainer {
         let of_model = |name: &str| -> Result<Vec<Vec<f32>>> {
             let vectors = self.parts.iter().enumerate().map(|(i, parts)| {
                 let found = vector(name, i).map_err(no_state)?;
-                match found.len() == length(parts) {
-                    true => Ok(found),
-                    false => Err(no_state("it is of a model of another shape")),
+                if found.len() == length(parts) {
+                    Ok(found)
+                } else {
+                    Err(no_state("it is of a model of another shape"))
                 }
             });
             vectors.collect()

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::config::Config;
-use crate::output::{Tokenizer, read_tokenizer, write_model};
+use crate::output::{Tokenizer, make_folder, read_tokenizer, write_model};
 use crate::params::{self, WORDS};
 use crate::pieces::{Pieces, files_of};
 use crate::trainer::not_started;
@@ -115,11 +115,7 @@ impl Stage for PruneVocabulary {
     }
 
     fn start(&mut self, _: &Context) -> Result<()> {
-        let output = &self.output;
-        std::fs::create_dir_all(&**output).map_err(|e| {
-            let message = format!("cannot make the folder `{}`: {e}", output.display());
-            Error::new("write-failed", message).option("output")
-        })?;
+        make_folder(&self.output)?;
         self.running = Some(self.load().map_err(blame)?);
         Ok(())
     }

@@ -37,13 +37,15 @@ const SDK: [File; 15] = package![
 ];
 
 /// What searches and evaluators share.
-const CANDIDATES: [File; 14] = package![
+const CANDIDATES: [File; 16] = package![
     "candidates":
     "Cargo.toml",
     "src/adam.rs",
+    "src/best.rs",
     "src/digest.rs",
     "src/given.rs",
     "src/lib.rs",
+    "src/measure.rs",
     "src/random.rs",
     "src/rows.rs",
     "src/space/domain.rs",
@@ -118,9 +120,10 @@ mod tests {
             for file in std::fs::read_dir(package.join(&folder)).unwrap() {
                 let file = file.unwrap();
                 let name = format!("{folder}/{}", file.file_name().to_str().unwrap());
-                match file.file_type().unwrap().is_dir() {
-                    true => folders.push(name),
-                    false => names.push(name),
+                if file.file_type().unwrap().is_dir() {
+                    folders.push(name)
+                } else {
+                    names.push(name)
                 }
             }
         }

@@ -1,8 +1,9 @@
 //! `svm-chosen`, `ann-chosen` and `cnn-chosen`: a model with the options that a search found best.
 
 use schemars::JsonSchema;
+use segue_candidates::BestOptions;
 use segue_candidates::given::Given;
-use segue_plugin::{Batch, Column, Columns, Error, Host, Next, Port, Result, Rows, Stage};
+use segue_plugin::{Batch, Column, Columns, Host, Next, Port, Result, Rows, Stage};
 use serde::Deserialize;
 
 use crate::operators::gathered::Gathered;
@@ -28,7 +29,7 @@ pub struct Chosen<O: Options> {
     #[serde(skip)]
     gathered: Gathered,
     #[serde(skip)]
-    best: Option<String>,
+    best: BestOptions,
     /// What learns and judges, when all is there.
     #[serde(skip)]
     operator: Option<Operator<O>>,
@@ -67,27 +68,20 @@ impl<O: Options> Stage for Chosen<O> {
             let labels = &self.given.own().common().labels;
             return self.gathered.add(&batch, labels);
         }
-        if let Some(Some(options)) = batch.text("options")?.iter().last() {
-            self.best = Some(options.to_owned());
-        }
-        Ok(())
+        self.best.add(&batch)
     }
 
     fn snapshot(&mut self) -> Result<Vec<u8>> {
-        Ok(self.best.clone().unwrap_or_default().into_bytes())
+        Ok(self.best.snapshot())
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<()> {
-        let options = String::from_utf8(state.to_vec());
-        let options = options.map_err(|error| Error::new("no-state", error.to_string()))?;
-        self.best = Some(options).filter(|options| !options.is_empty());
-        Ok(())
+        self.best.restore(state)
     }
 
     fn finish(&mut self, host: &mut Host<'_>) -> Result<Next> {
         if self.operator.is_none() {
-            let none = || Error::new("no-best", "no options came to learn with");
-            let options = with(&self.given, self.best.as_deref().ok_or_else(none)?)?;
+            let options = with(&self.given, self.best.text()?)?;
             let mut gathered = std::mem::take(&mut self.gathered);
             gathered.learn_from_all();
             self.operator = Some(Operator::with(options, gathered));

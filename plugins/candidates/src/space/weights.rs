@@ -74,9 +74,10 @@ impl Weights {
         if !self.start.iter().all(|weight| weight.is_finite()) {
             return wrong("a weight of the start is not finite");
         }
-        match self.radius > 0.0 && self.radius.is_finite() {
-            true => Ok(()),
-            false => wrong("the radius around the start must be more than 0"),
+        if self.radius > 0.0 && self.radius.is_finite() {
+            Ok(())
+        } else {
+            wrong("the radius around the start must be more than 0")
         }
     }
 
