@@ -31,6 +31,12 @@ pub trait Algorithm {
 
     /// Offers a point that another search found. Those that cannot use it ignore it.
     fn inject(&mut self, _position: &[f64], _quality: &Quality) {}
+
+    /// Whether what is asked goes on with what was asked before, so that a search that ended here
+    /// would have scored candidates in vain.
+    fn is_midway(&self) -> bool {
+        false
+    }
 }
 
 /// An algorithm and its options, as a graph names them.
@@ -145,5 +151,9 @@ impl Algorithm for State {
 
     fn inject(&mut self, position: &[f64], quality: &Quality) {
         self.algorithm_mut().inject(position, quality);
+    }
+
+    fn is_midway(&self) -> bool {
+        self.algorithm().is_midway()
     }
 }

@@ -48,6 +48,7 @@ impl HalvingOptions {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Ladder {
     eta: u32,
+    rungs: u32,
     /// Rungs above the one that is asked.
     above: u32,
     /// Who is on it.
@@ -61,10 +62,15 @@ impl Ladder {
         let qualities = vec![Quality::WORST; candidates];
         Self {
             eta,
+            rungs,
             above: rungs - 1,
             climbers: (0..candidates).collect(),
             qualities,
         }
+    }
+
+    fn is_begun(&self) -> bool {
+        self.above + 1 < self.rungs
     }
 
     fn effort(&self) -> f64 {
@@ -175,6 +181,10 @@ impl Algorithm for Halving {
     fn rebase(&mut self, before: &Quality, after: &Quality) {
         self.inner.rebase(before, after);
     }
+
+    fn is_midway(&self) -> bool {
+        self.ladder.is_begun()
+    }
 }
 
 /// Options of `hyperband`.
@@ -261,6 +271,10 @@ impl Algorithm for Hyperband {
     }
 
     fn rebase(&mut self, _before: &Quality, _after: &Quality) {}
+
+    fn is_midway(&self) -> bool {
+        self.ladder.is_begun()
+    }
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ struct Saved {
     evaluations: u64,
     effort: f64,
     generations: u64,
-    /// Generations since there was a better one.
+    /// Generations since there was a better one; the rungs of a ladder count as one.
     stalled: u64,
     /// Generations in a row without a candidate that was new.
     idle: u64,
@@ -157,7 +157,7 @@ impl Search {
     }
 
     /// Whether it has come to its end, or to a stand: for a hundred generations it has had no
-    /// candidate that was new.
+    /// candidate that was new. Candidates that were begun with are scored in full first.
     pub fn is_done(&self) -> bool {
         let (stop, saved) = (&self.setup.stop, &self.saved);
         let reached = |limit: Option<u64>, count: u64| limit.is_some_and(|limit| count >= limit);
@@ -165,11 +165,12 @@ impl Search {
             let target = self.setup.goal.minimized(target);
             self.verdict().is_some_and(|best| best.fitness <= target)
         });
-        target
+        let over = target
             || saved.idle >= IDLE
             || reached(stop.generations, saved.generations)
             || reached(stop.evaluations, saved.evaluations)
-            || reached(stop.patience, saved.stalled)
+            || reached(stop.patience, saved.stalled);
+        over && !saved.algorithm.is_midway()
     }
 
     /// The whole state.
@@ -250,14 +251,17 @@ impl Search {
         }
         let (objectives, width) = (self.setup.goal.count(), self.setup.space.dimensions());
         for (&candidate, score) in asked.iter().zip(scores) {
-            let shape = |what, got, want| match got == want {
-                true => Ok(()),
-                false => Err(Error::Shape {
-                    candidate,
-                    what,
-                    got,
-                    want,
-                }),
+            let shape = |what, got, want| {
+                if got == want {
+                    Ok(())
+                } else {
+                    Err(Error::Shape {
+                        candidate,
+                        what,
+                        got,
+                        want,
+                    })
+                }
             };
             shape("objectives", score.objectives.len(), objectives)?;
             let improved = score.improved.as_ref().map_or(width, Vec::len);
@@ -317,18 +321,21 @@ impl Search {
                 |(_, position)| position.clone(),
             )
         };
-        let mut better = false;
+        if !self.saved.algorithm.is_midway() {
+            self.saved.stalled += 1;
+        }
         for (number, (score, quality)) in scores.iter().zip(&answers.qualities).enumerate() {
-            let quality = match whole(number) {
-                true => *quality,
-                false => Quality {
+            let quality = if whole(number) {
+                *quality
+            } else {
+                Quality {
                     missing: quality.missing.max(1),
                     ..*quality
-                },
+                }
             };
             let objectives = &score.objectives;
             if self.beats(&quality) {
-                better = true;
+                self.saved.stalled = 0;
                 self.saved.best = Some(Best {
                     generation: generation.number,
                     candidate: number,
@@ -346,7 +353,6 @@ impl Search {
                 });
             }
         }
-        self.saved.stalled = if better { 0 } else { self.saved.stalled + 1 };
         self.statistics(&generation, answers, asked)
     }
 
