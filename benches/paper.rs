@@ -19,46 +19,34 @@ struct Row {
     searched: &'static str,
     /// The paper's accuracy, in percent.
     paper: f64,
-    /// What a run takes besides the two files.
-    more: &'static [&'static str],
 }
 
-const fn weights(graph: &'static str, paper: f64, more: &'static [&'static str]) -> Row {
+const fn weights(graph: &'static str, paper: f64) -> Row {
     Row {
         graph,
         searched: "weights",
         paper,
-        more,
     }
 }
 
-const fn options(graph: &'static str, paper: f64, more: &'static [&'static str]) -> Row {
+const fn options(graph: &'static str, paper: f64) -> Row {
     Row {
         graph,
         searched: "options",
         paper,
-        more,
     }
 }
 
 const ROWS: [Row; 9] = [
-    weights("ga-ann", 56.0, &["search.evaluations=40000"]),
-    weights("ga-cnn", 51.0, &["search.evaluations=5000"]),
-    weights("bat-ann", 85.0, &["search.evaluations=40000"]),
-    weights("pso-ann", 87.49, &["search.evaluations=40000"]),
-    options("pso-cnn", 74.0, &[]),
-    options("pso-svm", 88.7, &[]),
-    options(
-        "pso-tinybert",
-        85.0,
-        &[
-            "trial.part=0.06",
-            "trial.held-out-part=0.2",
-            "search.population=6",
-        ],
-    ),
-    weights("pso-adam-ann", 85.34, &["search.evaluations=600"]),
-    weights("pso-ga-ann", 85.42, &["search.evaluations=40000"]),
+    weights("ga-ann", 56.0),
+    weights("ga-cnn", 51.0),
+    weights("bat-ann", 85.0),
+    weights("pso-ann", 87.49),
+    options("pso-cnn", 74.0),
+    options("pso-svm", 88.7),
+    options("pso-tinybert", 85.0),
+    weights("pso-adam-ann", 85.34),
+    weights("pso-ga-ann", 85.42),
 ];
 
 fn main() {
@@ -95,7 +83,7 @@ fn run(row: &Row, folder: &Path) -> String {
     let mut command = vec!["run".to_owned(), graph.display().to_string()];
     command.extend(["--workers".to_owned(), workers]);
     command.extend(["--report".to_owned(), report.display().to_string()]);
-    for set in sets(row, folder, out.path(), &plan) {
+    for set in sets(folder, out.path(), &plan) {
         command.extend(["--set".to_owned(), set]);
     }
     segue(command.iter().map(OsStr::new));
@@ -116,13 +104,12 @@ fn run(row: &Row, folder: &Path) -> String {
 }
 
 /// What a run is told besides its graph: the two files, and where to write.
-fn sets(row: &Row, folder: &Path, out: &Path, plan: &Value) -> Vec<String> {
+fn sets(folder: &Path, out: &Path, plan: &Value) -> Vec<String> {
     let file = |name: &str| folder.join(name).display().to_string();
     let mut sets = vec![
         format!("train.path={}", file("train.parquet")),
         format!("test.path={}", file("test.parquet")),
     ];
-    sets.extend(row.more.iter().map(|set| (*set).to_owned()));
     for stage in plan["stages"].as_array().into_iter().flatten() {
         let name = stage["name"].as_str().unwrap_or_default();
         let place = out.join(name).display().to_string();

@@ -15,10 +15,10 @@ use crate::gathered::{Gathered, part, reads};
 use crate::params;
 use crate::trainer::{Trainer, not_started};
 
-/// Scores options of fine-tuning that a search proposes: trains with them on a part of the
+/// Scores options of fine-tuning that a search proposes: trains with them on some of the
 /// reviews whose role is `train`, and says how it does on those whose role is `validation`.
 ///
-/// An effort below 1 is so much less of that part, evenly spaced. Options with which training
+/// An effort below 1 is so many fewer of them. Options with which training
 /// diverges have no fitness.
 ///
 /// # Columns
@@ -35,12 +35,13 @@ pub struct FinetuneTrial {
     /// The classes, as `finetune` has them.
     #[serde(default)]
     pub labels: Vec<String>,
-    /// What part of the reviews to train with a candidate of full effort gets.
-    #[serde(default = "whole")]
-    pub part: f64,
-    /// What part of the held-out reviews it is scored on.
-    #[serde(default = "whole")]
-    pub held_out_part: f64,
+    /// How many of the reviews to train with a candidate of full effort gets at most, evenly spaced;
+    /// 0 is all.
+    #[serde(default)]
+    pub most_reviews: usize,
+    /// How many of the held-out reviews it is scored on at most; 0 is all.
+    #[serde(default)]
+    pub most_held_out: usize,
     /// What it tells the search.
     #[serde(default)]
     pub measure: Measure,
@@ -53,8 +54,13 @@ pub struct FinetuneTrial {
     gathered: Gathered,
 }
 
-fn whole() -> f64 {
-    1.0
+/// At most `most` of `rows`, times `effort`, evenly spaced.
+fn some(rows: &[usize], most: usize, effort: f64) -> Vec<usize> {
+    let share = match most {
+        0 => 1.0,
+        most => (most as f64 / rows.len().max(1) as f64).min(1.0),
+    };
+    part(rows, share * effort)
 }
 
 /// The port of the reviews.
@@ -69,12 +75,6 @@ impl Stage for FinetuneTrial {
 
     fn columns_for(&self, _: &[Column]) -> Result<Columns> {
         self.given.own().check()?;
-        for (part, option) in [(self.part, "part"), (self.held_out_part, "held-out-part")] {
-            if !(part > 0.0 && part <= 1.0) {
-                let message = format!("`{option}` must be above 0 and at most 1");
-                return Err(Error::new("bad-option", message).option(option));
-            }
-        }
         let (config, _) = Config::read(&self.model, &self.labels)?;
         params::open(&self.model, &config)?;
         Ok(self.columns())
@@ -111,19 +111,20 @@ impl FinetuneTrial {
         course.check()?;
         let (config, vectors) = self.base.as_ref().ok_or_else(not_started)?;
         let held_out = self.gathered.rows(Role::Validation);
-        let held_out = part(&held_out, self.held_out_part);
+        let held_out = some(&held_out, self.most_held_out, 1.0);
         if held_out.is_empty() {
             let message = "no review has the role `validation`, to score candidates by: \
                            `read` gives it with `hold-out`";
             return Err(Error::new("no-held-out", message));
         }
-        let (all, share) = (self.gathered.rows(Role::Train), self.part * asked.effort);
-        let rows = part(&all, share);
+        let all = self.gathered.rows(Role::Train);
+        let rows = some(&all, self.most_reviews, asked.effort);
         if rows.is_empty() {
             let message = format!(
-                "of {} reviews to train with none is left at a part of {share:.4}: give a larger \
-                 `part`, or the search fewer `rungs`",
-                all.len()
+                "of {} reviews to train with none is left at an effort of {:.4}: give more \
+                 reviews, or the search fewer `rungs`",
+                all.len(),
+                asked.effort
             );
             return Err(Error::new("too-few-rows", message));
         }

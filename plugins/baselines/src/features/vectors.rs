@@ -5,7 +5,7 @@ use super::reduced::{Reduced, ReducedOptions};
 use super::rows::Rows;
 use super::tokens::FIRST;
 
-/// A vector for each token of `tokens`: (tokens, dims), where `words` has the same words as
+/// A vector for each token of `tokens`: (tokens, `options.dims`), where `words` has the same words as
 /// weighted features, in the same order.
 ///
 /// A word's vector is what the word adds to the numbers that a text is [reduced](Reduced) to; then
@@ -14,18 +14,8 @@ use super::tokens::FIRST;
 ///
 /// # Source
 /// Deerwester et al., Indexing by latent semantic analysis, JASIS 41(6), 1990
-pub fn vectors(
-    words: &Prepared,
-    tokens: &Rows,
-    dims: usize,
-    naive_bayes: bool,
-    seed: u64,
-) -> Vec<f32> {
-    let options = ReducedOptions {
-        dims,
-        naive_bayes,
-        seed,
-    };
+pub fn vectors(words: &Prepared, tokens: &Rows, options: ReducedOptions) -> Vec<f32> {
+    let dims = options.dims;
     let reduced = Reduced::learn(&words.train, options);
     let mut table = vec![0.0; tokens.width() * dims];
     let rows = table.chunks_exact_mut(dims).skip(FIRST as usize);

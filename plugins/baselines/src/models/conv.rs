@@ -5,6 +5,7 @@
 //! vocabulary; then a text is additions alone.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use segue_kernels::{Isa, Kernel, Simd};
 use segue_learn::scorer::{Scorer, check_count};
@@ -34,14 +35,22 @@ pub struct ConvOptions {
 }
 
 impl ConvOptions {
-    /// Groups of eight filters, each with its width.
-    fn groups(self) -> impl Iterator<Item = usize> {
+    fn widths(self) -> impl Iterator<Item = usize> {
         (1..=self.widest).flat_map(move |width| std::iter::repeat_n(width, self.eights))
     }
 
-    /// Weights of a group: (width, embedding, 8), then the 8 biases.
-    fn group(self, width: usize) -> usize {
-        (width * self.embedding + 1) * LANES
+    /// Filters, eight at a time.
+    fn groups(self) -> impl Iterator<Item = Group> {
+        let (mut weights, mut products) = (0, 0);
+        self.widths().map(move |width| {
+            let group = Group {
+                width,
+                weights: weights..weights + (width * self.embedding + 1) * LANES,
+                products: products..products + width * LANES,
+            };
+            (weights, products) = (group.weights.end, group.products.end);
+            group
+        })
     }
 
     /// How many filters there are.
@@ -51,7 +60,7 @@ impl ConvOptions {
 
     /// Weights of all filters.
     pub fn convolution(self) -> usize {
-        self.groups().map(|width| self.group(width)).sum()
+        self.groups().map(|group| group.weights.len()).sum()
     }
 
     /// How many weights are searched: those of the filters, one for the largest value and one
@@ -62,8 +71,26 @@ impl ConvOptions {
 
     /// Words times filters that a word's row of products has.
     fn products(self) -> usize {
-        self.groups().sum::<usize>() * LANES
+        self.widths().sum::<usize>() * LANES
     }
+}
+
+/// Eight filters of one width.
+#[derive(Clone, Debug)]
+struct Group {
+    width: usize,
+    /// Their own: (width, embedding, 8), then the 8 biases.
+    weights: Range<usize>,
+    /// Theirs in a word's row.
+    products: Range<usize>,
+}
+
+/// What eight filters make of a text, after ReLU: their largest values over all windows, and
+/// their means.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pooled {
+    top: [f32; LANES],
+    mean: [f32; LANES],
 }
 
 /// The network.
@@ -98,39 +125,114 @@ impl Conv {
     /// Takes what is searched: [`ConvOptions::weights`] numbers.
     pub fn set_searched(&mut self, weights: &[f32]) {
         self.weights.copy_from_slice(weights);
+        for group in self.options.groups() {
+            self.multiply(&group);
+        }
+    }
+
+    fn multiply(&mut self, group: &Group) {
         self.isa.run(Multiply {
             options: self.options,
             table: &self.table,
-            weights,
+            weights: &self.weights[group.weights.clone()],
+            group,
             products: &mut self.products,
         });
     }
 
-    /// The logits of the texts `range`.
-    pub fn logits(&self, rows: &Rows, range: Range<usize>) -> Vec<f32> {
-        let mut logits = vec![0.0; range.len()];
-        self.isa.run(Convolve {
+    /// What `group` makes of the texts `range`, one behind the other.
+    fn pool(&self, group: &Group, rows: &Rows, range: Range<usize>, pooled: &mut [Pooled]) {
+        self.isa.run(Pool {
             conv: self,
+            group,
             rows,
             range,
-            logits: &mut logits,
+            pooled,
         });
-        logits
     }
 
-    /// How well these weights do on `examples`.
-    pub fn judge(&mut self, weights: &[f32], examples: &Examples) -> Score {
-        self.set_searched(weights);
-        let mut score = Score::default();
-        let count = examples.rows.len();
-        for (logit, class) in (self.logits(&examples.rows, 0..count).iter()).zip(&examples.classes)
-        {
-            let wrong = f64::from(if *class == 1 { -logit } else { *logit });
-            score.loss += wrong.max(0.0) + libm::log1p(libm::exp(-wrong.abs()));
-            score.accuracy += f64::from(u8::from((*logit > 0.0) == (*class == 1)));
+    /// Of one text, for which `pooled` gives what each group made of it.
+    fn logit(&self, pooled: impl Iterator<Item = Pooled>) -> f32 {
+        let last = &self.weights[self.options.convolution()..];
+        let (most, last) = last.split_at(self.options.filters());
+        let (means, bias) = last.split_at(self.options.filters());
+        let mut logit = bias[0];
+        let own = most.as_chunks().0.iter().zip(means.as_chunks().0);
+        for (pooled, (most, means)) in pooled.zip(own) {
+            let (most, means): (&[f32; LANES], &[f32; LANES]) = (most, means);
+            for lane in 0..LANES {
+                logit += most[lane] * pooled.top[lane];
+                logit += means[lane] * pooled.mean[lane];
+            }
         }
-        score.loss /= count.max(1) as f64;
-        score.accuracy /= count.max(1) as f64;
+        logit
+    }
+
+    /// The logits of the texts `range`.
+    pub fn logits(&self, rows: &Rows, range: Range<usize>) -> Vec<f32> {
+        let texts = range.len();
+        let groups = self.options.widths().count();
+        let mut pooled = vec![Pooled::default(); groups * texts];
+        for (number, group) in self.options.groups().enumerate() {
+            let own = &mut pooled[number * texts..][..texts];
+            self.pool(&group, rows, range.clone(), own);
+        }
+        let of = |text| pooled.iter().skip(text).step_by(texts).copied();
+        (0..texts).map(|text| self.logit(of(text))).collect()
+    }
+}
+
+/// Scores candidates on texts.
+///
+/// A search in blocks of coordinates changes a few weights from one candidate to the next, so what
+/// filters make of the texts is kept, and worked out again for those alone whose weights are
+/// others. That changes no bit.
+pub struct Judge {
+    conv: Conv,
+    texts: Arc<Examples>,
+    /// Whether `pooled` is what the network's weights make of the texts.
+    known: bool,
+    /// (groups, texts)
+    pooled: Vec<Pooled>,
+}
+
+impl Judge {
+    /// With the network `conv`, whose word vectors stay as they are.
+    pub fn new(conv: Conv, texts: Arc<Examples>) -> Self {
+        let groups = conv.options.widths().count();
+        let pooled = vec![Pooled::default(); groups * texts.rows.len()];
+        Judge {
+            conv,
+            texts,
+            known: false,
+            pooled,
+        }
+    }
+
+    /// How well these weights do.
+    pub fn judge(&mut self, weights: &[f32]) -> Score {
+        let texts = self.texts.rows.len();
+        let last = std::mem::replace(&mut self.conv.weights, weights.to_vec());
+        for (number, group) in self.conv.options.groups().enumerate() {
+            let own = group.weights.clone();
+            if self.known && last[own.clone()] == weights[own] {
+                continue;
+            }
+            self.conv.multiply(&group);
+            let pooled = &mut self.pooled[number * texts..][..texts];
+            self.conv.pool(&group, &self.texts.rows, 0..texts, pooled);
+        }
+        self.known = true;
+        let mut score = Score::default();
+        for (text, class) in self.texts.classes.iter().enumerate() {
+            let pooled = self.pooled.iter().skip(text).step_by(texts);
+            let logit = self.conv.logit(pooled.copied());
+            let wrong = f64::from(if *class == 1 { -logit } else { logit });
+            score.loss += wrong.max(0.0) + libm::log1p(libm::exp(-wrong.abs()));
+            score.accuracy += f64::from(u8::from((logit > 0.0) == (*class == 1)));
+        }
+        score.loss /= texts.max(1) as f64;
+        score.accuracy /= texts.max(1) as f64;
         score
     }
 }
@@ -138,7 +240,9 @@ impl Conv {
 struct Multiply<'a> {
     options: ConvOptions,
     table: &'a [f32],
+    /// Of the group.
     weights: &'a [f32],
+    group: &'a Group,
     products: &'a mut [f32],
 }
 
@@ -148,76 +252,46 @@ impl Kernel for Multiply<'_> {
         let ConvOptions { embedding, .. } = self.options;
         let vectors = self.table.chunks_exact(embedding);
         let rows = self.products.chunks_exact_mut(self.options.products());
+        let filters = self.weights.as_chunks::<LANES>().0;
         for (vector, products) in vectors.zip(rows) {
-            let (mut weights, mut products) = (self.weights, products);
-            for width in self.options.groups() {
-                let (own, rest) = weights.split_at(self.options.group(width));
-                let (out, others) = products.split_at_mut(width * LANES);
-                for (place, out) in out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
-                    let own = &own[place * embedding * LANES..][..embedding * LANES];
-                    let mut sum = [0.0_f32; LANES];
-                    for (x, own) in vector.iter().zip(own.as_chunks::<LANES>().0) {
-                        for lane in 0..LANES {
-                            sum[lane] += *x * own[lane];
-                        }
+            let out = products[self.group.products.clone()].as_chunks_mut::<LANES>();
+            for (out, own) in out.0.iter_mut().zip(filters.chunks_exact(embedding)) {
+                let mut sum = [0.0_f32; LANES];
+                for (x, own) in vector.iter().zip(own) {
+                    for lane in 0..LANES {
+                        sum[lane] += *x * own[lane];
                     }
-                    *out = sum;
                 }
-                (weights, products) = (rest, others);
+                *out = sum;
             }
         }
     }
 }
 
-struct Convolve<'a> {
+struct Pool<'a> {
     conv: &'a Conv,
+    group: &'a Group,
     rows: &'a Rows,
     range: Range<usize>,
-    logits: &'a mut [f32],
+    pooled: &'a mut [Pooled],
 }
 
-impl Kernel for Convolve<'_> {
+impl Kernel for Pool<'_> {
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Conv {
-            options, weights, ..
-        } = self.conv;
-        let (filters, last) = weights.split_at(options.convolution());
-        let (most, last) = last.split_at(options.filters());
-        let (means, bias) = last.split_at(options.filters());
-        for (text, logit) in self.range.zip(self.logits) {
-            let tokens = self.rows.row(text).ids;
-            let (mut start, mut from) = (0, 0);
-            *logit = bias[0];
-            for (group, width) in options.groups().enumerate() {
-                let biases = &filters[start + width * options.embedding * LANES..];
-                let (top, mean) = pool(self.conv, tokens, (from, width), biases);
-                for lane in 0..LANES {
-                    let filter = group * LANES + lane;
-                    *logit += most[filter] * top[lane];
-                    *logit += means[filter] * mean[lane];
-                }
-                start += options.group(width);
-                from += width * LANES;
-            }
+        for (text, pooled) in self.range.zip(self.pooled) {
+            *pooled = pool(self.conv, self.rows.row(text).ids, self.group);
         }
     }
 }
 
-/// The largest value over all windows and the mean of eight filters, after ReLU. Their products
-/// begin at `from` in a word's row.
 #[inline(always)]
-fn pool(
-    conv: &Conv,
-    tokens: &[u32],
-    (from, width): (usize, usize),
-    biases: &[f32],
-) -> ([f32; LANES], [f32; LANES]) {
-    let row = conv.options.products();
+fn pool(conv: &Conv, tokens: &[u32], group: &Group) -> Pooled {
+    let (row, from) = (conv.options.products(), group.products.start);
     let (mut top, mut sum) = ([0.0_f32; LANES], [0.0_f32; LANES]);
     let mut bias = [0.0; LANES];
-    bias.copy_from_slice(&biases[..LANES]);
-    let windows = tokens.windows(width);
+    bias.copy_from_slice(&conv.weights[group.weights.end - LANES..group.weights.end]);
+    let windows = tokens.windows(group.width);
     let share = MEANS / windows.len().max(1) as f32;
     for window in windows {
         let mut value = bias;
@@ -237,7 +311,10 @@ fn pool(
             sum[lane] += positive;
         }
     }
-    (top, sum.map(|sum| sum * share))
+    Pooled {
+        top,
+        mean: sum.map(|sum| sum * share),
+    }
 }
 
 impl Scorer for Conv {
@@ -346,6 +423,32 @@ mod tests {
                 (f64::from(*logit) - wanted).abs() < 1e-4,
                 "{logit} {wanted}"
             );
+        }
+    }
+
+    #[test]
+    fn what_is_kept_changes_no_score() {
+        let mut random = Random::new(2, 0, 0, Purpose::Move);
+        let mut numbers =
+            |count: usize| -> Vec<f32> { (0..count).map(|_| random.gaussian() as f32).collect() };
+        let (table, weights) = (numbers(5 * 3), numbers(OPTIONS.weights()));
+        let mut texts = Examples {
+            rows: Rows::new(5),
+            classes: vec![0, 1, 1],
+        };
+        let tokens: [&[u32]; 3] = [&[0, 4, 4, 2], &[3, 1], &[2, 2, 1]];
+        (tokens.iter()).for_each(|tokens| texts.rows.push_tokens(tokens.iter().copied()));
+        let texts = Arc::new(texts);
+        let fresh = || {
+            let mut conv = Conv::new(OPTIONS, 5);
+            conv.set_table(table.clone());
+            Judge::new(conv, Arc::clone(&texts))
+        };
+        let mut judge = fresh();
+        for changed in 0..weights.len() {
+            let mut other = weights.clone();
+            other[changed] += 1.5;
+            assert_eq!(judge.judge(&other), fresh().judge(&other), "{changed}");
         }
     }
 }

@@ -118,11 +118,12 @@ impl Scorer for SvmModel {
 
 impl Model for SvmModel {
     fn begin(&mut self, train: &Examples) -> Result<()> {
-        let scaled: Vec<(Vec<f32>, Rows)> = match self.options.naive_bayes {
-            true => (0..self.functions.len())
+        let scaled: Vec<(Vec<f32>, Rows)> = if self.options.naive_bayes {
+            (0..self.functions.len())
                 .map(|function| scaled(train, self.class(function) as u32))
-                .collect(),
-            false => Vec::new(),
+                .collect()
+        } else {
+            Vec::new()
         };
         let rows = |function: usize| scaled.get(function).map_or(&train.rows, |(_, rows)| rows);
         let SvmOptions {
@@ -152,9 +153,12 @@ impl Model for SvmModel {
         };
         for (function, dual) in state.duals.iter_mut().enumerate() {
             let scaled = state.scaled.get(function);
-            let sign = |at: usize| match train.classes[at] == classes[function] {
-                true => 1.0,
-                false => -1.0,
+            let sign = |at: usize| {
+                if train.classes[at] == classes[function] {
+                    1.0
+                } else {
+                    -1.0
+                }
             };
             let rows = scaled.map_or(&train.rows, |(_, rows)| rows);
             let (loss, even) = dual.pass(rows, sign, &mut state.random);
@@ -194,7 +198,7 @@ fn scaled(train: &Examples, class: u32) -> (Vec<f32>, Rows) {
 }
 
 /// For each feature the logarithm of how much likelier it is in `class` than in the others.
-pub(crate) fn log_ratios(train: &Examples, class: u32) -> Vec<f32> {
+fn log_ratios(train: &Examples, class: u32) -> Vec<f32> {
     // Every feature counts as seen once more, so that no ratio is infinite.
     let mut sums = [1.0, 1.0].map(|once: f64| vec![once; train.rows.width()]);
     for (row, of) in train.rows.iter().zip(&train.classes) {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::network::{Network, Shape};
 use crate::features::FeatureOptions;
 use crate::features::prepared::Prepared;
-use crate::features::reduced::{Reduced, ReducedOptions};
+use crate::features::reduced::{Reduced, ReducedOptions, SMOOTHING};
 use crate::features::tfidf::{LONGEST, TfidfOptions};
 use crate::models::adam::AdamOptions;
 use crate::models::ann::AnnOptions;
@@ -36,9 +36,11 @@ pub struct AnnShape {
     pub least_texts: usize,
     /// How many features there are at most: those of the most texts.
     pub most_features: usize,
-    /// Whether features are scaled by how much they tell of a class. A search over weights then
-    /// fits the texts that this was counted on better, and others worse.
+    /// Whether features are scaled by how much they tell of a class.
     pub naive_bayes: bool,
+    /// In how many texts of each class a feature counts as seen besides, so that what is rare
+    /// tells less; above 0.
+    pub smoothing: f64,
     /// To how many numbers the features of a text are reduced.
     pub inputs: usize,
     /// Neurons of the hidden layer; 0 for none.
@@ -58,10 +60,11 @@ impl Default for AnnShape {
             ngrams: 2,
             least_texts: 5,
             most_features: 60_000,
-            naive_bayes: false,
+            naive_bayes: true,
+            smoothing: SMOOTHING,
             inputs: 512,
             hidden: 0,
-            radius: 1.0,
+            radius: 4.0,
             subspace: 0,
             seed: 0,
         }
@@ -87,6 +90,7 @@ impl AnnShape {
         let options = ReducedOptions {
             dims: self.inputs,
             naive_bayes: self.naive_bayes,
+            smoothing: self.smoothing,
             seed: self.seed,
         };
         let reduced = Reduced::learn(&prepared.train, options);
@@ -157,6 +161,7 @@ impl Shape for AnnShape {
         check(self.labels.len() == 2, "labels", "two names")?;
         check((1..=LONGEST).contains(&self.ngrams), "ngrams", "1, 2 or 3")?;
         check(self.most_features > 0, "most-features", "over 0")?;
+        check(self.smoothing > 0.0, "smoothing", "over 0")?;
         check(self.inputs > 0, "inputs", "over 0")?;
         check(self.radius > 0.0, "radius", "over 0")
     }

@@ -11,13 +11,14 @@ use segue_plugin::{Error, Result};
 use serde::Deserialize;
 
 use super::network::{Network, Shape};
+use crate::features::reduced::{ReducedOptions, SMOOTHING};
 use crate::features::rows::Examples;
 use crate::features::tfidf::TfidfOptions;
 use crate::features::tokens::TokenOptions;
 use crate::features::vectors::vectors;
 use crate::features::{FeatureOptions, Features};
 use crate::models::Model;
-use crate::models::conv::{Conv, ConvOptions, LANES};
+use crate::models::conv::{Conv, ConvOptions, Judge, LANES};
 use crate::models::head::Score;
 use crate::models::recipe::{ModelOptions, Recipe};
 use crate::models::trained::Trained;
@@ -42,6 +43,8 @@ pub struct CnnShape {
     pub embedding: usize,
     /// Whether word vectors are scaled by how much a word tells of a class.
     pub naive_bayes: bool,
+    /// In how many texts of each class a word counts as seen besides; above 0.
+    pub smoothing: f64,
     /// Filters of each width; a multiple of 8.
     pub filters: usize,
     /// Filters see from 1 to so many words at once.
@@ -63,6 +66,7 @@ impl Default for CnnShape {
             max_tokens: 300,
             embedding: 16,
             naive_bayes: true,
+            smoothing: SMOOTHING,
             filters: 8,
             widest: 3,
             texts: 0,
@@ -121,14 +125,13 @@ impl CnnShape {
             most_features: self.most_words,
         });
         let words = prepare(&recipe.labels, &weighted, gathered, &texts)?;
-        let (embedding, seed) = (self.embedding, self.seed);
-        let table = vectors(
-            &words,
-            &prepared.train.rows,
-            embedding,
-            self.naive_bayes,
-            seed,
-        );
+        let options = ReducedOptions {
+            dims: self.embedding,
+            naive_bayes: self.naive_bayes,
+            smoothing: self.smoothing,
+            seed: self.seed,
+        };
+        let table = vectors(&words, &prepared.train.rows, options);
         let mut conv = Conv::new(self.options(), prepared.features.width());
         conv.set_table(table);
         Ok((prepared.features, prepared.train, conv))
@@ -149,6 +152,7 @@ impl Shape for CnnShape {
             "max-tokens",
             "at least `widest`",
         )?;
+        check(self.smoothing > 0.0, "smoothing", "over 0")?;
         check(self.embedding > 0, "embedding", "over 0")?;
         let eights = self.filters > 0 && self.filters.is_multiple_of(LANES);
         check(eights, "filters", "8, 16, 24, ...")?;
@@ -166,7 +170,7 @@ impl Shape for CnnShape {
             texts => Arc::new(first(&train, texts)),
         };
         let space = Weights::whole(self.start(), self.radius);
-        Ok((Box::new(Judge { conv, train }), space))
+        Ok((Box::new(Judge::new(conv, train)), space))
     }
 
     fn trained(&self, position: &[f64], gathered: &mut Gathered) -> Result<Trained> {
@@ -196,18 +200,11 @@ fn first(all: &Examples, texts: usize) -> Examples {
     some
 }
 
-/// Scores candidates.
-struct Judge {
-    conv: Conv,
-    train: Arc<Examples>,
-}
-
 impl Network for Judge {
     fn judge(&mut self, candidates: &[Vec<f32>]) -> Vec<Score> {
-        let conv = &mut self.conv;
         let candidates = candidates.iter();
         candidates
-            .map(|weights| conv.judge(weights, &self.train))
+            .map(|weights| Judge::judge(self, weights))
             .collect()
     }
 

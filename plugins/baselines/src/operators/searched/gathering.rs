@@ -14,9 +14,10 @@ pub fn reads(columns: Columns, input: &[Column]) -> Columns {
         .reads_at(ROWS, "text", "utf8")
         .reads_at(ROWS, "truth", "utf8");
     let has = |column: &Column| column.name == "role" && column.port == ROWS;
-    match input.iter().any(has) {
-        true => columns.reads_at(ROWS, "role", "utf8"),
-        false => columns,
+    if input.iter().any(has) {
+        columns.reads_at(ROWS, "role", "utf8")
+    } else {
+        columns
     }
 }
 
