@@ -141,15 +141,17 @@ impl Stage for Bert {
             true => Columns::new().reads("review", "u64"),
             false => Columns::new(),
         };
-        let columns = match layers.has_embeddings() {
-            true => columns.reads("tokens", list_u32()),
-            false => columns.reads("hidden", hidden),
+        let columns = if layers.has_embeddings() {
+            columns.reads("tokens", list_u32())
+        } else {
+            columns.reads("hidden", hidden)
         };
-        let columns = match gives_logits {
-            true => columns
+        let columns = if gives_logits {
+            columns
                 .writes("logits", fixed_f32(config.labels.len()))
-                .labelled("logits", config.class_names()),
-            false => columns.writes("hidden", hidden),
+                .labelled("logits", config.class_names())
+        } else {
+            columns.writes("hidden", hidden)
         };
         let states = self.states(layers, config.num_hidden_layers)?;
         let add = |columns: Columns, state: &usize| columns.writes(&state_column(*state), hidden);

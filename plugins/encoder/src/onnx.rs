@@ -90,9 +90,10 @@ fn tried(path: &Path, config: &ModelConfig, mut chain: OnnxChain) -> Result<Know
         let hidden = vec![0.5; n * config.hidden_size];
         let given = chain.run(&vec![0; n], &hidden, n);
         let given = given.map_err(|e| broken(path, format!("it cannot be run: {e:#}")))?;
-        let wanted = match chain.ends_in_logits {
-            true => config.labels.len(),
-            false => n * config.hidden_size,
+        let wanted = if chain.ends_in_logits {
+            config.labels.len()
+        } else {
+            n * config.hidden_size
         };
         if given.len() != wanted {
             let why = format!(

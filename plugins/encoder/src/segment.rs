@@ -94,9 +94,10 @@ pub fn check_with(dir: &Path, layers: Layers, precision: Precision) -> Result<Ch
         }
         found => {
             let source = Source::open(found, &config, layers, precision, None)?;
-            let words = match layers.has_embeddings() {
-                true => source.word_bytes()?,
-                false => 0,
+            let words = if layers.has_embeddings() {
+                source.word_bytes()?
+            } else {
+                0
             };
             check_task(&config, layers, source.ends_in_logits())?;
             (source.ends_in_logits(), words, true)
@@ -228,9 +229,10 @@ impl Segment {
 
     /// f32 that one review of `tokens` tokens adds to the output.
     pub fn output_len(&self, tokens: usize) -> usize {
-        match self.ends_in_logits {
-            true => self.config.labels.len(),
-            false => tokens * self.config.hidden_size,
+        if self.ends_in_logits {
+            self.config.labels.len()
+        } else {
+            tokens * self.config.hidden_size
         }
     }
 
@@ -272,20 +274,20 @@ impl Segment {
     fn run(&mut self, input: Input<'_>, out: &mut Vec<f32>) -> Result<(), ModelError> {
         let before = out.len();
         self.states = wired(self.engine.run(input, out))?;
-        match all_finite(&out[before..]) {
-            true => Ok(()),
-            false => {
-                out.truncate(before);
-                Err(self.not_finite(input))
-            }
+        if all_finite(&out[before..]) {
+            Ok(())
+        } else {
+            out.truncate(before);
+            Err(self.not_finite(input))
         }
     }
 
     fn not_finite(&self, input: Input<'_>) -> ModelError {
         let model = self.path.display();
-        let gives = match self.ends_in_logits {
-            true => "logits",
-            false => "hidden states",
+        let gives = if self.ends_in_logits {
+            "logits"
+        } else {
+            "hidden states"
         };
         let message = format!("the model `{model}` gives {gives} that are not finite numbers");
         let error = ModelError::new("not-finite", message);

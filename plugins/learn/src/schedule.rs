@@ -14,9 +14,10 @@ pub struct WarmUp {
 impl WarmUp {
     /// The rate when `progress` of all steps is done, 0 to 1.
     pub fn rate(self, progress: f32) -> f32 {
-        let part = match progress < self.part {
-            true => progress / self.part,
-            false => (1.0 - progress) / (1.0 - self.part),
+        let part = if progress < self.part {
+            progress / self.part
+        } else {
+            (1.0 - progress) / (1.0 - self.part)
         };
         self.highest * part.clamp(0.0, 1.0)
     }

@@ -141,12 +141,11 @@ pub fn measure<F>(
 /// # Errors
 /// `bad-parameters`
 pub fn check_count(given: usize, wanted: usize) -> Result<()> {
-    match given == wanted {
-        true => Ok(()),
-        false => {
-            let message = format!("{given} parameters, not {wanted}");
-            Err(Error::new("bad-parameters", message))
-        }
+    if given == wanted {
+        Ok(())
+    } else {
+        let message = format!("{given} parameters, not {wanted}");
+        Err(Error::new("bad-parameters", message))
     }
 }
 

@@ -38,9 +38,10 @@ impl<'a> Stored<'a> {
     /// `values` as a tensor of `shape`, whose product is their number; `half` stores 16 bits of
     /// each.
     pub fn new(values: &'a [f32], shape: Vec<usize>, half: bool) -> Self {
-        let values = match half {
-            true => Values::Halves(values),
-            false => Values::Floats(values),
+        let values = if half {
+            Values::Halves(values)
+        } else {
+            Values::Floats(values)
         };
         Stored { values, shape }
     }

@@ -163,9 +163,10 @@ impl LayerTimes {
         let ascending = times.widths.windows(2).all(|pair| pair[0] < pair[1]);
         let count = times.widths.len();
         let fit = times.whole.inner.len() == count && times.last.inner.len() == count;
-        match ascending && fit && size("format")? as i64 == FORMAT {
-            true => Ok(times),
-            false => Err(missing("widths")),
+        if ascending && fit && size("format")? as i64 == FORMAT {
+            Ok(times)
+        } else {
+            Err(missing("widths"))
         }
     }
 }

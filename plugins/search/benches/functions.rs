@@ -199,10 +199,7 @@ fn show(function: &str, name: &str, outcome: &Outcome, ours: Option<&Outcome>, e
         speed(outcome)
     );
     if let Some(ours) = ours {
-        let ratio = |ours: f64, theirs: f64| match ours == theirs {
-            true => 1.0,
-            false => ours / theirs,
-        };
+        let ratio = |ours: f64, theirs: f64| if ours == theirs { 1.0 } else { ours / theirs };
         let best = best.max(FLOOR);
         line += &format!(
             "   ours/theirs: best {:.2e}, hits {:.2}, speed {:.1}",

@@ -55,12 +55,13 @@ pub(crate) fn demand(
     value: impl ToString,
     must: &'static str,
 ) -> Result<()> {
-    match holds {
-        true => Ok(()),
-        false => Err(Error::Option {
+    if holds {
+        Ok(())
+    } else {
+        Err(Error::Option {
             option,
             value: value.to_string(),
             must,
-        }),
+        })
     }
 }

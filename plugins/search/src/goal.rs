@@ -55,9 +55,10 @@ impl Goal {
 
     pub(crate) fn check(&self) -> Result<()> {
         let good = |objective: &Objective| objective.weight > 0.0 && objective.weight.is_finite();
-        match !self.0.is_empty() && self.0.iter().all(good) {
-            true => Ok(()),
-            false => Err(Error::Goal),
+        if !self.0.is_empty() && self.0.iter().all(good) {
+            Ok(())
+        } else {
+            Err(Error::Goal)
         }
     }
 

@@ -91,9 +91,12 @@ impl Quality {
 
 /// The number of the best, the first of equal ones.
 pub(crate) fn best(qualities: &[Quality]) -> usize {
-    let better = |best, number| match Quality::beats(&qualities[number], &qualities[best]) {
-        true => number,
-        false => best,
+    let better = |best, number| {
+        if Quality::beats(&qualities[number], &qualities[best]) {
+            number
+        } else {
+            best
+        }
     };
     (1..qualities.len()).fold(0, better)
 }

@@ -176,11 +176,11 @@ impl Attention<'_> {
     /// that will.
     fn probabilities(self, review: &Review<'_>, head: usize, p: &mut [f32]) -> Mask {
         softmax(p, review.tokens);
-        match self.mask.is_none() {
-            true => self.mask,
-            false => self
-                .mask
-                .derived((review.number * self.heads + head) as u64),
+        if self.mask.is_none() {
+            self.mask
+        } else {
+            self.mask
+                .derived((review.number * self.heads + head) as u64)
         }
     }
 

@@ -125,9 +125,10 @@ fn say_sizes(json: &mut serde_json::Map<String, Value>, shape: &ModelShape) {
     let (size, inner) = (most(|layer| layer.head_size), most(|layer| layer.inner));
     let whole = shape.hidden / size;
     let fits = whole * size == shape.hidden && whole >= most(|layer| layer.heads);
-    let heads = match fits {
-        true => whole,
-        false => most(|layer| layer.heads),
+    let heads = if fits {
+        whole
+    } else {
+        most(|layer| layer.heads)
     };
     json.insert("num_attention_heads".into(), json!(heads));
     json.insert("intermediate_size".into(), json!(inner));
@@ -143,9 +144,10 @@ fn say_sizes(json: &mut serde_json::Map<String, Value>, shape: &ModelShape) {
         ("intermediate_sizes", json!(inners), differ),
         ("pruned_heads", json!(pruned), !pruned.is_empty()),
     ] {
-        match is_needed {
-            true => json.insert(name.into(), value),
-            false => json.remove(name),
+        if is_needed {
+            json.insert(name.into(), value)
+        } else {
+            json.remove(name)
         };
     }
 }

@@ -412,9 +412,10 @@ impl Goal for Lesson<'_> {
 
     fn loss(&self, output: &Output) -> Result<Tensor> {
         let states = self.states(output)?;
-        match self.examples.progress < self.options.counts.predict_from {
-            true => Ok(states),
-            false => (states + self.classes(output)?).map_err(internal),
+        if self.examples.progress < self.options.counts.predict_from {
+            Ok(states)
+        } else {
+            (states + self.classes(output)?).map_err(internal)
         }
     }
 }

@@ -142,9 +142,10 @@ impl EncoderLayer {
             starts: &self.starts,
             width: self.shape.attention(),
             heads: self.shape.heads,
-            mask: match self.mask.is_none() {
-                true => self.mask,
-                false => self.mask.derived(1),
+            mask: if self.mask.is_none() {
+                self.mask
+            } else {
+                self.mask.derived(1)
             },
             taught: self.taught.as_ref(),
         }
@@ -152,9 +153,10 @@ impl EncoderLayer {
 
     /// The mask of the first or second half's output.
     fn half(&self, number: u64) -> Mask {
-        match self.mask.is_none() {
-            true => self.mask,
-            false => self.mask.derived(1 + number),
+        if self.mask.is_none() {
+            self.mask
+        } else {
+            self.mask.derived(1 + number)
         }
     }
 
@@ -333,9 +335,10 @@ impl CustomOp2 for EncoderLayer {
     ) -> Result<(CpuStorage, Shape)> {
         let (x, w) = (floats(x, x_layout)?, floats(w, w_layout)?);
         let (out, saved) = self.forward(x, w);
-        match self.training {
-            true => *locked(&self.saved) = Some(saved),
-            false => self.recycle(saved),
+        if self.training {
+            *locked(&self.saved) = Some(saved)
+        } else {
+            self.recycle(saved)
         }
         Ok((CpuStorage::F32(out), x_layout.shape().clone()))
     }

@@ -186,9 +186,10 @@ impl Model {
     }
 
     fn param(&self, index: usize, training: bool) -> Tensor {
-        match training {
-            true => self.vars[index].as_tensor().clone(),
-            false => self.vars[index].as_detached_tensor(),
+        if training {
+            self.vars[index].as_tensor().clone()
+        } else {
+            self.vars[index].as_detached_tensor()
         }
     }
 

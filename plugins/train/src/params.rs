@@ -146,9 +146,10 @@ pub fn read(folder: &Path, config: &Config, seed: u64) -> Result<Vec<Vec<f32>>> 
     for parts in parts(&config.shape) {
         let mut vector = Vec::with_capacity(length(&parts));
         for part in &parts {
-            match is_drawn(part, config, &weights) {
-                true => vector.extend(drawn(part, &mut random)),
-                false => vector.extend(finite(part, weights.read(&spec(part))?)?),
+            if is_drawn(part, config, &weights) {
+                vector.extend(drawn(part, &mut random))
+            } else {
+                vector.extend(finite(part, weights.read(&spec(part))?)?)
             }
         }
         vectors.push(vector);
@@ -206,9 +207,10 @@ pub fn file(shape: &ModelShape, vectors: &[Vec<f32>], half_precision: bool) -> R
     let parts = parts.iter().zip(vectors);
     let tensors = parts.flat_map(|(parts, vector)| {
         parts.iter().map(move |part| {
-            let name = match part.name.starts_with("classifier") {
-                true => part.name.clone(),
-                false => format!("bert.{}", part.name),
+            let name = if part.name.starts_with("classifier") {
+                part.name.clone()
+            } else {
+                format!("bert.{}", part.name)
             };
             let values = &vector[part.range.clone()];
             (

@@ -29,9 +29,10 @@ fn file<'a>(files: &'a Tokenizer, name: &str) -> Option<&'a [u8]> {
 
 fn object(bytes: &[u8]) -> Result<Value> {
     let value: Value = serde_json::from_slice(bytes).map_err(|e| bad(&e.to_string()))?;
-    match value.is_object() {
-        true => Ok(value),
-        false => Err(bad("a file of the tokenizer is not a JSON object")),
+    if value.is_object() {
+        Ok(value)
+    } else {
+        Err(bad("a file of the tokenizer is not a JSON object"))
     }
 }
 

@@ -69,9 +69,10 @@ impl Training {
     ) -> Result<Step> {
         let given = model.epoch(train)?;
         self.done += 1;
-        let quality = match held_out.rows.is_empty() {
-            true => None,
-            false => Some(measure(model, held_out)?),
+        let quality = if held_out.rows.is_empty() {
+            None
+        } else {
+            Some(measure(model, held_out)?)
         };
         let waited = match (self.schedule.patience, quality) {
             (Some(patience), Some(quality)) => {

@@ -177,9 +177,10 @@ impl Gathered {
             })
         };
         let rows: Vec<Known> = reviews.zip(classes).map(row).collect::<Result<_, &str>>()?;
-        match rows.len() == corpus.len() {
-            true => Ok(Gathered { corpus, rows }),
-            false => Err("it has not as many texts as rows".to_owned()),
+        if rows.len() == corpus.len() {
+            Ok(Gathered { corpus, rows })
+        } else {
+            Err("it has not as many texts as rows".to_owned())
         }
     }
 }

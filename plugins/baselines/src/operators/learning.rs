@@ -95,9 +95,10 @@ pub fn prepare(
 
 fn check_classes(labels: &[String], gathered: &Gathered, texts: &[usize]) -> Result<()> {
     let Some(first) = texts.first() else {
-        let (code, message) = match gathered.corpus.is_empty() {
-            true => ("no-train-rows", "no row came to learn from"),
-            false => ("no-truth", "no row to learn from has a `truth`"),
+        let (code, message) = if gathered.corpus.is_empty() {
+            ("no-train-rows", "no row came to learn from")
+        } else {
+            ("no-truth", "no row to learn from has a `truth`")
         };
         return Err(Error::new(code, message));
     };
@@ -117,13 +118,14 @@ fn line(step: &Step, epochs: usize, taken: Duration) -> String {
     let held_out = step.held_out.map(held_out).unwrap_or_default();
     let rest = epochs.saturating_sub(step.epoch) as f64 / step.epoch.max(1) as f64;
     let seconds = (taken.as_secs_f64() * rest).ceil();
-    let left = match step.last {
-        true => "done".to_owned(),
-        false => format!(
+    let left = if step.last {
+        "done".to_owned()
+    } else {
+        format!(
             "{:.0}:{:02.0} left",
             (seconds / 60.0).floor(),
             seconds % 60.0
-        ),
+        )
     };
     let (epoch, loss) = (step.epoch, step.given.loss);
     format!("epoch {epoch} of {epochs}, loss {loss:.4}{held_out}, {left}")

@@ -139,9 +139,10 @@ impl<O: Options> Stage for Operator<O> {
         let has = |name: &str| input.iter().any(|column| column.name == name);
         let columns =
             self.with_truth(has("truth") || self.options.common().model.as_ref().is_none());
-        Ok(match has("role") {
-            true => columns.reads("role", "utf8"),
-            false => columns,
+        Ok(if has("role") {
+            columns.reads("role", "utf8")
+        } else {
+            columns
         })
     }
 
@@ -190,17 +191,16 @@ impl<O: Options> Stage for Operator<O> {
             State::Learning(mut gathered, mut learning) => {
                 let (last, line) = learning.step()?;
                 host.progress(&line);
-                match last {
-                    false => State::Learning(gathered, learning),
-                    true => {
-                        let trained = learning.end(&mut gathered);
-                        if let Some(output) = self.options.common().output.as_ref() {
-                            trained.save(output)?;
-                        }
-                        let mut left = gathered.texts(Role::Test);
-                        left.reverse();
-                        State::Judging(gathered, Box::new(trained), left)
+                if last {
+                    let trained = learning.end(&mut gathered);
+                    if let Some(output) = self.options.common().output.as_ref() {
+                        trained.save(output)?;
                     }
+                    let mut left = gathered.texts(Role::Test);
+                    left.reverse();
+                    State::Judging(gathered, Box::new(trained), left)
+                } else {
+                    State::Learning(gathered, learning)
                 }
             }
             State::Judging(gathered, trained, mut left) if !left.is_empty() => {
@@ -228,23 +228,23 @@ fn check_use(gathered: &Gathered, options: &impl Options) -> Result<()> {
 fn judge(trained: &Trained, batch: &Batch) -> Result<Batch> {
     let labels = &trained.recipe.labels;
     let has = |name: &str| batch.columns().column_by_name(name).is_some();
-    let rows: Vec<usize> = match has("role") {
-        true => (roles(batch)?.iter().enumerate())
+    let rows: Vec<usize> = if has("role") {
+        (roles(batch)?.iter().enumerate())
             .filter(|(_, role)| **role == Role::Test)
             .map(|(row, _)| row)
-            .collect(),
-        false => (0..batch.rows()).collect(),
+            .collect()
+    } else {
+        (0..batch.rows()).collect()
     };
     let texts: Vec<Option<&str>> = batch.text("text")?.iter().collect();
     let verdicts = trained.judge(rows.iter().map(|row| texts[*row].unwrap_or_default()))?;
     let reviews = batch.u64("review")?;
     let reviews = rows.iter().map(|row| reviews.value(*row)).collect();
-    let truth = match has("truth") {
-        true => {
-            let all = classes(batch.text("truth")?, labels)?;
-            Some(rows.iter().map(|row| all[*row]).collect())
-        }
-        false => None,
+    let truth = if has("truth") {
+        let all = classes(batch.text("truth")?, labels)?;
+        Some(rows.iter().map(|row| all[*row]).collect())
+    } else {
+        None
     };
     answer(batch.time(), labels, reviews, truth, &verdicts)
 }

@@ -54,11 +54,10 @@ impl Common {
 /// # Errors
 /// `bad-option`
 pub fn check(right: bool, option: &str, wanted: &str) -> Result<()> {
-    match right {
-        true => Ok(()),
-        false => {
-            Err(Error::new("bad-option", format!("`{option}` must be {wanted}")).option(option))
-        }
+    if right {
+        Ok(())
+    } else {
+        Err(Error::new("bad-option", format!("`{option}` must be {wanted}")).option(option))
     }
 }
 

@@ -135,9 +135,12 @@ fn left<S: Stage>(options: &Value, roles: [&'static str; 2]) -> [Vec<u8>; 2] {
     let all = texts();
     let part = |role: &'static str| {
         let learned = role == "train";
-        let texts = all.iter().map(move |(text, class)| match learned {
-            true => (Some(text.as_str()), Some(LABELS[*class as usize])),
-            false => (Some("zebras eat apples"), None),
+        let texts = all.iter().map(move |(text, class)| {
+            if learned {
+                (Some(text.as_str()), Some(LABELS[*class as usize]))
+            } else {
+                (Some("zebras eat apples"), None)
+            }
         });
         let (texts, truth) = texts.unzip();
         batch(texts, Some(truth), Some(vec![Some(role); all.len()]))

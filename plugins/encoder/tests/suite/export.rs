@@ -37,9 +37,10 @@ pub fn export(tiny: Tiny) -> ModelProto {
     for layer in 0..tiny.layers {
         hidden = writer.layer(layer, &hidden, &mask);
     }
-    let (output, axes): (_, &[&str]) = match tiny.with_head {
-        true => (writer.head(&hidden), &["batch_size", "labels"]),
-        false => (hidden, &["batch_size", "sequence_length", "hidden"]),
+    let (output, axes): (_, &[&str]) = if tiny.with_head {
+        (writer.head(&hidden), &["batch_size", "labels"])
+    } else {
+        (hidden, &["batch_size", "sequence_length", "hidden"])
     };
     writer.graph.output.push(value(&output, FLOAT, axes));
     ModelProto {

@@ -144,9 +144,10 @@ impl Tiny {
     fn encode(&self, values: &[f32]) -> Vec<u8> {
         let half = |x: &f32| half::f16::from_f32(*x).to_le_bytes().to_vec();
         let full = |x: &f32| x.to_le_bytes().to_vec();
-        match self.half {
-            true => values.iter().flat_map(half).collect(),
-            false => values.iter().flat_map(full).collect(),
+        if self.half {
+            values.iter().flat_map(half).collect()
+        } else {
+            values.iter().flat_map(full).collect()
         }
     }
 }

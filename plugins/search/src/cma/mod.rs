@@ -245,9 +245,10 @@ impl CmaEs {
 
     fn decompose(&mut self) {
         self.decomposed = self.updates;
-        let variances = match self.options.separable {
-            true => self.covariance.clone(),
-            false => decompose(&self.covariance, self.scope.dimensions, &mut self.axes),
+        let variances = if self.options.separable {
+            self.covariance.clone()
+        } else {
+            decompose(&self.covariance, self.scope.dimensions, &mut self.axes)
         };
         // Rounding may leave a variance that is not above 0.
         let least = 1e-30

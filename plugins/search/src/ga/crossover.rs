@@ -57,9 +57,10 @@ fn blend(one: f64, other: f64, eta: f64, random: &mut Random) -> f64 {
         return one;
     }
     let u = random.uniform();
-    let spread = match u <= 0.5 {
-        true => libm::pow(2.0 * u, 1.0 / (eta + 1.0)),
-        false => libm::pow(1.0 / (2.0 * (1.0 - u)), 1.0 / (eta + 1.0)),
+    let spread = if u <= 0.5 {
+        libm::pow(2.0 * u, 1.0 / (eta + 1.0))
+    } else {
+        libm::pow(1.0 / (2.0 * (1.0 - u)), 1.0 / (eta + 1.0))
     };
     let half = if side < 0.5 { -0.5 } else { 0.5 };
     0.5 * (one + other) + half * spread * (other - one)

@@ -189,9 +189,12 @@ impl Ga {
         order.truncate(self.options.parents);
         order.sort_by(|&a, &b| all[a].order(&all[b]));
         let (old, asked) = (&self.parents, &self.asked);
-        let place = |&number: &usize| match number < stay {
-            true => row(old, width, number),
-            false => asked.position(number - stay),
+        let place = |&number: &usize| {
+            if number < stay {
+                row(old, width, number)
+            } else {
+                asked.position(number - stay)
+            }
         };
         let next: Vec<f64> = order.iter().flat_map(place).copied().collect();
         self.qualities = order.iter().map(|&number| all[number]).collect();

@@ -65,17 +65,14 @@ fn gap(rate: f64, random: &mut Random) -> usize {
 /// Deb's polynomial mutation of one coordinate of [0, 1].
 fn polynomial(value: f64, eta: f64, random: &mut Random) -> f64 {
     let (u, power) = (random.uniform(), 1.0 / (eta + 1.0));
-    let change = match u < 0.5 {
-        true => {
-            libm::pow(
-                2.0 * u + (1.0 - 2.0 * u) * libm::pow(1.0 - value, eta + 1.0),
-                power,
-            ) - 1.0
-        }
-        false => {
-            let far = 2.0 * (1.0 - u) + (2.0 * u - 1.0) * libm::pow(value, eta + 1.0);
-            1.0 - libm::pow(far, power)
-        }
+    let change = if u < 0.5 {
+        libm::pow(
+            2.0 * u + (1.0 - 2.0 * u) * libm::pow(1.0 - value, eta + 1.0),
+            power,
+        ) - 1.0
+    } else {
+        let far = 2.0 * (1.0 - u) + (2.0 * u - 1.0) * libm::pow(value, eta + 1.0);
+        1.0 - libm::pow(far, power)
     };
     value + change
 }

@@ -64,9 +64,10 @@ impl Axis {
     /// Where ticks are, and what they say.
     pub fn ticks(&self) -> Vec<(f64, String)> {
         let range = self.high - self.low;
-        let step = match self.log {
-            true => (range / 8.0).ceil().max(1.0),
-            false => round_step(range / 6.0),
+        let step = if self.log {
+            (range / 8.0).ceil().max(1.0)
+        } else {
+            round_step(range / 6.0)
         };
         let (from, to) = (
             (self.low / step - 1e-9).ceil(),
@@ -76,9 +77,10 @@ impl Axis {
         let tick = |number: usize| {
             let value = (from + number as f64) * step;
             let share = (value - self.low) / range;
-            let name = match self.log {
-                true => format!("1e{value}"),
-                false => short(value, step, self.low.abs().max(self.high.abs())),
+            let name = if self.log {
+                format!("1e{value}")
+            } else {
+                short(value, step, self.low.abs().max(self.high.abs()))
             };
             (self.ends.0 + share * (self.ends.1 - self.ends.0), name)
         };

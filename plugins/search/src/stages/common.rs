@@ -90,9 +90,10 @@ impl Common {
             },
             lines => Space::Options(Options::read(lines)?),
         };
-        let goal = match self.maximize {
-            true => Goal::maximize(),
-            false => Goal::minimize(),
+        let goal = if self.maximize {
+            Goal::maximize()
+        } else {
+            Goal::minimize()
         };
         Ok(Setup {
             method: self.nested(method),

@@ -60,12 +60,11 @@ impl Stage for Prune {
         let (config, tokenizer, labels) = self.base().map_err(blame)?;
         self.labels = labels;
         let (shape, vectors) = self.narrowed(&config)?;
-        let phase = match self.calibrates() {
-            true => {
-                let threads = self.schedule.threads();
-                Phase::Calibrating(Box::new(Calibration::new(&shape, &vectors, threads)?))
-            }
-            false => self.prune((&shape, &vectors), None)?,
+        let phase = if self.calibrates() {
+            let threads = self.schedule.threads();
+            Phase::Calibrating(Box::new(Calibration::new(&shape, &vectors, threads)?))
+        } else {
+            self.prune((&shape, &vectors), None)?
         };
         self.running = Some(Running {
             config,
@@ -133,10 +132,11 @@ impl Stage for Prune {
             (_, Some(_)) => return Err(no_state("it is of other options")),
             (_, None) => {
                 let (shape, vectors) = self.sized(&running, &said.sizes)?;
-                let gone = match second.is_empty() {
-                    true => Vec::new(),
-                    false => from_bits(second, &vectors)
-                        .ok_or_else(|| no_state("it is of a model of another shape"))?,
+                let gone = if second.is_empty() {
+                    Vec::new()
+                } else {
+                    from_bits(second, &vectors)
+                        .ok_or_else(|| no_state("it is of a model of another shape"))?
                 };
                 let mut trainer = Box::new(self.trainer(shape, vectors)?);
                 trainer.restore(first)?;
@@ -189,9 +189,10 @@ impl Prune {
                 inner: (0..*inner).collect(),
             });
         }
-        match sizes.len() == running.shape.layers.len() {
-            true => Ok(remove(&running.shape, &running.vectors, &kept)),
-            false => Err(other()),
+        if sizes.len() == running.shape.layers.len() {
+            Ok(remove(&running.shape, &running.vectors, &kept))
+        } else {
+            Err(other())
         }
     }
 }

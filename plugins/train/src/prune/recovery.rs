@@ -63,12 +63,11 @@ impl Counts {
                 return Err(Error::new("bad-option", message).option(option));
             }
         }
-        match self.temperature > 0.0 && self.temperature.is_finite() {
-            true => Ok(()),
-            false => {
-                let message = "`temperature` must be above 0";
-                Err(Error::new("bad-option", message).option("temperature"))
-            }
+        if self.temperature > 0.0 && self.temperature.is_finite() {
+            Ok(())
+        } else {
+            let message = "`temperature` must be above 0";
+            Err(Error::new("bad-option", message).option("temperature"))
         }
     }
 }
@@ -143,9 +142,10 @@ impl Goal for Lesson<'_> {
                 + soft_cross_entropy(&logits, &verdicts)?.affine(factor, 0.0)?
         };
         let sum = sum().map_err(internal)?;
-        match self.counts.state_weight > 0.0 {
-            true => (sum + self.states(output)?).map_err(internal),
-            false => Ok(sum),
+        if self.counts.state_weight > 0.0 {
+            (sum + self.states(output)?).map_err(internal)
+        } else {
+            Ok(sum)
         }
     }
 }

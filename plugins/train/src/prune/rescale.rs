@@ -185,14 +185,13 @@ fn solve(a: &mut [f64], n: usize, b: &mut [f64], m: usize) {
         for j in 0..=i {
             let (above, row) = a.split_at(i * n);
             let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
-            let value = match j == i {
-                true => (row[i] - dot(&row[..i], &row[..i]))
+            let value = if j == i {
+                (row[i] - dot(&row[..i], &row[..i]))
                     .max(f64::MIN_POSITIVE)
-                    .sqrt(),
-                false => {
-                    let other = &above[j * n..j * n + n];
-                    (row[j] - dot(&row[..j], &other[..j])) / other[j]
-                }
+                    .sqrt()
+            } else {
+                let other = &above[j * n..j * n + n];
+                (row[j] - dot(&row[..j], &other[..j])) / other[j]
             };
             a[i * n + j] = value;
         }

@@ -27,9 +27,10 @@ pub fn split<const N: usize>(bytes: &[u8]) -> Result<[&[u8]; N]> {
             .and_then(|(length, rest)| rest.split_at_checked(u64::from_le_bytes(*length) as usize));
         (*part, rest) = next.ok_or_else(|| no_state("it is cut off"))?;
     }
-    match rest.is_empty() {
-        true => Ok(parts),
-        false => Err(no_state("it is longer than it should be")),
+    if rest.is_empty() {
+        Ok(parts)
+    } else {
+        Err(no_state("it is longer than it should be"))
     }
 }
 

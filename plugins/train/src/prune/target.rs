@@ -38,19 +38,18 @@ pub fn costs(shape: &ModelShape, times: Option<&Path>) -> Result<LayerTimes> {
         (shape.hidden, first.head_size),
         (found.hidden, found.head_size),
     );
-    match ours == theirs {
-        true => Ok(found),
-        false => {
-            let message = format!(
-                "`{}` has the times of hidden size {} and heads of {}, but the model has {} and {}",
-                path.display(),
-                theirs.0,
-                theirs.1,
-                ours.0,
-                ours.1
-            );
-            Err(Error::new("bad-times", message))
-        }
+    if ours == theirs {
+        Ok(found)
+    } else {
+        let message = format!(
+            "`{}` has the times of hidden size {} and heads of {}, but the model has {} and {}",
+            path.display(),
+            theirs.0,
+            theirs.1,
+            ours.0,
+            ours.1
+        );
+        Err(Error::new("bad-times", message))
     }
 }
 

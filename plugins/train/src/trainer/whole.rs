@@ -15,9 +15,10 @@ impl Trainer {
     /// # Errors
     /// `diverged` when one is not finite
     pub fn vectors(&self) -> Result<&[Vec<f32>]> {
-        match finite(&self.vectors) {
-            true => Ok(&self.vectors),
-            false => Err(self.diverged("a weight is")),
+        if finite(&self.vectors) {
+            Ok(&self.vectors)
+        } else {
+            Err(self.diverged("a weight is"))
         }
     }
 
@@ -51,9 +52,10 @@ impl Trainer {
     pub fn judge(&self, tokens: &Tokens) -> Result<Vec<(usize, f32)>> {
         let output = self.model.run(tokens, None, &[]).map_err(internal)?;
         let shares = probabilities(&output.logits).map_err(internal)?;
-        match shares.iter().all(|share| share.is_finite()) {
-            true => Ok(shares.chunks(self.shape().labels).map(verdict).collect()),
-            false => Err(self.diverged("a verdict is")),
+        if shares.iter().all(|share| share.is_finite()) {
+            Ok(shares.chunks(self.shape().labels).map(verdict).collect())
+        } else {
+            Err(self.diverged("a verdict is"))
         }
     }
 }
