@@ -50,6 +50,9 @@ pub struct Formation<'a> {
     pub survivors: Option<Survivors<'a>>,
     /// What is told to devices that ask with [`notices`](super::notices).
     pub notice: Vec<u8>,
+    /// Done when this device hears here that the run is complete: from then on nobody may be
+    /// there to tell it again.
+    pub heard: Arc<dyn Fn() + Send + Sync>,
     /// As [`listen`] makes it.
     pub listener: TcpListener,
     /// Where refusals are noted.
@@ -110,7 +113,7 @@ pub fn form(formation: Formation<'_>) -> Result<Mesh, MeshError> {
         (formation.generation, formation.members),
     )?;
     let greeter = greeter.runs(formation.plan_hash, formation.account);
-    let greeter = greeter.tells(formation.notice);
+    let greeter = greeter.tells(formation.notice).hears(formation.heard);
     let (events, happened) = unbounded();
     let now = Instant::now();
     let who = (cluster, me, formation.members);

@@ -25,6 +25,8 @@ use super::refusal::Refusal;
 
 /// The longest notice that is believed.
 const NOTICE_BYTES_MAX: usize = 1 << 20;
+/// What a caller sends back when it has heard that the run is complete.
+const HEARD: u8 = 1;
 /// Never resolved and never sent, but TLS wants a name.
 const NO_NAME: &str = "segue.invalid";
 
@@ -40,7 +42,12 @@ pub struct Greeter {
     /// What is told to whoever asks.
     notice: Vec<u8>,
     account: Account,
+    /// Done when this device hears that the run is complete, before it says that it has.
+    heard: Heard,
 }
+
+/// What a device does with word that the run is complete.
+pub type Heard = Arc<dyn Fn() + Send + Sync>;
 
 struct Peer {
     name: String,
@@ -88,6 +95,7 @@ impl Greeter {
             closed: Mutex::default(),
             notice: Vec::new(),
             account: Account::default(),
+            heard: Arc::new(|| ()),
         })
     }
 
@@ -107,6 +115,11 @@ impl Greeter {
     /// The same, and what it tells whoever asks.
     pub fn tells(self, notice: Vec<u8>) -> Self {
         Greeter { notice, ..self }
+    }
+
+    /// The same, and what it does when it hears that the run is complete.
+    pub fn hears(self, heard: Heard) -> Self {
+        Greeter { heard, ..self }
     }
 
     /// Every caller is told `refusal` from now on.
@@ -142,6 +155,11 @@ impl Greeter {
         };
         let text = difference.as_ref().map(|one| one.text.clone());
         if let Err(refusal) = verdict {
+            if refusal == Refusal::Done {
+                (self.heard)();
+                // Whoever is not told so waits a little in vain.
+                let _ = send(&mut tls, &mut tcp, &[HEARD]);
+            }
             return Err(GreetError::RefusedBy(Refused {
                 difference: text.filter(|_| refusal.is_of_run()),
                 refusal: refusal.mirrored(),
@@ -258,7 +276,10 @@ impl Greeter {
             verdict.clone().map_err(refused)?;
         }
         answered.map_err(greet_error)?;
-        // Only now it knows.
+        if verdict.is_err() {
+            // It knows when it says so: killed before, it would never hear it again.
+            receive(&mut tls, &mut tcp, &mut [0]).map_err(|_| GreetError::Asked)?;
+        }
         verdict.map_err(refused)?;
         match theirs.wish {
             Wish::Link => Ok((device, tls)),

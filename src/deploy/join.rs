@@ -149,10 +149,7 @@ pub fn join(loaded: &Loaded, file: &Path, agent: Option<Agent>, log: Log) -> Res
                 generation,
                 members,
             }) if generation > at.0 => at = (generation, members),
-            Err(MeshError::Done) => {
-                joining.done.write();
-                return Ok(Joined::Done);
-            }
+            Err(MeshError::Done) => return Ok(Joined::Done),
             Err(MeshError::Missing { nobody: true, .. })
                 if agent.is_some() && joining.done.is_there() =>
             {
@@ -208,6 +205,7 @@ impl Joining<'_> {
         let told_for_good = Arc::clone(&failed_for_good);
         // Where the others may go on without one, only the one that commits is needed.
         let needed = self.cluster.survivors.map(|_| plan.sink_device());
+        let heard = self.done.clone();
         let mesh = cluster::form(Formation {
             cluster: self.cluster,
             me: self.me,
@@ -223,6 +221,7 @@ impl Joining<'_> {
                 possible: &possible,
             }),
             notice: notice(&self.loaded.operators),
+            heard: Arc::new(move || heard.write()),
             listener: cluster::listen(self.cluster, self.me)?,
             log: Arc::clone(&self.log),
             // With the run over nobody listens any more.

@@ -1,6 +1,7 @@
 //! Searches as loops of a dataflow: what they find does not depend on where they run, nor on
 //! how often they were killed.
 
+mod objectives;
 mod options;
 mod weights;
 

@@ -6,7 +6,7 @@
 //! | [`space`] | what a point of the unit box stands for: options, or the weights of a model |
 //! | [`given`] | a stage's options with a candidate's in their place |
 //! | [`BestOptions`] | what a search found, for a stage that works with it |
-//! | [`Measure`] | what a model is judged by |
+//! | [`Measure`], [`Cost`] | what a model is judged by, and what it costs |
 //! | [`adam`] | the steps of an evaluator that has a gradient |
 //! | [`random`], [`digest`] | numbers that are the same for ever |
 //!
@@ -24,5 +24,5 @@ pub mod space;
 mod task;
 
 pub use best::BestOptions;
-pub use measure::Measure;
+pub use measure::{Cost, Measure};
 pub use task::Task;

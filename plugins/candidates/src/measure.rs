@@ -26,3 +26,27 @@ impl Measure {
         }
     }
 }
+
+/// What a model costs, besides how it judges: columns that an evaluator adds where it is asked to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cost {
+    /// How many weights it has.
+    Parameters,
+    /// How large they are.
+    Bytes,
+    /// How long it takes to judge the rows that it is scored on: the one that differs from run to
+    /// run, and with it what a search finds.
+    Seconds,
+}
+
+impl Cost {
+    /// Of its column.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cost::Parameters => "parameters",
+            Cost::Bytes => "bytes",
+            Cost::Seconds => "seconds",
+        }
+    }
+}

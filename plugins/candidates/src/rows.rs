@@ -2,20 +2,22 @@
 //!
 //! | column | type | of which rows |
 //! | --- | --- | --- |
-//! | `what` | `utf8` | all: `candidate`, `generation` or `best` |
+//! | `what` | `utf8` | all: `candidate`, `generation`, `front` or `best` |
 //! | `generation` | `u64` | all, from 0 |
-//! | `candidate` | `u64` | candidates and the best: the number in its generation |
-//! | `position` | `list f64` | candidates and the best: a point of the unit box; else empty |
-//! | `options` | `utf8` | candidates and the best of a space of options: what the point stands for, such as `cost=2.5,ngrams=3` |
+//! | `candidate` | `u64` | candidates, the front and the best: the number in its generation |
+//! | `position` | `list f64` | candidates, the front and the best: a point of the unit box; else empty |
+//! | `options` | `utf8` | candidates, the front and the best of a space of options: what the point stands for, such as `cost=2.5,ngrams=3` |
 //! | `effort` | `f64` | candidates: the share of the full effort at which it is scored |
 //! | `steps`, `rate` | `u64`, `f64` | candidates: Adam's steps to take before it is scored, and their rate |
 //! | `evaluations` | `u64` | generations and the best: candidates scored so far |
 //! | `best` | `f64` | generations and the best: the best fitness so far |
 //! | `mean`, `diversity` | `f64` | generations |
+//! | `objectives` | `utf8` | the front and the best, where a search has several: what the evaluator gave, such as `fitness=0.9,parameters=1200` |
 //! | `seconds` | `f64` | generations: time that the search has run; the one column that differs between runs |
 //!
 //! An evaluator gives back `candidate`, `fitness` f64, and `position`: where Adam's steps led, or
-//! what it was given.
+//! what it was given. Further numbers that a search reads, as objectives or for constraints, are
+//! columns of f64 with names of their own.
 
 use std::sync::Arc;
 
@@ -38,6 +40,8 @@ pub enum What {
     Candidate,
     /// How a generation was.
     Generation,
+    /// One that no other beats in every objective, at the end.
+    Front,
     /// The best, at the end.
     Best,
 }
@@ -48,6 +52,7 @@ impl What {
         match self {
             What::Candidate => "candidate",
             What::Generation => "generation",
+            What::Front => "front",
             What::Best => "best",
         }
     }
@@ -76,6 +81,8 @@ pub struct Row<'a> {
     pub mean: Option<f64>,
     /// How far its candidates lie apart.
     pub diversity: Option<f64>,
+    /// What the evaluator gave, where there are several.
+    pub objectives: Option<String>,
     /// How long the search has run.
     pub seconds: Option<f64>,
 }
@@ -95,6 +102,7 @@ pub fn written(columns: Columns) -> Columns {
         .writes("best", "f64")
         .writes("mean", "f64")
         .writes("diversity", "f64")
+        .writes("objectives", "utf8")
         .writes("seconds", "f64")
 }
 
@@ -111,7 +119,8 @@ pub fn batch(rows: &[Row<'_>]) -> Result<Batch> {
     };
     let whats = StringArray::from_iter_values(rows.iter().map(|row| row.what.name()));
     let options: StringArray = rows.iter().map(|row| row.options.as_deref()).collect();
-    let columns: [(&str, ArrayRef); 13] = [
+    let objectives: StringArray = rows.iter().map(|row| row.objectives.as_deref()).collect();
+    let columns: [(&str, ArrayRef); 14] = [
         ("what", Arc::new(whats)),
         ("generation", numbers(&|row| Some(row.generation))),
         ("candidate", numbers(&|row| row.candidate)),
@@ -127,6 +136,7 @@ pub fn batch(rows: &[Row<'_>]) -> Result<Batch> {
         ("best", reals(&|row| row.best)),
         ("mean", reals(&|row| row.mean)),
         ("diversity", reals(&|row| row.diversity)),
+        ("objectives", Arc::new(objectives)),
         ("seconds", reals(&|row| row.seconds)),
     ];
     let named = |(name, column): (&str, ArrayRef)| (name.to_owned(), column);
@@ -291,28 +301,41 @@ pub fn scored(
     answer(batch.time(), &asked, fitness?)
 }
 
-/// A candidate's number, its fitness, and its position where the evaluator moved it.
-pub type Scored = (u64, f64, Option<Vec<f64>>);
+/// A candidate's number, the numbers that were asked for, and its position where the evaluator
+/// moved it.
+pub type Scored = (u64, Vec<f64>, Option<Vec<f64>>);
 
-/// The scores that came back: candidates' numbers, fitness (not a number where there is none),
-/// and where they ended if the column is there.
+/// The scores that came back: candidates' numbers, what the columns `names` say (not a number
+/// where that is nothing), and where they ended if the column is there.
 ///
 /// # Errors
 /// `missing-column`, `column-mismatch`
-pub fn scores(batch: &Batch) -> Result<Vec<Scored>> {
+pub fn scores(batch: &Batch, names: &[&str]) -> Result<Vec<Scored>> {
     let numbers = batch.u64("candidate")?;
-    let fitness: &Float64Array = batch.get("fitness")?;
+    let columns = names.iter().map(|name| batch.get::<Float64Array>(name));
+    let columns = columns.collect::<Result<Vec<_>>>()?;
     let places = batch.columns().column_by_name("position").is_some();
     let one = |row: usize| {
-        let fitness = if fitness.is_null(row) {
-            f64::NAN
-        } else {
-            fitness.value(row)
+        let value = |column: &&Float64Array| {
+            if column.is_null(row) {
+                f64::NAN
+            } else {
+                column.value(row)
+            }
         };
+        let values = columns.iter().map(value).collect();
         let place = places.then(|| point(batch, row)).transpose()?;
-        Ok((numbers.value(row), fitness, place))
+        Ok((numbers.value(row), values, place))
     };
     (0..batch.rows()).map(one).collect()
+}
+
+/// `scores` with a further column of numbers, one a candidate.
+///
+/// # Errors
+/// `column-mismatch` when there are not as many
+pub fn with_column(scores: Batch, name: &str, values: Vec<f64>) -> Result<Batch> {
+    scores.with_column(name, Float64Array::from(values))
 }
 
 #[cfg(test)]

@@ -75,6 +75,18 @@ impl Goal {
             .collect()
     }
 
+    /// The objectives as the evaluator gave them, of those that are to be minimised.
+    pub(crate) fn given(&self, signed: &[f64]) -> Vec<f64> {
+        self.signed(signed)
+    }
+
+    /// The objectives with their names, where there are several: `fitness=0.9,parameters=1200`.
+    pub(crate) fn named(&self, objectives: &[f64]) -> Option<String> {
+        let pairs = self.0.iter().zip(objectives);
+        let pairs = pairs.map(|(objective, value)| format!("{}={value}", objective.name));
+        (self.count() > 1).then(|| pairs.collect::<Vec<_>>().join(","))
+    }
+
     /// How good a candidate is.
     pub(crate) fn quality(&self, objectives: &[f64], violation: f64) -> Quality {
         let weighted = |(objective, value): (&Objective, f64)| objective.weight * value;

@@ -83,5 +83,6 @@ segue_plugin::export!(
     "cma-es" => stages::population::CmaStage,
     "search-history" => stages::report::History,
     "search-best" => stages::report::Best,
+    "search-front" => stages::report::Front,
     "function" => stages::function::Evaluator,
 );

@@ -1,6 +1,7 @@
 //! The whole module, over real sockets on this machine.
 
 mod dataflow;
+mod ends;
 mod file;
 mod link;
 mod losses;
@@ -87,6 +88,7 @@ impl Devices {
             commits: None,
             survivors: None,
             notice: Vec::new(),
+            heard: Arc::new(|| ()),
             listener: listener.map_or_else(|| listen(&self.cluster, i), Ok)?,
             log: Arc::new(move |line: &str| lock(&notes).push(line.to_owned())),
             on_loss: Arc::new(move |loss| lock(&losses).push(loss)),

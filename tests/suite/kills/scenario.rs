@@ -33,11 +33,6 @@ const ONE_OR_TWO_WORKERS: &[&[&str]] = &[
 /// Batches of a stage that keeps state, and of several sources, are part of the output.
 const WITH_THE_SAME_BATCHES: &[&[&str]] = &[&[], &["--workers", "2", "--set", "pass.replicas=2"]];
 /// Candidates are scored wherever there is room.
-const WITH_THE_SAME_CANDIDATES: &[&[&str]] = &[
-    &[],
-    &["--workers", "2"],
-    &["--workers", "2", "--set", "search.chunk=3"],
-];
 const ON_ONE_OR_TWO: &[&[&str]] = &[&[], &["--workers", "2"]];
 
 /// All kinds.
@@ -95,21 +90,21 @@ pub const SCENARIOS: [Scenario; 12] = [
         name: "a search with a swarm",
         project: swarm,
         output: "scores.jsonl",
-        more: WITH_THE_SAME_CANDIDATES,
+        more: ON_ONE_OR_TWO,
         devices: &[],
     },
     Scenario {
         name: "a search with bats in blocks",
         project: bats,
         output: "scores.jsonl",
-        more: WITH_THE_SAME_CANDIDATES,
+        more: ON_ONE_OR_TWO,
         devices: &[],
     },
     Scenario {
         name: "a search for options, with halving",
         project: options,
         output: "scores.jsonl",
-        more: WITH_THE_SAME_CANDIDATES,
+        more: ON_ONE_OR_TWO,
         devices: &[],
     },
     Scenario {

@@ -1,9 +1,11 @@
 //! `svm-trial`, `ann-trial` and `cnn-trial`: how good are options that a search proposes?
 
+use std::time::Instant;
+
 use schemars::JsonSchema;
-use segue_candidates::Measure;
 use segue_candidates::given::Given;
-use segue_candidates::rows::{Asked, scored, tries};
+use segue_candidates::rows::{Asked, scored, tries, with_column};
+use segue_candidates::{Cost, Measure};
 use segue_learn::columns::Role;
 use segue_learn::scorer::measure;
 use segue_plugin::{Batch, Column, Columns, Error, Host, Port, Result, Stage};
@@ -29,6 +31,7 @@ use crate::operators::options::check;
 /// # Columns
 /// by `candidates`: those of [`tries`]
 /// by `rows`, a side input: `text` utf8, `truth` utf8 and `role` utf8, `review` u64
+/// besides a candidate's scores it writes each of `costs`, f64
 /// # Errors
 /// `bad-candidate` for options that the model does not have; `no-options`, `no-held-out`,
 /// `too-few-rows`
@@ -41,6 +44,9 @@ pub struct Trial<O: Options> {
     /// What it tells the search.
     #[serde(default)]
     measure: Measure,
+    /// What it tells besides, for a search with several `objectives` or with `constraints`.
+    #[serde(default)]
+    costs: Vec<Cost>,
     #[serde(skip)]
     gathered: Gathered,
     #[serde(skip)]
@@ -53,6 +59,31 @@ struct Made {
     features: FeatureOptions,
     effort: f64,
     prepared: Prepared,
+}
+
+/// How a model did.
+#[derive(Clone, Copy, Debug)]
+struct Tried {
+    fitness: f64,
+    parameters: f64,
+    seconds: f64,
+}
+
+impl Tried {
+    const HOPELESS: Tried = Tried {
+        fitness: f64::NAN,
+        parameters: f64::NAN,
+        seconds: f64::NAN,
+    };
+
+    fn cost(self, cost: Cost) -> f64 {
+        match cost {
+            Cost::Parameters => self.parameters,
+            // Of f32.
+            Cost::Bytes => 4.0 * self.parameters,
+            Cost::Seconds => self.seconds,
+        }
+    }
 }
 
 /// How many are kept: those of 22,500 reviews with runs of three words take about 200 MB.
@@ -68,11 +99,13 @@ impl<O: Options> Stage for Trial<O> {
     const PORTS: &'static [Port] = &[Port::new("candidates"), Port::whole("rows")];
 
     fn columns(&self) -> Columns {
-        tries("candidates")
+        let columns = tries("candidates")
             .reads_at("rows", "review", "u64")
             .reads_at("rows", "text", "utf8")
             .reads_at("rows", "truth", "utf8")
-            .reads_at("rows", "role", "utf8")
+            .reads_at("rows", "role", "utf8");
+        let write = |columns: Columns, cost: &Cost| columns.writes(cost.name(), "f64");
+        self.costs.iter().fold(columns, write)
     }
 
     fn columns_for(&self, _input: &[Column]) -> Result<Columns> {
@@ -90,26 +123,34 @@ impl<O: Options> Stage for Trial<O> {
             return self.gathered.add(&batch, labels);
         }
         let show = |asked: &Asked| host.progress(&format!("tries {}", asked.options));
+        let mut all = Vec::new();
         let scores = scored(&batch, |asked| {
             show(asked);
-            self.score(asked)
+            let tried = self.score(asked)?;
+            all.push(tried);
+            Ok(tried.fitness)
         })?;
-        if let Some(scores) = scores {
-            host.emit(scores);
+        let Some(mut scores) = scores else {
+            return Ok(());
+        };
+        for cost in &self.costs {
+            let values = all.iter().map(|tried| tried.cost(*cost)).collect();
+            scores = with_column(scores, cost.name(), values)?;
         }
+        host.emit(scores);
         Ok(())
     }
 }
 
 impl<O: Options> Trial<O> {
-    fn score(&mut self, asked: &Asked) -> Result<f64> {
+    fn score(&mut self, asked: &Asked) -> Result<Tried> {
         match self.learn(asked) {
-            Err(error) if HOPELESS.contains(&error.code.as_str()) => Ok(f64::NAN),
-            fitness => fitness,
+            Err(error) if HOPELESS.contains(&error.code.as_str()) => Ok(Tried::HOPELESS),
+            tried => tried,
         }
     }
 
-    fn learn(&mut self, asked: &Asked) -> Result<f64> {
+    fn learn(&mut self, asked: &Asked) -> Result<Tried> {
         let recipe = with(&self.given, asked.named()?)?.recipe()?;
         let prepared = self.prepared(&recipe.features, asked.effort)?;
         let mut model = recipe.model(prepared.features.width())?;
@@ -119,8 +160,13 @@ impl<O: Options> Trial<O> {
         };
         let none = Examples::default();
         fit(model.as_mut(), &prepared.train, &none, schedule, |_| ())?;
+        let started = Instant::now();
         let quality = measure(model.as_ref(), &prepared.held_out)?;
-        Ok(self.measure.of(quality.loss, quality.accuracy))
+        Ok(Tried {
+            fitness: self.measure.of(quality.loss, quality.accuracy),
+            parameters: model.weight_count() as f64,
+            seconds: started.elapsed().as_secs_f64(),
+        })
     }
 
     fn prepared(&mut self, features: &FeatureOptions, effort: f64) -> Result<Prepared> {

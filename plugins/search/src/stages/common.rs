@@ -8,7 +8,9 @@ use crate::blocks::BlockOptions;
 use crate::error::demand;
 use crate::halving::HalvingOptions;
 use crate::space::{Options, Space};
-use crate::{Goal, Method, Result, Setup, Start, Stop};
+use crate::{Method, Result, Setup, Start, Stop};
+
+use super::objectives::Judged;
 
 /// The options that every search has, with the same defaults.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -39,6 +41,10 @@ pub struct Common {
     pub patience: Option<u64>,
     /// Whether more fitness is better.
     pub maximize: bool,
+    /// The columns of the evaluator that are made good, in place of `fitness` alone: which way, and for the weighted sum of several its weight, such as `fitness = minimize` and `parameters = minimize 1e-7`.
+    pub objectives: Vec<String>,
+    /// What a candidate must not break, by columns of the evaluator, such as `bytes <= 1e6`: one that does is worse than all that do not.
+    pub constraints: Vec<String>,
     /// Candidates a generation, where the algorithm's own number is not wanted.
     pub population: Option<usize>,
     /// Where it starts: in so much of each coordinate's range around the middle, and with the middle itself; left out, anywhere.
@@ -64,6 +70,8 @@ impl Default for Common {
             target: None,
             patience: None,
             maximize: false,
+            objectives: Vec::new(),
+            constraints: Vec::new(),
             population: None,
             spread: None,
             block: 0,
@@ -90,11 +98,7 @@ impl Common {
             },
             lines => Space::Options(Options::read(lines)?),
         };
-        let goal = if self.maximize {
-            Goal::maximize()
-        } else {
-            Goal::minimize()
-        };
+        let goal = self.judged()?.goal;
         Ok(Setup {
             method: self.nested(method),
             start: self.first(&space)?,
@@ -108,6 +112,14 @@ impl Common {
             },
             space,
         })
+    }
+
+    /// What it looks at of what an evaluator says.
+    ///
+    /// # Errors
+    /// An objective or a constraint that cannot be read
+    pub fn judged(&self) -> Result<Judged> {
+        Judged::read(&self.objectives, &self.constraints, self.maximize)
     }
 
     fn nested(&self, method: Method) -> Method {

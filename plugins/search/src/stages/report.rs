@@ -1,4 +1,4 @@
-//! What a search tells besides candidates: how each generation was, and the best.
+//! What a search tells besides candidates: how each generation was, the front, and the best.
 
 use std::path::Path;
 
@@ -140,6 +140,35 @@ const BEST: [(&str, &str); 6] = [
     ("position", "list f64"),
     ("options", "utf8"),
 ];
+
+/// Keeps what no other candidate of a search with several objectives beats in each of them (the
+/// Pareto front), at its end: a row a candidate, in the order in which they were found.
+///
+/// # Columns
+/// reads and writes `generation` u64 and `candidate` u64, where it was found, `objectives` utf8,
+/// such as `fitness=0.9,parameters=1200`, `position` list f64, a point of the unit box, and
+/// `options` utf8: in a space of options, what that stands for
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Front {}
+
+const FRONT: [(&str, &str); 5] = [
+    ("generation", "u64"),
+    ("candidate", "u64"),
+    ("objectives", "utf8"),
+    ("position", "list f64"),
+    ("options", "utf8"),
+];
+
+impl Stage for Front {
+    fn columns(&self) -> Columns {
+        keeps(&FRONT)
+    }
+
+    fn process_each(&mut self, batch: Batch, host: &mut Host<'_>) -> Result<()> {
+        keep(&batch, What::Front, host)
+    }
+}
 
 impl Stage for Best {
     fn columns(&self) -> Columns {

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::common::{Common, refused};
+use super::objectives::Judged;
 use crate::space::Space;
 use crate::{Candidate, Method, Score, Search, Setup, Statistics};
 
@@ -73,6 +74,10 @@ impl<O: Options> SearchStage<O> {
         setup.map_err(refused)
     }
 
+    fn judged(&self) -> Result<Judged> {
+        self.options.common().judged().map_err(refused)
+    }
+
     fn run(&mut self) -> Result<&mut Run> {
         let missing = || Error::new("not-started", "there is no search yet");
         self.run.as_mut().ok_or_else(missing)
@@ -84,9 +89,11 @@ impl<O: Options> Stage for SearchStage<O> {
     const STARTS: bool = true;
 
     fn columns(&self) -> Columns {
-        let mut columns = Columns::new()
-            .reads_at("scores", "candidate", "u64")
-            .reads_at("scores", "fitness", "f64");
+        let mut columns = Columns::new().reads_at("scores", "candidate", "u64");
+        // What cannot be read is told by `columns_for`.
+        for column in self.judged().iter().flat_map(Judged::columns) {
+            columns = columns.reads_at("scores", column, "f64");
+        }
         if O::WALKS {
             columns = columns.reads_at("scores", "position", "list f64");
         }
@@ -111,11 +118,14 @@ impl<O: Options> Stage for SearchStage<O> {
     }
 
     fn process_each(&mut self, batch: Batch, _host: &mut Host<'_>) -> Result<()> {
+        let judged = self.judged()?;
         let run = self.run()?;
-        for (number, fitness, place) in rows::scores(&batch)? {
+        for (number, values, place) in rows::scores(&batch, &judged.columns())? {
+            let (objectives, violation) = judged.split(values);
             let score = Score {
+                objectives,
+                violation,
                 improved: place.filter(|_| O::WALKS),
-                ..Score::of(fitness)
             };
             if run.scores.insert(number, score).is_some() {
                 return Err(lost(format!("candidate {number} was scored twice")));
@@ -238,20 +248,37 @@ impl Run {
         Ok(())
     }
 
-    /// Gives the best.
+    /// Gives the front, where there are several objectives, and the best.
     fn end(&self, host: &mut Host<'_>) -> Result<()> {
         let none = "no candidate has a fitness that is a finite number";
         let best = (self.search.best()).ok_or_else(|| Error::new("no-best", none))?;
-        host.emit(rows::batch(&[Row {
+        let goal = &self.search.setup().goal;
+        let evaluations = Some(self.search.evaluations());
+        let front = self.search.front().iter().filter(|_| goal.count() > 1);
+        let mut rows: Vec<Row<'_>> = front
+            .map(|point| Row {
+                what: What::Front,
+                generation: point.generation,
+                candidate: Some(point.candidate as u64),
+                position: &point.position,
+                options: named(&self.search, &point.position),
+                evaluations,
+                objectives: goal.named(&goal.given(&point.objectives)),
+                ..Row::default()
+            })
+            .collect();
+        rows.push(Row {
             what: What::Best,
             generation: best.generation,
             candidate: Some(best.candidate as u64),
             position: &best.position,
             options: named(&self.search, &best.position),
-            evaluations: Some(self.search.evaluations()),
-            best: best.objectives.first().copied(),
+            evaluations,
+            best: Some(goal.shown(best.quality.fitness)),
+            objectives: goal.named(&best.objectives),
             ..Row::default()
-        }])?);
+        });
+        host.emit(rows::batch(&rows)?);
         Ok(())
     }
 }

@@ -1,0 +1,196 @@
+//! What a search is told to make good, and what its candidates must not break.
+
+use crate::error::{Error, Result};
+use crate::{Direction, Goal, Objective};
+
+/// The columns of an evaluator that a search looks at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judged {
+    /// Column by column, one for each objective.
+    pub goal: Goal,
+    limits: Vec<Limit>,
+}
+
+/// A constraint, such as `bytes <= 1e6`.
+#[derive(Clone, Debug, PartialEq)]
+struct Limit {
+    column: String,
+    is_most: bool,
+    value: f64,
+}
+
+impl Judged {
+    /// As the options `objectives`, `constraints` and `maximize` have it.
+    ///
+    /// # Errors
+    /// A line that cannot be read, or `maximize` beside `objectives`
+    pub fn read(objectives: &[String], constraints: &[String], maximize: bool) -> Result<Self> {
+        let goal = match objectives {
+            [] if maximize => Goal::maximize(),
+            [] => Goal::minimize(),
+            _ if maximize => {
+                let must = "left out where `objectives` say which way each goes";
+                return Err(wrong("maximize", "true", must));
+            }
+            lines => Goal(
+                lines
+                    .iter()
+                    .map(|line| objective(line))
+                    .collect::<Result<_>>()?,
+            ),
+        };
+        let limits = constraints.iter().map(|line| limit(line));
+        Ok(Judged {
+            goal,
+            limits: limits.collect::<Result<_>>()?,
+        })
+    }
+
+    /// The columns to read: those of the objectives, then those of the constraints.
+    pub fn columns(&self) -> Vec<&str> {
+        let objectives = self.goal.0.iter().map(|objective| objective.name.as_str());
+        let limits = self.limits.iter().map(|limit| limit.column.as_str());
+        objectives.chain(limits).collect()
+    }
+
+    /// The objectives of a candidate, and by how much it breaks constraints, of what these
+    /// columns say.
+    pub fn split(&self, mut values: Vec<f64>) -> (Vec<f64>, f64) {
+        let bound = values.split_off(self.goal.count());
+        let broken = self.limits.iter().zip(bound);
+        (
+            values,
+            broken.map(|(limit, value)| limit.broken_by(value)).sum(),
+        )
+    }
+}
+
+impl Limit {
+    /// By what share of the limit, so that bytes and seconds weigh alike; 0 where it holds.
+    fn broken_by(&self, value: f64) -> f64 {
+        let beyond = if self.is_most {
+            value - self.value
+        } else {
+            self.value - value
+        };
+        // What is not a number holds to nothing.
+        if beyond <= 0.0 {
+            0.0
+        } else {
+            beyond / self.value.abs().max(f64::MIN_POSITIVE)
+        }
+    }
+}
+
+/// Such as `parameters = minimize 1e-7`.
+fn objective(line: &str) -> Result<Objective> {
+    let must = "such as `fitness = minimize`, or with a weight `parameters = minimize 1e-7`";
+    let wrong = || wrong("objectives", line, must);
+    let (name, how) = line.split_once('=').ok_or_else(wrong)?;
+    let (direction, weight) = match *how.split_whitespace().collect::<Vec<_>>().as_slice() {
+        [direction] => (direction, "1"),
+        [direction, weight] => (direction, weight),
+        _ => return Err(wrong()),
+    };
+    let direction = match direction {
+        "minimize" => Direction::Minimize,
+        "maximize" => Direction::Maximize,
+        _ => return Err(wrong()),
+    };
+    let weight = weight
+        .parse()
+        .ok()
+        .filter(|weight: &f64| weight.is_finite());
+    Ok(Objective {
+        name: column(name).ok_or_else(wrong)?,
+        direction,
+        weight: weight.filter(|weight| *weight > 0.0).ok_or_else(wrong)?,
+    })
+}
+
+/// Such as `bytes <= 1e6`.
+fn limit(line: &str) -> Result<Limit> {
+    let wrong = || {
+        wrong(
+            "constraints",
+            line,
+            "such as `bytes <= 1e6` or `accuracy >= 0.9`",
+        )
+    };
+    let [most, least] = ["<=", ">="].map(|sign| line.split_once(sign));
+    let (name, value) = most.or(least).ok_or_else(wrong)?;
+    let value = value
+        .trim()
+        .parse()
+        .ok()
+        .filter(|value: &f64| value.is_finite());
+    Ok(Limit {
+        column: column(name).ok_or_else(wrong)?,
+        is_most: most.is_some(),
+        value: value.ok_or_else(wrong)?,
+    })
+}
+
+/// A column's name, where it is one.
+fn column(name: &str) -> Option<String> {
+    let name = name.trim();
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    (!name.is_empty() && name.chars().all(fits)).then(|| name.to_owned())
+}
+
+fn wrong(option: &'static str, value: &str, must: &'static str) -> Error {
+    Error::Option {
+        option,
+        value: format!("`{value}`"),
+        must,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(objectives: &[&str], constraints: &[&str]) -> Result<Judged> {
+        let [objectives, constraints] =
+            [objectives, constraints].map(|all| all.iter().map(|x| (*x).to_owned()).collect());
+        let (objectives, constraints): (Vec<_>, Vec<_>) = (objectives, constraints);
+        Judged::read(&objectives, &constraints, false)
+    }
+
+    #[test]
+    fn without_objectives_the_fitness_is_one() {
+        let judged = read(&[], &["bytes <= 2e3", "accuracy>=0.5"]).unwrap();
+        assert_eq!(judged.columns(), ["fitness", "bytes", "accuracy"]);
+        assert_eq!(judged.split(vec![7.0, 2e3, 0.5]), (vec![7.0], 0.0));
+        assert_eq!(judged.split(vec![7.0, 3e3, 0.25]), (vec![7.0], 1.0));
+        assert!(judged.split(vec![7.0, f64::NAN, 1.0]).1.is_nan());
+    }
+
+    #[test]
+    fn objectives_have_names_directions_and_weights() {
+        let judged = read(&["fitness = maximize", "bytes = minimize 1e-6"], &[]).unwrap();
+        assert_eq!(judged.columns(), ["fitness", "bytes"]);
+        assert_eq!(judged.goal.0[0].direction, Direction::Maximize);
+        assert_eq!(judged.goal.0[1].weight, 1e-6);
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_how_it_is_written() {
+        for line in [
+            "",
+            "bytes",
+            "bytes = less",
+            "= minimize",
+            "a b = minimize",
+            "x = minimize 0",
+        ] {
+            let said = read(&[line], &[]).unwrap_err().to_string();
+            assert!(said.contains("`parameters = minimize 1e-7`"), "{said}");
+        }
+        for line in ["", "bytes < 3", "bytes <= many", "<= 3"] {
+            let said = read(&[], &[line]).unwrap_err().to_string();
+            assert!(said.contains("`bytes <= 1e6`"), "{said}");
+        }
+        assert!(Judged::read(&["x = minimize".to_owned()], &[], true).is_err());
+    }
+}
