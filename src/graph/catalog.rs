@@ -32,8 +32,21 @@ pub struct Operator {
 impl Operator {
     /// Each of `options` that names a file or folder to read, and what that is.
     pub fn reads<'a>(&'a self, options: &'a Value) -> impl Iterator<Item = (&'a str, &'a Path)> {
+        self.paths(OptionType::Path, options)
+    }
+
+    /// Each of `options` that names a file or folder to write.
+    pub fn writes<'a>(&'a self, options: &'a Value) -> impl Iterator<Item = (&'a str, &'a Path)> {
+        self.paths(OptionType::OutputPath, options)
+    }
+
+    fn paths<'a>(
+        &'a self,
+        of: OptionType,
+        options: &'a Value,
+    ) -> impl Iterator<Item = (&'a str, &'a Path)> {
         let all = self.manifest.options.iter();
-        let named = all.filter(|option| option.option_type == OptionType::Path);
+        let named = all.filter(move |option| option.option_type == of);
         named.filter_map(|option| {
             let path = options[option.name.as_str()].as_str()?;
             Some((option.name.as_str(), Path::new(path)))

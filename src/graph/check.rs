@@ -104,6 +104,7 @@ impl Checker<'_> {
         }
         self.close_loops(raw, &edges.loops, &ends);
         self.outputs_differ();
+        self.outputs_lose_nothing();
         if self.errors.is_empty() {
             let graph = Graph {
                 batch: 0,

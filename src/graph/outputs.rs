@@ -1,4 +1,4 @@
-//! What sinks write must be nobody else's file.
+//! What sinks and other stages write must be nobody else's file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -58,6 +58,51 @@ impl Checker<'_> {
                         .label(*other, "the other")
                         .help("write to another file"),
                 );
+            }
+        }
+        self.errors.extend(errors);
+    }
+
+    /// What a stage writes by itself, such as a trained model, must not take the place of what a
+    /// stage reads, itself included, or of what another writes.
+    pub(super) fn outputs_lose_nothing(&mut self) {
+        let mut seen: BTreeMap<PathBuf, (Span, &str, &str)> = BTreeMap::new();
+        for stage in &self.stages {
+            let span = |option: &str| stage.spans.options.get(option).copied();
+            let span = |option: &str| span(option).unwrap_or(stage.spans.name);
+            let does = match stage.operator.role {
+                Role::Source | Role::Transform => "reads",
+                Role::Sink => "writes",
+            };
+            let read = stage.reads().filter(|_| does == "reads");
+            let written = stage.own_files().into_iter().filter(|_| does == "writes");
+            for (option, path) in read.chain(written) {
+                // The folder of a model by itself, the files of a source's pattern.
+                let files = [vec![path.to_owned()], self.catalog.files(path)];
+                for file in files.concat() {
+                    let resolved = self.catalog.resolved(&file);
+                    seen.insert(resolved, (span(option), &stage.name, does));
+                }
+            }
+        }
+        let mut errors = Vec::new();
+        for stage in &self.stages {
+            for (option, path) in stage.outputs() {
+                let span = stage.spans.options.get(option).copied();
+                let span = span.unwrap_or(stage.spans.name);
+                let here = (span, stage.name.as_str(), "writes");
+                let Some((other, who, does)) = seen.insert(self.catalog.resolved(path), here)
+                else {
+                    continue;
+                };
+                let message = format!(
+                    "`{}` would write over `{}`, which `{who}` {does}",
+                    stage.name,
+                    path.display()
+                );
+                let error = Diagnostic::new("duplicate", message).at(span);
+                let error = error.label(other, "the other").help("name another place");
+                errors.push(error);
             }
         }
         self.errors.extend(errors);

@@ -98,6 +98,14 @@ impl Stage {
         self.operator.reads(&self.options)
     }
 
+    /// Each option that names a file or folder it, neither source nor sink, writes, and what
+    /// that is.
+    pub fn outputs(&self) -> impl Iterator<Item = (&str, &Path)> {
+        let is_own = self.operator.role == Role::Transform;
+        let all = self.operator.writes(&self.options);
+        all.filter(move |_| is_own)
+    }
+
     /// Each option that names a file it, a source or a sink, reads or writes, and what that is.
     pub fn own_files(&self) -> Vec<(&str, &Path)> {
         match self.operator.role {

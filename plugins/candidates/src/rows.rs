@@ -301,16 +301,25 @@ pub fn scored(
     answer(batch.time(), &asked, fitness?)
 }
 
-/// A candidate's number, the numbers that were asked for, and its position where the evaluator
-/// moved it.
-pub type Scored = (u64, Vec<f64>, Option<Vec<f64>>);
+/// A candidate's number, what was read of it, and its position where the evaluator moved it.
+pub type Scored<T> = (u64, T, Option<Vec<f64>>);
 
-/// The scores that came back: candidates' numbers, what the columns `names` say (not a number
-/// where that is nothing), and where they ended if the column is there.
+/// The scores that came back: candidates' numbers, fitness (not a number where there is none),
+/// and where they ended if the column is there.
 ///
 /// # Errors
 /// `missing-column`, `column-mismatch`
-pub fn scores(batch: &Batch, names: &[&str]) -> Result<Vec<Scored>> {
+pub fn scores(batch: &Batch) -> Result<Vec<Scored<f64>>> {
+    let all = values(batch, &["fitness"])?.into_iter();
+    let one = |(number, values, place): Scored<Vec<f64>>| (number, values[0], place);
+    Ok(all.map(one).collect())
+}
+
+/// The same, of the columns `names` in place of `fitness` alone.
+///
+/// # Errors
+/// `missing-column`, `column-mismatch`
+pub fn values(batch: &Batch, names: &[&str]) -> Result<Vec<Scored<Vec<f64>>>> {
     let numbers = batch.u64("candidate")?;
     let columns = names.iter().map(|name| batch.get::<Float64Array>(name));
     let columns = columns.collect::<Result<Vec<_>>>()?;

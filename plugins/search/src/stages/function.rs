@@ -136,10 +136,10 @@ mod tests {
             .process_each(batch(&rows).unwrap(), &mut host)
             .unwrap();
         let given = host.into_batches();
-        let given = scores(&given[0], &["fitness"]).unwrap();
+        let given = scores(&given[0]).unwrap();
         assert_eq!(given.len(), 2);
-        assert_eq!(given[0], (7, vec![5000.0], Some(vec![0.25, 0.75])));
-        assert!(given[1].1[0] < 500.0, "{given:?}");
+        assert_eq!(given[0], (7, 5000.0, Some(vec![0.25, 0.75])));
+        assert!(given[1].1 < 500.0, "{given:?}");
         stage
             .process_each(batch(&rows[1..2]).unwrap(), &mut Host::silent())
             .unwrap();

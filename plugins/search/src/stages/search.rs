@@ -120,7 +120,7 @@ impl<O: Options> Stage for SearchStage<O> {
     fn process_each(&mut self, batch: Batch, _host: &mut Host<'_>) -> Result<()> {
         let judged = self.judged()?;
         let run = self.run()?;
-        for (number, values, place) in rows::scores(&batch, &judged.columns())? {
+        for (number, values, place) in rows::values(&batch, &judged.columns())? {
             let (objectives, violation) = judged.split(values);
             let score = Score {
                 objectives,
