@@ -91,8 +91,11 @@ impl Checker<'_> {
                 let span = stage.spans.options.get(option).copied();
                 let span = span.unwrap_or(stage.spans.name);
                 let here = (span, stage.name.as_str(), "writes");
-                let Some((other, who, does)) = seen.insert(self.catalog.resolved(path), here)
-                else {
+                let resolved = self.catalog.resolved(path);
+                // A file of a folder that is read, such as a model's weights.
+                let above = resolved.parent().filter(|_| resolved.is_file());
+                let above = above.and_then(|folder| seen.get(folder)).copied();
+                let Some((other, who, does)) = seen.insert(resolved, here).or(above) else {
                     continue;
                 };
                 let message = format!(

@@ -12,7 +12,7 @@
 //! | `evaluations` | `u64` | generations and the best: candidates scored so far |
 //! | `best` | `f64` | generations and the best: the best fitness so far |
 //! | `mean`, `diversity` | `f64` | generations |
-//! | `objectives` | `utf8` | the front and the best, where a search has several: what the evaluator gave, such as `fitness=0.9,parameters=1200` |
+//! | `objectives` | `utf8` | the front and the best: what the evaluator gave, such as `fitness=0.9,parameters=1200` |
 //! | `seconds` | `f64` | generations: time that the search has run; the one column that differs between runs |
 //!
 //! An evaluator gives back `candidate`, `fitness` f64, and `position`: where Adam's steps led, or
@@ -81,7 +81,7 @@ pub struct Row<'a> {
     pub mean: Option<f64>,
     /// How far its candidates lie apart.
     pub diversity: Option<f64>,
-    /// What the evaluator gave, where there are several.
+    /// What the evaluator gave, by name.
     pub objectives: Option<String>,
     /// How long the search has run.
     pub seconds: Option<f64>,

@@ -80,11 +80,11 @@ impl Goal {
         self.signed(signed)
     }
 
-    /// The objectives with their names, where there are several: `fitness=0.9,parameters=1200`.
-    pub(crate) fn named(&self, objectives: &[f64]) -> Option<String> {
+    /// The objectives with their names: `fitness=0.9,parameters=1200`.
+    pub(crate) fn named(&self, objectives: &[f64]) -> String {
         let pairs = self.0.iter().zip(objectives);
         let pairs = pairs.map(|(objective, value)| format!("{}={value}", objective.name));
-        (self.count() > 1).then(|| pairs.collect::<Vec<_>>().join(","))
+        pairs.collect::<Vec<_>>().join(",")
     }
 
     /// How good a candidate is.

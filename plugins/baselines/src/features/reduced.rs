@@ -193,7 +193,7 @@ mod tests {
 
     const OPTIONS: ReducedOptions = ReducedOptions {
         dims: 16,
-        naive_bayes: true,
+        naive_bayes: false,
         smoothing: 1.0,
         seed: 3,
     };

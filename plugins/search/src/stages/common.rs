@@ -32,12 +32,15 @@ pub struct Common {
     /// All random numbers come from it.
     pub seed: u64,
     /// It ends after so many generations; after 100 when no other end is named.
+    #[schemars(range(min = 1))]
     pub generations: Option<u64>,
     /// It ends with the generation that reaches so many evaluations.
+    #[schemars(range(min = 1))]
     pub evaluations: Option<u64>,
     /// It ends when the best fitness is at least as good as this.
     pub target: Option<f64>,
     /// It ends after so many generations without a better one.
+    #[schemars(range(min = 1))]
     pub patience: Option<u64>,
     /// Whether more fitness is better.
     pub maximize: bool,
@@ -46,6 +49,7 @@ pub struct Common {
     /// What a candidate must not break, by columns of the evaluator, such as `bytes <= 1e6`: one that does is worse than all that do not.
     pub constraints: Vec<String>,
     /// Candidates a generation, where the algorithm's own number is not wanted.
+    #[schemars(range(min = 1))]
     pub population: Option<usize>,
     /// Where it starts: in so much of each coordinate's range around the middle, and with the middle itself; left out, anywhere.
     pub spread: Option<f64>,
@@ -86,6 +90,9 @@ const GENERATIONS: u64 = 100;
 /// Scores of candidates in a space of options that are remembered.
 const CACHE: usize = 1 << 16;
 
+/// Numbers of a generation: beyond, memory ends before the search does.
+const NUMBERS: usize = 100_000_000;
+
 impl Common {
     /// A search by `method`, in blocks and with halving where they are asked for.
     ///
@@ -99,6 +106,10 @@ impl Common {
             lines => Space::Options(Options::read(lines)?),
         };
         let goal = self.judged()?.goal;
+        let candidates = self.population.unwrap_or(1);
+        let numbers = candidates.saturating_mul(space.dimensions());
+        let must = "so small that a generation has a hundred million numbers at most";
+        demand(numbers <= NUMBERS, "population", candidates, must)?;
         Ok(Setup {
             method: self.nested(method),
             start: self.first(&space)?,
@@ -211,7 +222,8 @@ mod tests {
         let given = json!({
             "dimensions": 3, "space": ["a = 1..2"], "start": "a=1", "rungs": 2, "eta": 5,
             "seed": 9, "generations": 4, "evaluations": 7, "target": 0.5, "patience": 6,
-            "maximize": true, "population": 11, "spread": 0.25, "block": 2, "chunk": 3,
+            "maximize": true, "objectives": ["a = minimize"], "constraints": ["b <= 1"],
+            "population": 11, "spread": 0.25, "block": 2, "chunk": 3,
         });
         let schema = schemars::schema_for!(Common);
         let all = schema.get("properties").and_then(Value::as_object).unwrap();

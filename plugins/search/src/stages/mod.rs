@@ -8,8 +8,8 @@
 //! ```
 //!
 //! A search gives four kinds of [rows](segue_candidates::rows), told apart by `what`: candidates, which evaluators
-//! score; a row a generation, which `search-history` keeps; and at its end, where it has several
-//! objectives, the front, which `search-front` keeps, and the best, which `search-best` keeps. What an evaluator scores depends on the candidate alone, and a search
+//! score; a row a generation, which `search-history` keeps; and at its end the front, which
+//! `search-front` keeps, and the best, which `search-best` keeps. What an evaluator scores depends on the candidate alone, and a search
 //! sorts scores by candidate, so neither replicas nor devices change a byte of what is found.
 
 mod common;

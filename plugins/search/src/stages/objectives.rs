@@ -46,22 +46,35 @@ impl Judged {
         })
     }
 
-    /// The columns to read: those of the objectives, then those of the constraints.
+    /// The columns to read, each once: those of the objectives, then those of the constraints.
     pub fn columns(&self) -> Vec<&str> {
+        let mut columns = Vec::new();
+        for column in self.named() {
+            if !columns.contains(&column) {
+                columns.push(column);
+            }
+        }
+        columns
+    }
+
+    fn named(&self) -> impl Iterator<Item = &str> {
         let objectives = self.goal.0.iter().map(|objective| objective.name.as_str());
         let limits = self.limits.iter().map(|limit| limit.column.as_str());
-        objectives.chain(limits).collect()
+        objectives.chain(limits)
     }
 
     /// The objectives of a candidate, and by how much it breaks constraints, of what these
     /// columns say.
-    pub fn split(&self, mut values: Vec<f64>) -> (Vec<f64>, f64) {
-        let bound = values.split_off(self.goal.count());
-        let broken = self.limits.iter().zip(bound);
-        (
-            values,
-            broken.map(|(limit, value)| limit.broken_by(value)).sum(),
-        )
+    pub fn split(&self, values: &[f64]) -> (Vec<f64>, f64) {
+        let columns = self.columns();
+        let value = |name: &str| {
+            let at = columns.iter().position(|column| *column == name);
+            at.map_or(f64::NAN, |at| values[at])
+        };
+        let objectives = self.goal.0.iter().map(|objective| value(&objective.name));
+        let broken = self.limits.iter();
+        let broken = broken.map(|limit| limit.broken_by(value(&limit.column)));
+        (objectives.collect(), broken.sum())
     }
 }
 
@@ -114,7 +127,7 @@ fn limit(line: &str) -> Result<Limit> {
         wrong(
             "constraints",
             line,
-            "such as `bytes <= 1e6` or `accuracy >= 0.9`",
+            "such as `bytes <= 1e6` or `fitness >= 0.9`",
         )
     };
     let [most, least] = ["<=", ">="].map(|sign| line.split_once(sign));
@@ -135,7 +148,8 @@ fn limit(line: &str) -> Result<Limit> {
 fn column(name: &str) -> Option<String> {
     let name = name.trim();
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    (!name.is_empty() && name.chars().all(fits)).then(|| name.to_owned())
+    let is_score = !["candidate", "position"].contains(&name);
+    (is_score && !name.is_empty() && name.chars().all(fits)).then(|| name.to_owned())
 }
 
 fn wrong(option: &'static str, value: &str, must: &'static str) -> Error {
@@ -161,9 +175,9 @@ mod tests {
     fn without_objectives_the_fitness_is_one() {
         let judged = read(&[], &["bytes <= 2e3", "accuracy>=0.5"]).unwrap();
         assert_eq!(judged.columns(), ["fitness", "bytes", "accuracy"]);
-        assert_eq!(judged.split(vec![7.0, 2e3, 0.5]), (vec![7.0], 0.0));
-        assert_eq!(judged.split(vec![7.0, 3e3, 0.25]), (vec![7.0], 1.0));
-        assert!(judged.split(vec![7.0, f64::NAN, 1.0]).1.is_nan());
+        assert_eq!(judged.split(&[7.0, 2e3, 0.5]), (vec![7.0], 0.0));
+        assert_eq!(judged.split(&[7.0, 3e3, 0.25]), (vec![7.0], 1.0));
+        assert!(judged.split(&[7.0, f64::NAN, 1.0]).1.is_nan());
     }
 
     #[test]
@@ -172,6 +186,14 @@ mod tests {
         assert_eq!(judged.columns(), ["fitness", "bytes"]);
         assert_eq!(judged.goal.0[0].direction, Direction::Maximize);
         assert_eq!(judged.goal.0[1].weight, 1e-6);
+    }
+
+    #[test]
+    fn a_column_may_be_made_good_within_bounds() {
+        let judged = read(&["bytes = minimize"], &["bytes <= 9", "bytes >= 1"]).unwrap();
+        assert_eq!(judged.columns(), ["bytes"]);
+        assert_eq!(judged.split(&[18.0]), (vec![18.0], 1.0));
+        assert!(read(&["candidate = minimize"], &[]).is_err());
     }
 
     #[test]

@@ -141,7 +141,7 @@ const BEST: [(&str, &str); 6] = [
     ("options", "utf8"),
 ];
 
-/// Keeps what no other candidate of a search with several objectives beats in each of them (the
+/// Keeps what no other candidate of a search beats in each of its objectives (the
 /// Pareto front), at its end: a row a candidate, in the order in which they were found.
 ///
 /// # Columns

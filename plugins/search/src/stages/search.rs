@@ -121,7 +121,7 @@ impl<O: Options> Stage for SearchStage<O> {
         let judged = self.judged()?;
         let run = self.run()?;
         for (number, values, place) in rows::values(&batch, &judged.columns())? {
-            let (objectives, violation) = judged.split(values);
+            let (objectives, violation) = judged.split(&values);
             let score = Score {
                 objectives,
                 violation,
@@ -248,14 +248,29 @@ impl Run {
         Ok(())
     }
 
-    /// Gives the front, where there are several objectives, and the best.
+    /// Gives the front and the best.
     fn end(&self, host: &mut Host<'_>) -> Result<()> {
         let none = "no candidate has a fitness that is a finite number";
         let best = (self.search.best()).ok_or_else(|| Error::new("no-best", none))?;
+        if !best.quality.is_feasible() {
+            let message = "no candidate keeps to all `constraints`; the closest";
+            let options = named(&self.search, &best.position);
+            let closest = options.map_or_else(
+                || {
+                    format!(
+                        "is candidate {} of generation {}",
+                        best.candidate, best.generation
+                    )
+                },
+                |options| format!("has {options}"),
+            );
+            let message = format!("{message} {closest}");
+            return Err(Error::new("no-best", message).option("constraints"));
+        }
         let goal = &self.search.setup().goal;
         let evaluations = Some(self.search.evaluations());
-        let front = self.search.front().iter().filter(|_| goal.count() > 1);
-        let mut rows: Vec<Row<'_>> = front
+        let front = self.search.front();
+        let mut rows: Vec<Row<'_>> = (front.iter())
             .map(|point| Row {
                 what: What::Front,
                 generation: point.generation,
@@ -263,7 +278,7 @@ impl Run {
                 position: &point.position,
                 options: named(&self.search, &point.position),
                 evaluations,
-                objectives: goal.named(&goal.given(&point.objectives)),
+                objectives: Some(goal.named(&goal.given(&point.objectives))),
                 ..Row::default()
             })
             .collect();
@@ -275,7 +290,7 @@ impl Run {
             options: named(&self.search, &best.position),
             evaluations,
             best: Some(goal.shown(best.quality.fitness)),
-            objectives: goal.named(&best.objectives),
+            objectives: Some(goal.named(&best.objectives)),
             ..Row::default()
         });
         host.emit(rows::batch(&rows)?);
