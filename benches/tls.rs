@@ -123,7 +123,7 @@ impl Bench {
             commits: None,
             survivors: None,
             notice: Vec::new(),
-            heard: Arc::new(|| ()),
+            heard: Arc::new(|_| true),
             listener,
             log: Arc::new(|line| eprintln!("{line}")),
             // With the run over nobody listens any more.

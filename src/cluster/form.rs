@@ -13,7 +13,7 @@ use super::account::Account;
 use super::connect::{Call, Called, connect};
 use super::file::Cluster;
 use super::frame::Kind;
-use super::greet::Greeter;
+use super::greet::{Greeter, Heard};
 use super::identity::Identity;
 use super::link::{Got, Link};
 use super::loss::OnLoss;
@@ -50,9 +50,9 @@ pub struct Formation<'a> {
     pub survivors: Option<Survivors<'a>>,
     /// What is told to devices that ask with [`notices`](super::notices).
     pub notice: Vec<u8>,
-    /// Done when this device hears here that the run is complete: from then on nobody may be
-    /// there to tell it again.
-    pub heard: Arc<dyn Fn() + Send + Sync>,
+    /// Called when this device hears here that the run of a plan is complete: from then on nobody
+    /// may be there to tell it again. Gives whether it is its own.
+    pub heard: Heard,
     /// As [`listen`] makes it.
     pub listener: TcpListener,
     /// Where refusals are noted.

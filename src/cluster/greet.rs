@@ -42,12 +42,12 @@ pub struct Greeter {
     /// What is told to whoever asks.
     notice: Vec<u8>,
     account: Account,
-    /// Done when this device hears that the run is complete, before it says that it has.
     heard: Heard,
 }
 
-/// What a device does with word that the run is complete.
-pub type Heard = Arc<dyn Fn() + Send + Sync>;
+/// What a device does when it hears that the run of a plan with this hash is complete, before it
+/// says that it has: whether it is the plan that it runs.
+pub type Heard = Arc<dyn Fn([u8; 32]) -> bool + Send + Sync>;
 
 struct Peer {
     name: String,
@@ -95,7 +95,7 @@ impl Greeter {
             closed: Mutex::default(),
             notice: Vec::new(),
             account: Account::default(),
-            heard: Arc::new(|| ()),
+            heard: Arc::new(|_| true),
         })
     }
 
@@ -155,14 +155,17 @@ impl Greeter {
         };
         let text = difference.as_ref().map(|one| one.text.clone());
         if let Err(refusal) = verdict {
+            let refusal = match refusal {
+                Refusal::Done if !(self.heard)(theirs.plan_hash) => Refusal::Plan,
+                refusal => refusal.mirrored(),
+            };
             if refusal == Refusal::Done {
-                (self.heard)();
                 // Whoever is not told so waits a little in vain.
                 let _ = send(&mut tls, &mut tcp, &[HEARD]);
             }
             return Err(GreetError::RefusedBy(Refused {
                 difference: text.filter(|_| refusal.is_of_run()),
-                refusal: refusal.mirrored(),
+                refusal,
                 theirs,
             }));
         }
@@ -277,7 +280,8 @@ impl Greeter {
         }
         answered.map_err(greet_error)?;
         if verdict.is_err() {
-            // It knows when it says so: killed before, it would never hear it again.
+            // It knows when it says so: killed before, it would never hear it again. One that
+            // runs something else does not.
             receive(&mut tls, &mut tcp, &mut [0]).map_err(|_| GreetError::Asked)?;
         }
         verdict.map_err(refused)?;

@@ -2,12 +2,13 @@
 //!
 //! The caller sends a [`Hello`]; the other answers two bytes, 0 or a [`Refusal`]'s
 //! code, and its own `Hello`. Where the caller is to be connected, each adds its account:
-//! four bytes of length, and so many bytes. All numbers are big-endian.
+//! four bytes of length, and so many bytes. Who is told that the run is complete, and runs what
+//! the other's `Hello` names, sends a byte when it has noted that. All numbers are big-endian.
 //!
 //! | bytes | |
 //! | --- | --- |
 //! | 0..8 | `segue\0\r\n` |
-//! | 8..10 | version of the protocol: 4 |
+//! | 8..10 | version of the protocol: 5 |
 //! | 10..12 | 0 from who is to be connected, 1 from who only asks how things are, 2 from who asks for the notice |
 //! | 12..16 | index of the sender in the cluster |
 //! | 16..20 | how many devices there are |
@@ -24,7 +25,7 @@ pub const HELLO_BYTES: usize = 72;
 /// How long an answer is.
 pub const ANSWER_BYTES: usize = 2 + HELLO_BYTES;
 /// The version spoken here.
-pub const VERSION: u16 = 4;
+pub const VERSION: u16 = 5;
 
 /// Where its number stands, in this version and in all others.
 pub const VERSION_AT: std::ops::Range<usize> = 8..10;

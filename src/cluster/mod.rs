@@ -65,6 +65,7 @@ pub use account::{Account, Compare, Difference};
 pub use file::{Cluster, Device, DeviceSpans, Patience, Place, check};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use form::{Formation, Survivors, form, listen};
+pub use greet::Heard;
 pub use hello::{Hello, HelloError, Wish, parse_answer, parse_hello};
 pub use identity::Identity;
 pub use identity_error::IdentityError;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::Account;
 use super::accept::{Caller, Door, accept};
 use super::file::Cluster;
 use super::greet::Greeter;
@@ -33,8 +34,8 @@ struct Told {
     changed: Condvar,
 }
 
-/// Tells whoever calls device `me` that the `members` go on without it, until
-/// [`Porter::complete`].
+/// Tells whoever calls device `me` that the `members` go on without it with the run of the plan
+/// with this hash, until [`Porter::complete`].
 ///
 /// # Errors
 /// `internal`
@@ -42,11 +43,12 @@ pub fn porter(
     cluster: &Cluster,
     me: usize,
     identity: &Identity,
-    (generation, members): (u64, Members),
+    (generation, members, plan_hash): (u64, Members, [u8; 32]),
     listener: TcpListener,
     log: Log,
 ) -> Result<Porter, MeshError> {
     let greeter = Greeter::new(cluster, me, identity, (generation, members))?;
+    let greeter = greeter.runs(plan_hash, Account::default());
     greeter.close(Refusal::Without);
     let (greeter, closed) = (Arc::new(greeter), Arc::<AtomicBool>::default());
     let aware = Arc::<Told>::default();

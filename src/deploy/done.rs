@@ -11,23 +11,36 @@ use crate::graph::Plan;
 #[derive(Clone)]
 pub struct DoneNote {
     path: PathBuf,
-    plan: String,
+    plan_hash: [u8; 32],
 }
 
 impl DoneNote {
     /// That of device `name`, whose cluster file lies in `folder`, for a run of `plan`.
     pub fn new(folder: &Path, name: &str, plan: &Plan) -> Self {
-        let hash = Account::of_plan(plan).plan_hash();
         DoneNote {
             path: folder.join(format!("{name}.done")),
-            plan: format!("{}\n", Fingerprint::of(&hash)),
+            plan_hash: Account::of_plan(plan).plan_hash(),
         }
+    }
+
+    /// Of the plan.
+    pub fn plan_hash(&self) -> [u8; 32] {
+        self.plan_hash
     }
 
     /// The run is complete. A note that cannot be kept is not missed before this device
     /// is started again and finds nobody.
     pub fn write(&self) {
-        let _ = std::fs::write(&self.path, &self.plan);
+        let _ = std::fs::write(&self.path, self.text());
+    }
+
+    /// A run of a plan with this hash is complete; whether it is this one, which then is noted.
+    pub fn hear(&self, plan_hash: [u8; 32]) -> bool {
+        let is_it = plan_hash == self.plan_hash;
+        if is_it {
+            self.write();
+        }
+        is_it
     }
 
     /// Another run has begun.
@@ -38,6 +51,10 @@ impl DoneNote {
 
     /// Whether a run of this plan was complete when this device last took part.
     pub fn is_there(&self) -> bool {
-        std::fs::read_to_string(&self.path).is_ok_and(|text| text == self.plan)
+        std::fs::read_to_string(&self.path).is_ok_and(|text| text == self.text())
+    }
+
+    fn text(&self) -> String {
+        format!("{}\n", Fingerprint::of(&self.plan_hash))
     }
 }

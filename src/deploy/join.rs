@@ -93,6 +93,8 @@ pub struct Duty {
     me: usize,
     identity: Identity,
     at: (u64, Members),
+    /// Of the plan of all devices, whoever takes part.
+    plan_hash: [u8; 32],
     mesh: Option<Mesh>,
     porter: Option<Porter>,
     log: Log,
@@ -221,7 +223,7 @@ impl Joining<'_> {
                 possible: &possible,
             }),
             notice: notice(&self.loaded.operators),
-            heard: Arc::new(move || heard.write()),
+            heard: Arc::new(move |plan| heard.hear(plan)),
             listener: cluster::listen(self.cluster, self.me)?,
             log: Arc::clone(&self.log),
             // With the run over nobody listens any more.
@@ -270,6 +272,7 @@ impl Joining<'_> {
             me: self.me,
             identity: self.identity.clone(),
             at,
+            plan_hash: self.done.plan_hash(),
             mesh,
             porter: None,
             log: Arc::clone(&self.log),
@@ -314,7 +317,8 @@ impl Duty {
     fn porter(&self) -> Result<Porter, MeshError> {
         let listener = cluster::listen(&self.cluster, self.me)?;
         let (identity, log) = (&self.identity, Arc::clone(&self.log));
-        cluster::porter(&self.cluster, self.me, identity, self.at, listener, log)
+        let at = (self.at.0, self.at.1, self.plan_hash);
+        cluster::porter(&self.cluster, self.me, identity, at, listener, log)
     }
 }
 

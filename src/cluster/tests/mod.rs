@@ -88,7 +88,7 @@ impl Devices {
             commits: None,
             survivors: None,
             notice: Vec::new(),
-            heard: Arc::new(|| ()),
+            heard: Arc::new(|_| true),
             listener: listener.map_or_else(|| listen(&self.cluster, i), Ok)?,
             log: Arc::new(move |line: &str| lock(&notes).push(line.to_owned())),
             on_loss: Arc::new(move |loss| lock(&losses).push(loss)),
