@@ -154,7 +154,7 @@ impl Catalog for Operators {
     fn resolved(&self, path: &Path) -> PathBuf {
         if let Some(found) = std::fs::metadata(path)
             .ok()
-            .filter(|found| found.nlink() > 1)
+            .filter(|found| found.is_file() && found.nlink() > 1)
         {
             // Two names of one file have nothing else in common.
             return PathBuf::from(format!("inode {} of device {}", found.ino(), found.dev()));

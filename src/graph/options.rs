@@ -118,6 +118,10 @@ fn value(
     if !matches!(known.option_type, OptionType::Path | OptionType::OutputPath) {
         return Ok(json);
     }
+    if text.is_empty() {
+        let message = format!("`{name}` must be {}, not empty", words(known.option_type));
+        return Err(Diagnostic::new("wrong-type", message).at(span));
+    }
     if let Some(fetched) = fetched(text, known, catalog) {
         let path = fetched.map_err(|problem| problem.at(span))?;
         return Ok(Value::String(path.to_string_lossy().into_owned()));

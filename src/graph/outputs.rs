@@ -26,8 +26,7 @@ impl Checker<'_> {
         });
         let mut sinks = Vec::new();
         for (stage, option, path) in files {
-            let span = stage.spans.options.get(option).copied();
-            let span = span.unwrap_or(stage.spans.name);
+            let span = stage.place_of(option);
             let is_source = stage.operator.role == Role::Source;
             let does = if is_source { "reads" } else { "writes" };
             let resolved = self.catalog.resolved(&path);
@@ -63,52 +62,49 @@ impl Checker<'_> {
         self.errors.extend(errors);
     }
 
-    /// What a stage writes by itself, such as a trained model, must not take the place of what a
-    /// stage reads, itself included, or of what another writes.
+    /// What a stage writes by itself, such as a trained model, must not lie at or within what a
+    /// stage reads, itself included, nor where another writes.
     pub(super) fn outputs_lose_nothing(&mut self) {
-        let mut seen: BTreeMap<PathBuf, (Span, &str, &str)> = BTreeMap::new();
-        for stage in &self.stages {
-            let span = |option: &str| stage.spans.options.get(option).copied();
-            let span = |option: &str| span(option).unwrap_or(stage.spans.name);
-            let does = match stage.operator.role {
-                Role::Source | Role::Transform => "reads",
-                Role::Sink => "writes",
-            };
-            let read = stage.reads().filter(|_| does == "reads");
-            let written = stage.own_files().into_iter().filter(|_| does == "writes");
-            for (option, path) in read.chain(written) {
-                // The folder of a model by itself, the files of a source's pattern.
-                let files = [vec![path.to_owned()], self.catalog.files(path)];
-                for file in files.concat() {
-                    let resolved = self.catalog.resolved(&file);
-                    seen.insert(resolved, (span(option), &stage.name, does));
-                }
+        let mut errors = Vec::new();
+        let mut written: BTreeMap<PathBuf, (Span, &str)> = BTreeMap::new();
+        for stage in self.stages.iter().filter(|s| s.operator.role == Role::Sink) {
+            for (option, path) in stage.own_files() {
+                let here = (stage.place_of(option), stage.name.as_str());
+                written.insert(self.catalog.resolved(path), here);
             }
         }
-        let mut errors = Vec::new();
         for stage in &self.stages {
             for (option, path) in stage.outputs() {
-                let span = stage.spans.options.get(option).copied();
-                let span = span.unwrap_or(stage.spans.name);
-                let here = (span, stage.name.as_str(), "writes");
+                let (name, place) = (stage.name.as_str(), stage.place_of(option));
                 let resolved = self.catalog.resolved(path);
-                // A file of a folder that is read, such as a model's weights.
-                let above = resolved.parent().filter(|_| resolved.is_file());
-                let above = above.and_then(|folder| seen.get(folder)).copied();
-                let Some((other, who, does)) = seen.insert(resolved, here).or(above) else {
+                let read = self.reader_of(&resolved).map(|found| (found, "reads"));
+                let taken = written.insert(resolved, (place, name));
+                let Some(((other, who), does)) = read.or(taken.map(|found| (found, "writes")))
+                else {
                     continue;
                 };
-                let message = format!(
-                    "`{}` would write over `{}`, which `{who}` {does}",
-                    stage.name,
-                    path.display()
-                );
-                let error = Diagnostic::new("duplicate", message).at(span);
-                let error = error.label(other, "the other").help("name another place");
-                errors.push(error);
+                let path = path.display();
+                let message = format!("`{name}` would write over `{path}`, which `{who}` {does}");
+                let error = Diagnostic::new("duplicate", message).at(place);
+                errors.push(error.label(other, "the other").help("name another place"));
             }
         }
         self.errors.extend(errors);
+    }
+
+    /// The stage that reads the file at `path`, or a folder that it lies in.
+    fn reader_of(&self, path: &Path) -> Option<(Span, &str)> {
+        let stages = self.stages.iter();
+        let mut stages = stages.filter(|stage| stage.operator.role != Role::Sink);
+        stages.find_map(|stage| {
+            let lies_in = |read: &Path| {
+                let mut files = self.catalog.files(read).into_iter();
+                path.starts_with(self.catalog.resolved(read))
+                    || files.any(|file| self.catalog.resolved(&file) == path)
+            };
+            let (option, _) = stage.reads().find(|(_, read)| lies_in(read))?;
+            Some((stage.place_of(option), stage.name.as_str()))
+        })
     }
 
     /// The source whose pattern fits `path`, as the next run would find.
@@ -122,7 +118,6 @@ impl Checker<'_> {
             own.any(|(_, pattern)| self.catalog.fits(pattern, path))
         };
         let stage = sources.find(fits)?;
-        let span = stage.spans.options.get("path").copied();
-        Some((span.unwrap_or(stage.spans.name), "would read the next time"))
+        Some((stage.place_of("path"), "would read the next time"))
     }
 }

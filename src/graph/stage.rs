@@ -98,6 +98,12 @@ impl Stage {
         self.operator.reads(&self.options)
     }
 
+    /// Where the option is set, or else where the stage is.
+    pub fn place_of(&self, option: &str) -> Span {
+        let place = self.spans.options.get(option).copied();
+        place.unwrap_or(self.spans.name)
+    }
+
     /// Each option that names a file or folder it, neither source nor sink, writes, and what
     /// that is.
     pub fn outputs(&self) -> impl Iterator<Item = (&str, &Path)> {
