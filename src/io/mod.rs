@@ -102,6 +102,8 @@ pub struct EpochOptions {
     pub shuffle: Option<u64>,
     /// The part that is held out for validation, from 0 to below 1.
     pub hold_out: f64,
+    /// A column; the records that have the same there are held out together or not at all.
+    pub hold_out_by: Option<String>,
     /// Another file, of records without a label: for training too, none of them held out. Of
     /// equal texts only the first is taken.
     pub unlabelled: Option<PathBuf>,

@@ -92,6 +92,7 @@ fn epoch_options(options: &Value) -> Option<EpochOptions> {
         epochs: epochs.map_or(1, |n| u32::try_from(n).unwrap_or(u32::MAX)),
         shuffle,
         hold_out: hold_out.unwrap_or(0.0),
+        hold_out_by: options["hold-out-by"].as_str().map(str::to_owned),
         unlabelled,
         exclude,
     })
@@ -158,6 +159,10 @@ fn check_options(options: &Value) -> Result<(), Diagnostic> {
     let hold_out = options["hold-out"].as_f64();
     if hold_out.is_some_and(|part| !(0.0..1.0).contains(&part)) {
         return Err(bad("hold-out", "`hold-out` is a part, from 0 to below 1"));
+    }
+    if options["hold-out-by"].is_string() && hold_out.is_none_or(|part| part == 0.0) {
+        let message = "`hold-out-by` says what is held out together, but `hold-out` is not given";
+        return Err(bad("hold-out-by", message));
     }
     if options["exclude"].is_string() && !options["unlabelled"].is_string() {
         let message = "`exclude` leaves texts out of `unlabelled`, which is not given";

@@ -1,5 +1,7 @@
 //! Files that are read several times over, shuffled, with a part held out.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::harness::{Project, reviews};
@@ -62,6 +64,52 @@ fn every_epoch_gives_every_record_once() {
         .map(|row| row["progress"].as_f64().unwrap())
         .collect();
     assert!(progress.is_sorted() && progress[0] > 0.0 && progress[149] == 1.0);
+}
+
+/// Reviews of films, `counts` of each; of the last there is no name.
+fn films(counts: &[usize]) -> String {
+    let films = counts.iter().enumerate().flat_map(|(film, count)| {
+        let name = if film + 1 == counts.len() {
+            String::new()
+        } else {
+            format!("film {film}")
+        };
+        (0..*count).map(move |i| format!("positive,review {i},{name}\n"))
+    });
+    "label,text,film\n".to_owned() + &films.collect::<String>()
+}
+
+#[test]
+fn what_belongs_together_is_held_out_together() {
+    let options = "with.shuffle = 5\nwith.hold-out = 0.25\nwith.hold-out-by = \"film\"";
+    let project = project(options).file("reviews.csv", films(&[9, 2, 8, 5, 4, 3, 4, 5]));
+    project.run_graph(&[]);
+    let text = project.read("out.jsonl");
+    let rows = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let (mut roles, mut held_out) = (BTreeMap::new(), 0);
+    for row in rows {
+        held_out += usize::from(row["role"] == "validation");
+        if row["film"].as_str().is_some_and(|film| !film.is_empty()) {
+            let role = roles
+                .entry(row["film"].to_string())
+                .or_insert_with(|| row["role"].clone());
+            assert_eq!(*role, row["role"], "{row}");
+        }
+    }
+    assert!(roles.len() == 7 && held_out == 10, "{roles:?} {held_out}");
+}
+
+#[test]
+fn one_film_alone_cannot_be_held_out() {
+    let options = "with.shuffle = 5\nwith.hold-out = 0.2\nwith.hold-out-by = \"film\"";
+    let ran = project(options)
+        .file("reviews.csv", films(&[10, 0]))
+        .run(&["run", "graph.toml"]);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    let expected = "asks for 2 of 10 records; of the 1 different `film`, the least frequent has 10";
+    assert!(ran.stderr.contains(expected), "{ran}");
 }
 
 #[test]
@@ -173,6 +221,11 @@ fn nonsense_is_refused() {
     for (options, expected) in [
         ("with.epochs = 0", "`epochs` must be at least 1"),
         ("with.hold-out = 1.0", "from 0 to below 1"),
+        ("with.hold-out-by = \"film\"", "`hold-out` is not given"),
+        (
+            "with.hold-out = 0.2\nwith.hold-out-by = \"film\"",
+            "there is no column `film`",
+        ),
         ("with.shuffle = -1", "0 or more"),
         ("with.exclude = \"reviews.csv\"", "which is not given"),
         ("with.unlabelled = \"gone.csv\"", "there is nothing at"),

@@ -9,6 +9,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::SliceRandom;
 
 use super::CHUNK;
+use super::held_out;
 use super::role::{Role, role_column, with_columns, with_fields};
 use super::unlabelled::Unlabelled;
 use crate::diagnostic::Diagnostic;
@@ -89,20 +90,38 @@ impl Epochs {
         }
         self.notes = inner.notes();
         let count = self.train.len();
-        // A fraction below 1 of a count that fits in memory.
-        let held_out = (count as f64 * self.options.hold_out).round() as usize;
-        let mut order: Vec<usize> = (0..count).collect();
-        order.shuffle(&mut generator(self.options.shuffle.unwrap_or(0), u64::MAX));
-        let mut chosen = order.split_off(count - held_out);
-        chosen.sort_unstable();
-        self.held_out = chosen.iter().map(|&i| self.train[i]).collect();
-        order.sort_unstable();
-        self.train = order.iter().map(|&i| self.train[i]).collect();
+        let [left, held_out] = self.hold_out(count)?;
+        self.held_out = held_out.iter().map(|&i| self.train[i]).collect();
+        self.train = left.iter().map(|&i| self.train[i]).collect();
         if let Some(unlabelled) = self.unlabelled.take() {
             self.add(&unlabelled, inner.schema(), count)?;
         }
         self.rejected = self.rejects.len() as u64;
         Ok(())
+    }
+
+    /// Which of the `count` records are for training, and which for validation.
+    fn hold_out(&self, count: usize) -> Result<[Vec<usize>; 2], Diagnostic> {
+        // A fraction below 1 of a count that fits in memory.
+        let held_out = (count as f64 * self.options.hold_out).round() as usize;
+        let random = &mut generator(self.options.shuffle.unwrap_or(0), u64::MAX);
+        let (Some(by), Some(first)) = (&self.options.hold_out_by, self.chunks.first()) else {
+            return Ok(held_out::some_of(count, held_out, random));
+        };
+        let bad = |message: String| option_error("bad-option", "hold-out-by", message);
+        let Some(column) = held_out::column(first.schema_ref(), &self.options)? else {
+            return Ok(held_out::some_of(count, held_out, random));
+        };
+        let groups = held_out::groups(&self.chunks, column).map_err(|e| bad(e.to_string()))?;
+        let (all, smallest) = (groups.len(), groups.iter().map(Vec::len).min().unwrap_or(0));
+        held_out::some_groups(groups, held_out, random).ok_or_else(|| {
+            let help = "hold out a larger part, or leave out `hold-out-by`";
+            bad(format!(
+                "`hold-out` asks for {held_out} of {count} records; of the {all} different \
+                 `{by}`, the least frequent has {smallest}"
+            ))
+            .help(help)
+        })
     }
 
     /// Adds the records without a label to those for training.

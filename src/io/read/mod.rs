@@ -6,6 +6,7 @@ mod columns;
 mod csv;
 mod epochs;
 mod files;
+mod held_out;
 mod input;
 mod json;
 mod labels;
@@ -63,6 +64,7 @@ pub fn open(options: &ReadOptions) -> Result<Box<dyn Source>, Diagnostic> {
     let source = Box::new(RecordSource::new(opened));
     Ok(match (&options.epochs, options.role) {
         (Some(epochs), _) => {
+            held_out::column(&source.schema(), epochs)?;
             let unlabelled = Unlabelled::new(options)?;
             Box::new(Epochs::new(source, unlabelled, epochs.clone()))
         }
