@@ -69,10 +69,9 @@ pub fn profile(arguments: &ProfileArgs) -> Outcome {
     device.other_seconds = median(rounds.iter().map(|round| round.other).collect());
     for (stage, option, longest) in lengths(&apart.plan.graph) {
         for length in LENGTHS.into_iter().filter(|length| *length < longest) {
-            let set = format!("{stage}.{option}={length}");
-            device
-                .at
-                .insert(length, measure(arguments, &[set], folder.path())?.seconds);
+            let sets = shortened(&apart, (stage, option), (length, longest));
+            let round = measure(arguments, &sets, folder.path())?;
+            device.at.insert(length, round.seconds);
         }
     }
     let name = arguments.device.clone().unwrap_or_else(|| LOCAL.to_owned());
@@ -82,6 +81,23 @@ pub fn profile(arguments: &ProfileArgs) -> Outcome {
         links: Vec::new(),
     };
     write(&out(arguments), measured)
+}
+
+/// Settings with which rows of `stage` are cut to `length` tokens instead of `longest`: as much of
+/// them from the start as before.
+fn shortened(
+    loaded: &Loaded,
+    (stage, option): (&str, &str),
+    (length, longest): (u64, u64),
+) -> Vec<String> {
+    let mut sets = vec![format!("{stage}.{option}={length}")];
+    let stages = loaded.plan.graph.stages.iter();
+    let heads = stages.filter(|one| one.file_name == stage);
+    let mut heads = heads.filter_map(|one| one.options["head-tokens"].as_u64());
+    if let Some(head) = heads.next() {
+        sets.push(format!("{stage}.head-tokens={}", head * length / longest));
+    }
+    sets
 }
 
 /// What one run took for a row of the source.
@@ -110,20 +126,18 @@ fn load(arguments: &ProfileArgs, sets: &[String], folder: &Path) -> Result<Loade
     let load = |sets: &[String]| {
         deploy::load_units(&request(arguments, sets), shown(Operators::default())).map_err(wrong)
     };
-    let sinks = load(sets)?;
-    let sinks = sinks
-        .plan
-        .graph
-        .stages
-        .iter()
-        .filter(|one| one.operator.role == Role::Sink);
-    let elsewhere = sinks.map(|sink| {
-        let written = Path::new(sink.options["path"].as_str().unwrap_or_default());
-        let file = written.file_name().unwrap_or_default().to_string_lossy();
-        let path = folder.join(format!("{}-{file}", sink.name));
-        format!("{}.path={}", sink.file_name, path.display())
-    });
-    load(&[sets, &elsewhere.collect::<Vec<_>>()].concat())
+    let graph = load(sets)?.plan.graph;
+    let mut elsewhere = Vec::new();
+    for stage in &graph.stages {
+        let sunk = stage.own_files().into_iter();
+        let sunk = sunk.filter(|_| stage.operator.role == Role::Sink);
+        for (option, written) in sunk.chain(stage.outputs()) {
+            let file = written.file_name().unwrap_or_default().to_string_lossy();
+            let path = folder.join(format!("{}-{file}", stage.file_name));
+            elsewhere.push(format!("{}.{option}={}", stage.file_name, path.display()));
+        }
+    }
+    load(&[sets, &elsewhere].concat())
 }
 
 fn measure(arguments: &ProfileArgs, sets: &[String], folder: &Path) -> Result<Round, Failed> {

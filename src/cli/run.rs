@@ -16,7 +16,7 @@ use super::say::{self, say};
 use super::summary::{summary, written_to};
 use super::words::Word;
 use super::{Failed, GraphArgs, Outcome};
-use segue::dataflow::{self, Here, Progress, Report, RunOptions};
+use segue::dataflow::{self, Here, Progress, Report, RunOptions, Standing};
 use segue::deploy::{Agent, Apart, Duty, Extra, Joined, Loaded, Part, check_extra, join};
 use segue::diagnostic::{Diagnostic, Note, visible};
 use segue::graph::Plan;
@@ -217,8 +217,12 @@ fn of_an_agent(failure: Diagnostic, plan: &Plan) -> Diagnostic {
 /// What is safe after `signal`, and how to go on: `committed` rows, where they are
 /// committed here.
 fn interrupted(arguments: &RunArgs, plan: &Plan, signal: u8, committed: Option<u64>) -> Diagnostic {
+    // What stages keep is committed too, such as a search that gives its rows at its end.
+    let kept = || matches!(dataflow::standing(plan), Ok(Standing::ToResume(_)));
+    let nothing = committed == Some(0) && !kept();
     let what = match committed {
-        Some(0) => "nothing was committed yet".to_owned(),
+        Some(0) if nothing => "nothing was committed yet".to_owned(),
+        Some(0) => "what was done so far is kept".to_owned(),
         Some(rows) => {
             let rows = count(rows, "review");
             format!("{rows} committed, for {}", written_to(plan))
@@ -234,7 +238,7 @@ fn interrupted(arguments: &RunArgs, plan: &Plan, signal: u8, committed: Option<u
         (None, Some(_)) => interrupt::command_of_agent(),
         (None, None) => interrupt::command_to_resume(),
     };
-    let help = if committed == Some(0) {
+    let help = if nothing {
         "run it again from the start".to_owned()
     } else {
         format!("go on from there with: {command}")

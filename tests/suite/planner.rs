@@ -297,3 +297,38 @@ fn what_is_measured_is_what_is_planned_by() {
         &["cluster.profile.toml", "did you mean `unit`?"],
     );
 }
+
+#[test]
+fn measuring_takes_the_place_of_no_model() {
+    let project = Project::new().model("model", Tiny::default());
+    let graph = "format = 1
+[stage.smaller]
+plugin = \"quantize\"
+with.model = \"model\"
+with.output = \"made\"
+[stage.log]
+plugin = \"write\"
+from = \"smaller\"
+with.path = \"log.jsonl\"
+";
+    project.write("graph.toml", graph);
+    project.run(&["profile", "graph.toml"]).ok();
+    assert!(project.has("graph.profile.toml"));
+    assert!(!project.has("made") && !project.has("log.jsonl"));
+}
+
+#[test]
+fn a_graph_that_says_how_much_of_a_start_it_keeps_is_measured() {
+    let project = project();
+    let set = [
+        "--set",
+        "tokenize.max-tokens=64",
+        "--set",
+        "tokenize.head-tokens=40",
+    ];
+    project
+        .run(&[&["profile", "graph.toml", "--records", "8"], &set[..]].concat())
+        .ok();
+    let measured = project.read("graph.profile.toml");
+    assert!(measured.contains(".at.32]"), "{measured}");
+}

@@ -117,6 +117,46 @@ fn ctrl_c_says_what_is_committed_and_how_to_go_on() {
 }
 
 #[test]
+fn a_search_that_is_interrupted_before_it_gives_a_row_goes_on() {
+    let graph = "format = 1
+[stage.search]
+plugin = \"pso\"
+loop = \"function\"
+with.generations = 20
+[stage.hold]
+plugin = \"hold\"
+from = \"search\"
+with.leash = \"leash\"
+[stage.function]
+plugin = \"function\"
+from = \"hold\"
+[stage.best]
+plugin = \"search-best\"
+from = \"search\"
+[stage.out]
+plugin = \"write\"
+from = \"best\"
+with.path = \"out.jsonl\"
+";
+    let project = Project::with_graph(graph).test_plugin();
+    let mut leash = Leash::new(&project);
+    let mut child = saying(&project, project.command(&["run", "graph.toml"]));
+    leash.until("it commits", || commits(&project, "out.jsonl") >= 3);
+    send("-INT", &child);
+    noticed(&project);
+    leash.free();
+    assert_eq!(ended(&mut child).code(), Some(130));
+    let said = project.read("said");
+    assert!(said.contains("what was done so far is kept"), "{said}");
+    let mut again = Command::new("sh");
+    again.args(["-c", command(&said)]);
+    again.env("SEGUE_PLUGIN_PATH", project.path("test-plugin"));
+    let status = project.prepare(again).stderr(Stdio::null()).status();
+    assert!(status.unwrap().success(), "{said}");
+    assert_eq!(project.lines("out.jsonl").len(), 1);
+}
+
+#[test]
 fn kill_says_what_is_committed_and_how_to_go_on() {
     interrupted(
         "-TERM",
