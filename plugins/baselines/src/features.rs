@@ -2,6 +2,7 @@
 
 pub mod linear;
 pub mod prepared;
+pub mod ratios;
 pub mod reduced;
 pub mod rows;
 pub mod tfidf;

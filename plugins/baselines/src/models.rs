@@ -7,6 +7,7 @@ pub mod adam;
 pub mod ann;
 pub mod cnn;
 pub mod conv;
+mod conv_kernel;
 pub mod dual;
 pub mod head;
 mod head_kernel;

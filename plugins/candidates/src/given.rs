@@ -54,6 +54,10 @@ impl<O: DeserializeOwned + JsonSchema> Given<O> {
             let pair = part.split_once('=');
             let (name, value) = pair.ok_or_else(|| wrong(format!("`{part}` has no value")))?;
             let (name, value) = (name.trim(), value.trim());
+            if KEPT.contains(&name) {
+                let why = "which names what is read or written, not how to learn";
+                return Err(wrong(format!("`{name}` cannot be searched, {why}")));
+            }
             if !has::<O>(name) {
                 return Err(wrong(format!(
                     "`{name}` of the searched options is none that this stage has"
@@ -65,6 +69,9 @@ impl<O: DeserializeOwned + JsonSchema> Given<O> {
             .map_err(|error| wrong(format!("`{text}` cannot be its options: {error}")))
     }
 }
+
+/// Options that no candidate may have of its own.
+const KEPT: [&str; 4] = ["model", "output", "options", "labels"];
 
 /// Whether `O` has an option of this name.
 fn has<O: JsonSchema>(name: &str) -> bool {
@@ -123,7 +130,13 @@ mod tests {
 
     #[test]
     fn options_that_cannot_be_are_refused() {
-        for text in ["most-worms=3", "most-words=2.5", "fast", "cost=much"] {
+        for text in [
+            "most-worms=3",
+            "most-words=2.5",
+            "fast",
+            "cost=much",
+            "output=x",
+        ] {
             let error = given().with(text).unwrap_err();
             assert_eq!(error.code, "bad-candidate", "{text}: {error}");
         }

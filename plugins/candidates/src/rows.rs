@@ -180,14 +180,41 @@ pub fn point(batch: &Batch, row: usize) -> Result<Vec<f64>> {
     Ok(point.values().to_vec())
 }
 
-/// The best that a search found, a point of the unit box, where `batch` tells of it.
+/// The best that a search found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// A point of the unit box.
+    pub position: Vec<f64>,
+    /// What the evaluator gave, such as `fitness=0.9,parameters=1200`.
+    pub objectives: String,
+}
+
+impl Found {
+    /// The objective of this name, where the search had it.
+    pub fn objective(&self, name: &str) -> Option<f64> {
+        let mut pairs = self
+            .objectives
+            .split(',')
+            .filter_map(|pair| pair.split_once('='));
+        let (_, value) = pairs.find(|(other, _)| *other == name)?;
+        value.parse().ok()
+    }
+}
+
+/// The best that a search found, where `batch` tells of it.
 ///
 /// # Errors
 /// `missing-column`, `column-mismatch`
-pub fn best(batch: &Batch) -> Result<Option<Vec<f64>>> {
-    let whats = batch.text("what")?;
+pub fn best(batch: &Batch) -> Result<Option<Found>> {
+    let (whats, objectives) = (batch.text("what")?, batch.text("objectives")?);
     let row = (0..batch.rows()).find(|row| whats.value(*row) == What::Best.name());
-    row.map(|row| point(batch, row)).transpose()
+    let found = |row| {
+        Ok(Found {
+            position: point(batch, row)?,
+            objectives: objectives.value(row).to_owned(),
+        })
+    };
+    row.map(found).transpose()
 }
 
 /// The columns of an evaluator that reads candidates at `port` and whose batches are dealt over

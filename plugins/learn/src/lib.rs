@@ -3,6 +3,7 @@
 //! | module | what it has |
 //! | --- | --- |
 //! | [`columns`], [`labels`] | what `read` says of a row, and what its classes are called |
+//! | [`evenly`] | some of many rows |
 //! | [`lists`] | lists of numbers in one piece of memory: texts as tokens |
 //! | [`adamw`], [`schedule`], [`loss`] | how far a step goes, when to stop, and what is made smaller |
 //! | [`scorer`] | a model as one sees it who knows no gradients |
@@ -11,6 +12,7 @@
 
 pub mod adamw;
 pub mod columns;
+pub mod evenly;
 pub mod labels;
 pub mod lists;
 pub mod loss;

@@ -275,6 +275,17 @@ pub mod exact {
     }
 }
 
+/// Makes the folder that a model will be written to: at the start, as a model may take hours.
+///
+/// # Errors
+/// `write-failed`
+pub fn make_folder(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).map_err(|e| {
+        let message = format!("cannot make the folder `{}`: {e}", folder.display());
+        Error::new("write-failed", message).option("output")
+    })
+}
+
 /// Writes `bytes` to `path` by way of another file, so that it is there whole or not at all.
 ///
 /// # Errors

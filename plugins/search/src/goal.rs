@@ -71,16 +71,12 @@ impl Goal {
         self.0
             .iter()
             .zip(objectives)
-            .map(|(objective, value)| sign(objective) * value)
+            // 0.0 for -0.0.
+            .map(|(objective, value)| sign(objective) * value + 0.0)
             .collect()
     }
 
-    /// The objectives as the evaluator gave them, of those that are to be minimised.
-    pub(crate) fn given(&self, signed: &[f64]) -> Vec<f64> {
-        self.signed(signed)
-    }
-
-    /// The objectives with their names: `fitness=0.9,parameters=1200`.
+    /// What an evaluator gave, with its names: `fitness=0.9,parameters=1200`.
     pub(crate) fn named(&self, objectives: &[f64]) -> String {
         let pairs = self.0.iter().zip(objectives);
         let pairs = pairs.map(|(objective, value)| format!("{}={value}", objective.name));

@@ -81,9 +81,16 @@ impl Quality {
         if !finite {
             return *self;
         }
+        let violation = self.violation + (after.violation - before.violation);
         Self {
             missing: self.missing,
-            violation: (self.violation + (after.violation - before.violation)).max(0.0),
+            // What broke a constraint may do so still, though others break it less: only a score
+            // can say that it does not.
+            violation: if self.violation > 0.0 && violation <= 0.0 {
+                self.violation
+            } else {
+                violation.max(0.0)
+            },
             fitness: self.fitness + (after.fitness - before.fitness),
         }
     }
@@ -137,6 +144,21 @@ mod tests {
             ..Quality::new(f64::MAX, f64::MAX)
         };
         assert!(stopped.beats(&Quality::WORST));
+    }
+
+    #[test]
+    fn what_broke_a_constraint_is_not_feasible_because_others_are() {
+        let memory = Quality::new(1.0, 0.5);
+        let (before, after) = (Quality::new(3.0, 0.6), Quality::new(2.0, 0.0));
+        let rebased = memory.rebased(&before, &after);
+        assert!(
+            !rebased.is_feasible() && rebased.fitness == 0.0,
+            "{rebased:?}"
+        );
+        // Blocks that add up are followed exactly.
+        let less = Quality::new(2.0, 0.4);
+        let followed = memory.rebased(&before, &less).violation;
+        assert!((followed - 0.3).abs() < 1e-12, "{followed}");
     }
 
     #[test]

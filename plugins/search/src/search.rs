@@ -41,7 +41,7 @@ const FRONT: usize = 256;
 /// So many generations without a new candidate are a stand.
 const IDLE: u64 = 100;
 /// The first bytes of a saved search; the last of them is the version of all that follows.
-const MAGIC: &[u8; 8] = b"sgsrch\0\x01";
+const MAGIC: &[u8; 8] = b"sgsrch\0\x02";
 
 impl Search {
     /// A search at its start.
@@ -344,7 +344,7 @@ impl Search {
                     objectives: objectives.clone(),
                 });
             }
-            if self.setup.goal.count() > 1 && quality.is_feasible() && quality.missing == 0 {
+            if quality.is_feasible() && quality.missing == 0 {
                 self.saved.front.insert(Point {
                     generation: generation.number,
                     candidate: number,

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use segue_candidates::BestOptions;
 use segue_candidates::given::Given;
 use segue_learn::columns::Role;
+use segue_learn::store::make_folder;
 use segue_plugin::arrow_array::{ArrayRef, Float32Array, StringArray, UInt64Array};
 use segue_plugin::{
     Batch, Column, Columns, Context, Error, Host, ModelPath, Next, OutputPath, Port, Result, Rows,
@@ -18,7 +19,7 @@ use crate::config::Config;
 use crate::course::{Course, Lesson};
 use crate::finetune::Labels;
 use crate::gathered::{Gathered, reads};
-use crate::output::{Tokenizer, make_folder, read_tokenizer, write_model};
+use crate::output::{Tokenizer, read_tokenizer, write_model};
 use crate::params;
 use crate::trainer::{Trainer, not_started};
 

@@ -107,10 +107,3 @@ impl Gathered {
 
 /// Tokens and true classes of some rows.
 pub type Look = (Tokens, Vec<Option<usize>>);
-
-/// So large a part of `rows`, evenly spaced.
-pub fn part(rows: &[usize], share: f64) -> Vec<usize> {
-    let before = |count: usize| (count as f64 * share) as usize;
-    let kept = |at: &usize| before(at + 1) > before(*at);
-    (0..rows.len()).filter(kept).map(|at| rows[at]).collect()
-}

@@ -42,17 +42,6 @@ pub fn read_tokenizer(base: &Path) -> Result<Tokenizer> {
     }
 }
 
-/// Makes the folder that a model will be written to: at the start, as a model may take hours.
-///
-/// # Errors
-/// `write-failed`
-pub fn make_folder(folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(|e| {
-        let message = format!("cannot make the folder `{}`: {e}", folder.display());
-        Error::new("write-failed", message).option("output")
-    })
-}
-
 /// Writes `config.json`, `model.safetensors` and the files of `tokenizer`.
 ///
 /// # Errors

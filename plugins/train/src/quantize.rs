@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use segue_learn::store::{Stored, pack_tensors};
+use segue_learn::store::{Stored, make_folder, pack_tensors};
 use segue_model::{Quantized, TensorSpec};
 use segue_plugin::arrow_array::{ArrayRef, Float64Array, UInt64Array};
 use segue_plugin::{
@@ -12,7 +12,7 @@ use segue_plugin::{
 use serde::Deserialize;
 
 use crate::config::Config;
-use crate::output::{Tokenizer, make_folder, read_tokenizer, write_files};
+use crate::output::{Tokenizer, read_tokenizer, write_files};
 use crate::params::{self, Part};
 
 /// Stores a model's weights as bytes: of each encoder layer's matrices and of the word table, with

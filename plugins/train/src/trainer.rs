@@ -8,7 +8,7 @@ use segue_kernels::training::Mask;
 use segue_learn::adamw::{AdamW, Form, Moments, Step, norm};
 use segue_learn::loss::{of_logits, soft_cross_entropy, targets};
 use segue_learn::schedule::Best;
-use segue_learn::store::{exact, no_state, pack_state, unpack_state};
+use segue_learn::store::{exact, make_folder, no_state, pack_state, unpack_state};
 use segue_plugin::{Error, Host, Result};
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,6 @@ use crate::config::ModelShape;
 use crate::held_out::HeldOut;
 use crate::log::{self, Entry};
 use crate::model::{Model, Output, Tokens};
-use crate::output::make_folder;
 use crate::params::{LAYERS, Part, length, parts};
 use crate::schedule::Schedule;
 

@@ -5,13 +5,14 @@ use segue_candidates::Measure;
 use segue_candidates::given::Given;
 use segue_candidates::rows::{Asked, scored, tries};
 use segue_learn::columns::Role;
+use segue_learn::evenly::{at_effort, evenly};
 use segue_plugin::{Batch, Column, Columns, Context, Error, Host, ModelPath, Port, Result, Stage};
 use serde::Deserialize;
 
 use crate::config::Config;
 use crate::course::Course;
 use crate::finetune::Labels;
-use crate::gathered::{Gathered, part, reads};
+use crate::gathered::{Gathered, reads};
 use crate::params;
 use crate::trainer::{Trainer, not_started};
 
@@ -54,13 +55,10 @@ pub struct FinetuneTrial {
     gathered: Gathered,
 }
 
-/// At most `most` of `rows`, times `effort`, evenly spaced.
+/// At most `most` of `rows`, of these what `effort` gets, evenly spaced; all where `most` is 0.
 fn some(rows: &[usize], most: usize, effort: f64) -> Vec<usize> {
-    let share = match most {
-        0 => 1.0,
-        most => (most as f64 / rows.len().max(1) as f64).min(1.0),
-    };
-    part(rows, share * effort)
+    let most = if most == 0 { rows.len() } else { most };
+    evenly(rows, at_effort(most.min(rows.len()), effort))
 }
 
 /// The port of the reviews.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use schemars::JsonSchema;
+use segue_learn::store::make_folder;
 use segue_learn::store::no_state;
 use segue_plugin::arrow_array::{ArrayRef, Float64Array, UInt64Array};
 use segue_plugin::{
@@ -13,7 +14,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::config::Config;
-use crate::output::{Tokenizer, make_folder, read_tokenizer, write_model};
+use crate::output::{Tokenizer, read_tokenizer, write_model};
 use crate::params::{self, WORDS};
 use crate::pieces::{Pieces, files_of};
 use crate::trainer::not_started;

@@ -26,15 +26,7 @@ fn weighed() -> Project {
         .replace(
             "with.measure = \"accuracy\"",
             "with.measure = \"accuracy\"\nwith.costs = [\"parameters\", \"bytes\"]",
-        )
-        + "[stage.front]
-plugin = \"search-front\"
-from = \"search\"
-[stage.points]
-plugin = \"write\"
-from = \"front\"
-with.path = \"front.jsonl\"
-";
+        );
     project.write("graph.toml", &graph);
     project
 }
@@ -81,6 +73,30 @@ fn the_front_has_what_nothing_beats_in_both() {
 }
 
 #[test]
+fn a_model_is_as_large_at_a_part_of_the_effort() {
+    let sizes = |rungs: &str| {
+        let project = weighed();
+        project.run_graph(&["--set", rungs]);
+        let scores = project.lines("scores.jsonl").into_iter();
+        let sizes = scores.filter_map(|score| score["parameters"].as_f64().map(f64::to_bits));
+        sizes.collect::<std::collections::BTreeSet<_>>()
+    };
+    let (whole, rungs) = (sizes("search.rungs=1"), sizes("search.rungs=3"));
+    assert!(
+        whole.len() > 1 && rungs.is_subset(&whole),
+        "{rungs:?} {whole:?}"
+    );
+}
+
+#[test]
+fn what_nothing_keeps_to_is_said() {
+    let project = weighed();
+    let limit = "search.constraints=[\"bytes <= 1\"]";
+    let ran = project.run(&["run", "graph.toml", "--set", limit]);
+    ran.failed_with(1, "no-best", &["no candidate keeps to all `constraints`"]);
+}
+
+#[test]
 fn what_breaks_a_constraint_is_not_the_best() {
     let project = weighed();
     project.run_graph(&[]);
@@ -122,4 +138,6 @@ fn objectives_that_nobody_gives_are_refused() {
     );
     refused("search.constraints=[\"bytes = 3\"]", "`bytes <= 1e6`");
     refused("search.maximize=true", "left out where `objectives` say");
+    refused("search.target=0.9", "left out where there are several");
+    refused("search.population=99999999999", "a hundred million");
 }

@@ -60,11 +60,19 @@ with.output = \"plot.svg\"
 plugin = \"write\"
 from = \"generations\"
 with.path = \"history.jsonl\"
+[stage.front]
+plugin = \"search-front\"
+from = \"search\"
+[stage.points]
+plugin = \"write\"
+from = \"front\"
+with.path = \"front.jsonl\"
 ";
 
 /// What a search over options writes besides its history.
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "scores.jsonl",
+    "front.jsonl",
     "best.jsonl",
     "out.jsonl",
     "plot.svg",
@@ -106,6 +114,11 @@ fn options_are_searched_alike_wherever_that_is() {
     assert!(best["evaluations"].as_u64() <= Some(most), "{best}");
     assert!(history[2]["best"].as_f64() <= history[23]["best"].as_f64());
     assert_eq!(history[23]["best"], best["best"]);
+    // Of one objective only the best is beaten by none.
+    let front = expected.lines("front.jsonl");
+    assert_eq!(front.len(), 1, "{front:?}");
+    assert_eq!(front[0]["options"], best["options"]);
+    assert_eq!(best["objectives"], format!("fitness={}", best["best"]));
     // What the best names goes to another graph as it is.
     let named = best["options"].as_str().unwrap();
     assert!(

@@ -107,6 +107,24 @@ fn weights_are_searched_alike_wherever_that_is() {
 }
 
 #[test]
+fn verdicts_of_another_network_than_was_scored_are_refused() {
+    for (network, set) in [
+        (NETWORKS[0], "radius=7.0"),
+        (NETWORKS[0], "seed=9"),
+        (NETWORKS[3], "texts=10"),
+    ] {
+        let project = weights(network);
+        let set = format!("verdicts.{set}");
+        let ran = project.run(&["run", "graph.toml", "--set", &set]);
+        ran.failed_with(
+            1,
+            "other-network",
+            &["give this stage the options of the one"],
+        );
+    }
+}
+
+#[test]
 fn what_a_search_over_weights_found_judges_again() {
     for (network, kind) in [(NETWORKS[2], "ann"), (NETWORKS[3], "cnn")] {
         let project = weights(network);

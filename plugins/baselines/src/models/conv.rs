@@ -7,20 +7,18 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use segue_kernels::{Isa, Kernel, Simd};
+use segue_kernels::Isa;
 use segue_learn::scorer::{Scorer, check_count};
 use segue_plugin::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+use super::conv_kernel::{Multiply, Pool};
 use crate::features::rows::{Examples, Rows};
 use crate::models::head::Score;
 use crate::models::{Epoch, Model};
 
 /// Filters that are worked on at once.
 pub const LANES: usize = 8;
-
-/// A mean over a text differs less from text to text than the largest value does.
-const MEANS: f32 = 10.0;
 
 /// Its shape.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,20 +75,20 @@ impl ConvOptions {
 
 /// Eight filters of one width.
 #[derive(Clone, Debug)]
-struct Group {
-    width: usize,
+pub(super) struct Group {
+    pub(super) width: usize,
     /// Their own: (width, embedding, 8), then the 8 biases.
-    weights: Range<usize>,
+    pub(super) weights: Range<usize>,
     /// Theirs in a word's row.
-    products: Range<usize>,
+    pub(super) products: Range<usize>,
 }
 
 /// What eight filters make of a text, after ReLU: their largest values over all windows, and
 /// their means.
 #[derive(Clone, Copy, Debug, Default)]
-struct Pooled {
-    top: [f32; LANES],
-    mean: [f32; LANES],
+pub(super) struct Pooled {
+    pub(super) top: [f32; LANES],
+    pub(super) mean: [f32; LANES],
 }
 
 /// The network.
@@ -132,10 +130,11 @@ impl Conv {
 
     fn multiply(&mut self, group: &Group) {
         self.isa.run(Multiply {
-            options: self.options,
+            embedding: self.options.embedding,
             table: &self.table,
             weights: &self.weights[group.weights.clone()],
             group,
+            row: self.options.products(),
             products: &mut self.products,
         });
     }
@@ -143,8 +142,10 @@ impl Conv {
     /// What `group` makes of the texts `range`, one behind the other.
     fn pool(&self, group: &Group, rows: &Rows, range: Range<usize>, pooled: &mut [Pooled]) {
         self.isa.run(Pool {
-            conv: self,
+            biases: &self.weights[group.weights.end - LANES..group.weights.end],
             group,
+            row: self.options.products(),
+            products: &self.products,
             rows,
             range,
             pooled,
@@ -234,86 +235,6 @@ impl Judge {
         score.loss /= texts.max(1) as f64;
         score.accuracy /= texts.max(1) as f64;
         score
-    }
-}
-
-struct Multiply<'a> {
-    options: ConvOptions,
-    table: &'a [f32],
-    /// Of the group.
-    weights: &'a [f32],
-    group: &'a Group,
-    products: &'a mut [f32],
-}
-
-impl Kernel for Multiply<'_> {
-    #[inline(always)]
-    fn run<S: Simd>(self) {
-        let ConvOptions { embedding, .. } = self.options;
-        let vectors = self.table.chunks_exact(embedding);
-        let rows = self.products.chunks_exact_mut(self.options.products());
-        let filters = self.weights.as_chunks::<LANES>().0;
-        for (vector, products) in vectors.zip(rows) {
-            let out = products[self.group.products.clone()].as_chunks_mut::<LANES>();
-            for (out, own) in out.0.iter_mut().zip(filters.chunks_exact(embedding)) {
-                let mut sum = [0.0_f32; LANES];
-                for (x, own) in vector.iter().zip(own) {
-                    for lane in 0..LANES {
-                        sum[lane] += *x * own[lane];
-                    }
-                }
-                *out = sum;
-            }
-        }
-    }
-}
-
-struct Pool<'a> {
-    conv: &'a Conv,
-    group: &'a Group,
-    rows: &'a Rows,
-    range: Range<usize>,
-    pooled: &'a mut [Pooled],
-}
-
-impl Kernel for Pool<'_> {
-    #[inline(always)]
-    fn run<S: Simd>(self) {
-        for (text, pooled) in self.range.zip(self.pooled) {
-            *pooled = pool(self.conv, self.rows.row(text).ids, self.group);
-        }
-    }
-}
-
-#[inline(always)]
-fn pool(conv: &Conv, tokens: &[u32], group: &Group) -> Pooled {
-    let (row, from) = (conv.options.products(), group.products.start);
-    let (mut top, mut sum) = ([0.0_f32; LANES], [0.0_f32; LANES]);
-    let mut bias = [0.0; LANES];
-    bias.copy_from_slice(&conv.weights[group.weights.end - LANES..group.weights.end]);
-    let windows = tokens.windows(group.width);
-    let share = MEANS / windows.len().max(1) as f32;
-    for window in windows {
-        let mut value = bias;
-        for (place, token) in window.iter().enumerate() {
-            let at = *token as usize * row + from + place * LANES;
-            for (value, product) in value.iter_mut().zip(&conv.products[at..at + LANES]) {
-                *value += product;
-            }
-        }
-        for lane in 0..LANES {
-            let positive = if value[lane] > 0.0 { value[lane] } else { 0.0 };
-            top[lane] = if positive > top[lane] {
-                positive
-            } else {
-                top[lane]
-            };
-            sum[lane] += positive;
-        }
-    }
-    Pooled {
-        top,
-        mean: sum.map(|sum| sum * share),
     }
 }
 

@@ -8,6 +8,7 @@ use segue_learn::scorer::{Scorer, check_count};
 use segue_plugin::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::features::ratios::log_ratios;
 use crate::features::rows::{Examples, Row, Rows};
 use crate::models::dual::Dual;
 use crate::models::{Epoch, Model};
@@ -188,26 +189,11 @@ fn margin(row: Row<'_>, weights: &[f32]) -> f32 {
 /// # Source
 /// Wang and Manning, Baselines and bigrams, ACL 2012, section 2.1
 fn scaled(train: &Examples, class: u32) -> (Vec<f32>, Rows) {
-    let factors = log_ratios(train, class);
+    let factors = log_ratios(train, class, 1.0, f64::from);
     let mut rows = Rows::new(train.rows.width());
     for row in train.rows.iter() {
         let feature = |(id, x): (usize, f32)| (id as u32, x * factors[id]);
         rows.push(row.iter().map(feature));
     }
     (factors, rows)
-}
-
-/// For each feature the logarithm of how much likelier it is in `class` than in the others.
-fn log_ratios(train: &Examples, class: u32) -> Vec<f32> {
-    // Every feature counts as seen once more, so that no ratio is infinite.
-    let mut sums = [1.0, 1.0].map(|once: f64| vec![once; train.rows.width()]);
-    for (row, of) in train.rows.iter().zip(&train.classes) {
-        let sum = &mut sums[usize::from(*of == class)];
-        row.iter().for_each(|(id, x)| sum[id] += f64::from(x));
-    }
-    let totals = [0, 1].map(|side: usize| sums[side].iter().sum::<f64>());
-    let share = |side: usize, id: usize| sums[side][id] / totals[side];
-    (0..train.rows.width())
-        .map(|id| (share(1, id) / share(0, id)).ln() as f32)
-        .collect()
 }

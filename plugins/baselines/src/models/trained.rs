@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use segue_learn::scorer::predict;
-use segue_learn::store::{Packed, pack, write_whole};
+use segue_learn::store::{Packed, make_folder, pack, write_whole};
 use segue_plugin::{Error, Result};
 
 use crate::features::Features;
@@ -46,13 +46,13 @@ impl Trained {
     /// Writes it to `folder`, which is made if there is none.
     ///
     /// # Errors
-    /// `failed-write`
+    /// `failed-write`, `write-failed`
     pub fn save(&self, folder: &Path) -> Result<()> {
         let failed = |e: &dyn Display| {
             let message = format!("cannot write the model to `{}`: {e}", folder.display());
             Error::new("failed-write", message).option("output")
         };
-        fs::create_dir_all(folder).map_err(|e| failed(&e))?;
+        make_folder(folder)?;
         // Without its configuration a folder is no model: until all is written, this one
         // is none, whatever it held before.
         match fs::remove_file(folder.join(CONFIG)) {

@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use segue_candidates::BestOptions;
 use segue_candidates::given::Given;
-use segue_plugin::{Batch, Column, Columns, Host, Next, Port, Result, Rows, Stage};
+use segue_learn::store::make_folder;
+use segue_plugin::{Batch, Column, Columns, Context, Host, Next, Port, Result, Rows, Stage};
 use serde::Deserialize;
 
 use crate::operators::gathered::Gathered;
@@ -69,6 +70,11 @@ impl<O: Options> Stage for Chosen<O> {
             return self.gathered.add(&batch, labels);
         }
         self.best.add(&batch)
+    }
+
+    fn start(&mut self, _context: &Context) -> Result<()> {
+        let output = self.given.own().common().output.as_deref();
+        output.map_or(Ok(()), make_folder)
     }
 
     fn snapshot(&mut self) -> Result<Vec<u8>> {

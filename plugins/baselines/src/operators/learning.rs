@@ -93,7 +93,11 @@ pub fn prepare(
     })
 }
 
-fn check_classes(labels: &[String], gathered: &Gathered, texts: &[usize]) -> Result<()> {
+/// That these rows tell of two classes.
+///
+/// # Errors
+/// `no-train-rows`, `no-truth`, `one-class`
+pub fn check_classes(labels: &[String], gathered: &Gathered, texts: &[usize]) -> Result<()> {
     let Some(first) = texts.first() else {
         let (code, message) = if gathered.corpus.is_empty() {
             ("no-train-rows", "no row came to learn from")

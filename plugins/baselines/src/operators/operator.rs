@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use segue_candidates::given::Given;
 use segue_learn::columns::Role;
 use segue_learn::scorer::predict;
+use segue_learn::store::make_folder;
 use segue_learn::store::no_state;
 use segue_plugin::arrow_array::{ArrayRef, Float32Array, StringArray, UInt64Array};
 use segue_plugin::{Batch, Column, Columns, Context, Error, Host, Next, Result, Rows, Stage};
@@ -37,7 +38,8 @@ pub trait Options: DeserializeOwned + JsonSchema + 'static {
 /// # Errors
 /// `bad-candidate`
 pub fn with<O: Options>(given: &Given<O>, text: &str) -> Result<O> {
-    given.with(&format!("{},{text}", given.own().common().options))
+    let all = format!("{},{text}", given.own().common().options);
+    given.with(all.trim_matches(','))
 }
 
 /// An operator that learns from some rows and judges others.
@@ -149,8 +151,10 @@ impl<O: Options> Stage for Operator<O> {
     fn start(&mut self, _context: &Context) -> Result<()> {
         if let Some(model) = self.options.common().model.as_ref() {
             self.state = State::Given(Box::new(Trained::load(model)?));
+            return Ok(());
         }
-        Ok(())
+        let output = self.options.common().output.as_deref();
+        output.map_or(Ok(()), make_folder)
     }
 
     fn process(&mut self, batch: Batch) -> Result<Batch> {

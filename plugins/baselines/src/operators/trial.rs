@@ -1,5 +1,6 @@
 //! `svm-trial`, `ann-trial` and `cnn-trial`: how good are options that a search proposes?
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use schemars::JsonSchema;
@@ -7,6 +8,7 @@ use segue_candidates::given::Given;
 use segue_candidates::rows::{Asked, scored, tries, with_column};
 use segue_candidates::{Cost, Measure};
 use segue_learn::columns::Role;
+use segue_learn::evenly::{at_effort, evenly};
 use segue_learn::scorer::measure;
 use segue_plugin::{Batch, Column, Columns, Error, Host, Port, Result, Stage};
 use serde::Deserialize;
@@ -16,7 +18,7 @@ use crate::features::prepared::Prepared;
 use crate::features::rows::Examples;
 use crate::models::training::{Schedule, fit};
 use crate::operators::gathered::Gathered;
-use crate::operators::learning::prepare;
+use crate::operators::learning::{check_classes, prepare};
 use crate::operators::operator::{Options, with};
 use crate::operators::options::check;
 
@@ -24,8 +26,8 @@ use crate::operators::options::check;
 /// and says how it does on those whose role is `validation`.
 ///
 /// It learns for all `epochs` and keeps the last, so that an operator that learns from all rows,
-/// with none to choose an epoch by, does the same. An effort below 1 is a part of the rows,
-/// evenly spaced. Options with which nothing can be learned, such as those that leave no feature,
+/// with none to choose an epoch by, does the same. An effort below 1 is a part of the rows to learn
+/// from, evenly spaced; words are those of all. Options with which nothing can be learned, such as those that leave no feature,
 /// have no fitness. Features are made once for all candidates that have the same.
 ///
 /// # Columns
@@ -57,7 +59,6 @@ pub struct Trial<O: Options> {
 #[derive(Debug)]
 struct Made {
     features: FeatureOptions,
-    effort: f64,
     prepared: Prepared,
 }
 
@@ -169,33 +170,44 @@ impl<O: Options> Trial<O> {
         })
     }
 
+    /// Features learned from all rows to train with, whatever the effort: so a model is as large as
+    /// it will be. Of these rows it learns from a part.
     fn prepared(&mut self, features: &FeatureOptions, effort: f64) -> Result<Prepared> {
-        let same = |made: &Made| made.features == *features && made.effort == effort;
-        if let Some(made) = self.made.iter().find(|made| same(made)) {
-            return Ok(made.prepared.clone());
-        }
         if self.gathered.texts(Role::Validation).is_empty() {
             let message = "no row has the role `validation`, to score candidates by: \
                            `read` gives it with `hold-out`";
             return Err(Error::new("no-held-out", message));
         }
-        let texts = self.gathered.texts(Role::Train);
-        let count = texts.len();
-        let texts = part(texts, effort);
-        if count > 0 && texts.is_empty() {
-            return Err(too_few(count, effort));
-        }
         let labels = &self.given.own().common().labels;
-        let prepared = prepare(labels, features, &self.gathered, &texts)?;
-        if self.made.len() == KEPT {
-            self.made.remove(0);
+        let texts = self.gathered.texts(Role::Train);
+        let made = self.made.iter().find(|made| made.features == *features);
+        let whole = match made {
+            Some(made) => made.prepared.clone(),
+            None => {
+                let prepared = prepare(labels, features, &self.gathered, &texts)?;
+                if self.made.len() == KEPT {
+                    self.made.remove(0);
+                }
+                self.made.push(Made {
+                    features: *features,
+                    prepared: prepared.clone(),
+                });
+                prepared
+            }
+        };
+        if effort >= 1.0 {
+            return Ok(whole);
         }
-        self.made.push(Made {
-            features: *features,
-            effort,
-            prepared: prepared.clone(),
-        });
-        Ok(prepared)
+        let part = evenly(&texts, at_effort(texts.len(), effort));
+        if part.is_empty() {
+            return Err(too_few(texts.len(), effort));
+        }
+        check_classes(labels, &self.gathered, &part)?;
+        let train = self.gathered.examples(&whole.features, &part);
+        Ok(Prepared {
+            train: Arc::new(train),
+            ..whole
+        })
     }
 }
 
@@ -206,24 +218,4 @@ fn too_few(count: usize, effort: f64) -> Error {
          fewer `rungs`"
     );
     Error::new("too-few-rows", message)
-}
-
-/// So large a part of `texts`, evenly spaced.
-fn part(texts: Vec<usize>, effort: f64) -> Vec<usize> {
-    let share = |count: usize| (count as f64 * effort) as usize;
-    let kept = |at: &usize| share(at + 1) > share(*at);
-    (0..texts.len()).filter(kept).map(|at| texts[at]).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::part;
-
-    #[test]
-    fn a_part_is_evenly_spaced() {
-        let texts: Vec<usize> = (10..19).collect();
-        assert_eq!(part(texts.clone(), 1.0), texts);
-        assert_eq!(part(texts.clone(), 1.0 / 3.0), [12, 15, 18]);
-        assert_eq!(part(texts, 0.01), [0_usize; 0]);
-    }
 }

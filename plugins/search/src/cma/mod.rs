@@ -75,6 +75,9 @@ pub struct CmaEs {
     decomposed: u64,
 }
 
+/// Two matrices of so many rows and columns take 400 MB.
+const FULL_MAX: usize = 5000;
+
 impl CmaEs {
     /// A strategy at its start.
     ///
@@ -91,6 +94,8 @@ impl CmaEs {
             sigma,
             "more than 0 and at most 1",
         )?;
+        let must = "at most 5000, or `separable` set: else a matrix has so many rows and columns";
+        demand(options.separable || n <= FULL_MAX, "dimensions", n, must)?;
         let mut mean = vec![0.0; n];
         scope.place(0, &mut mean);
         let spread = match scope.start {

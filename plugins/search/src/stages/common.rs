@@ -106,10 +106,15 @@ impl Common {
             lines => Space::Options(Options::read(lines)?),
         };
         let goal = self.judged()?.goal;
-        let candidates = self.population.unwrap_or(1);
-        let numbers = candidates.saturating_mul(space.dimensions());
-        let must = "so small that a generation has a hundred million numbers at most";
-        demand(numbers <= NUMBERS, "population", candidates, must)?;
+        self.check_sizes(space.dimensions())?;
+        let one = goal.count() == 1 || self.target.is_none();
+        let target = self.target.unwrap_or_default();
+        demand(
+            one,
+            "target",
+            target,
+            "left out where there are several `objectives`",
+        )?;
         Ok(Setup {
             method: self.nested(method),
             start: self.first(&space)?,
@@ -123,6 +128,16 @@ impl Common {
             },
             space,
         })
+    }
+
+    /// That a generation has room in memory.
+    fn check_sizes(&self, dimensions: usize) -> Result<()> {
+        let must = "at most a hundred million";
+        demand(dimensions <= NUMBERS, "dimensions", dimensions, must)?;
+        let candidates = self.population.unwrap_or(1);
+        let numbers = candidates.saturating_mul(dimensions);
+        let must = "so small that a generation has a hundred million numbers at most";
+        demand(numbers <= NUMBERS, "population", candidates, must)
     }
 
     /// What it looks at of what an evaluator says.

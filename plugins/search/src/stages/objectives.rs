@@ -3,18 +3,20 @@
 use crate::error::{Error, Result};
 use crate::{Direction, Goal, Objective};
 
-/// The columns of an evaluator that a search looks at.
+/// What a search reads of an evaluator, and what it makes of that.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judged {
-    /// Column by column, one for each objective.
+    /// An objective for a column.
     pub goal: Goal,
+    /// All that are read, each once: first those of the objectives.
+    columns: Vec<String>,
     limits: Vec<Limit>,
 }
 
 /// A constraint, such as `bytes <= 1e6`.
 #[derive(Clone, Debug, PartialEq)]
 struct Limit {
-    column: String,
+    column: usize,
     is_most: bool,
     value: f64,
 }
@@ -23,7 +25,8 @@ impl Judged {
     /// As the options `objectives`, `constraints` and `maximize` have it.
     ///
     /// # Errors
-    /// A line that cannot be read, or `maximize` beside `objectives`
+    /// A line that cannot be read, a column that is two objectives, or `maximize` beside
+    /// `objectives`
     pub fn read(objectives: &[String], constraints: &[String], maximize: bool) -> Result<Self> {
         let goal = match objectives {
             [] if maximize => Goal::maximize(),
@@ -39,58 +42,63 @@ impl Judged {
                     .collect::<Result<_>>()?,
             ),
         };
-        let limits = constraints.iter().map(|line| limit(line));
+        let mut columns: Vec<String> = Vec::new();
+        for Objective { name, .. } in &goal.0 {
+            if columns.contains(name) {
+                return Err(wrong("objectives", name, "there once"));
+            }
+            columns.push(name.clone());
+        }
+        let limits = constraints.iter().map(|line| limit(line, &mut columns));
         Ok(Judged {
             goal,
             limits: limits.collect::<Result<_>>()?,
+            columns,
         })
     }
 
-    /// The columns to read, each once: those of the objectives, then those of the constraints.
+    /// The columns to read, each once.
     pub fn columns(&self) -> Vec<&str> {
-        let mut columns = Vec::new();
-        for column in self.named() {
-            if !columns.contains(&column) {
-                columns.push(column);
-            }
-        }
-        columns
-    }
-
-    fn named(&self) -> impl Iterator<Item = &str> {
-        let objectives = self.goal.0.iter().map(|objective| objective.name.as_str());
-        let limits = self.limits.iter().map(|limit| limit.column.as_str());
-        objectives.chain(limits)
+        self.columns.iter().map(String::as_str).collect()
     }
 
     /// The objectives of a candidate, and by how much it breaks constraints, of what these
     /// columns say.
     pub fn split(&self, values: &[f64]) -> (Vec<f64>, f64) {
-        let columns = self.columns();
-        let value = |name: &str| {
-            let at = columns.iter().position(|column| *column == name);
-            at.map_or(f64::NAN, |at| values[at])
-        };
-        let objectives = self.goal.0.iter().map(|objective| value(&objective.name));
-        let broken = self.limits.iter();
-        let broken = broken.map(|limit| limit.broken_by(value(&limit.column)));
-        (objectives.collect(), broken.sum())
+        let objectives = values[..self.goal.count()].to_vec();
+        let broken = self
+            .limits
+            .iter()
+            .map(|limit| limit.broken_by(values[limit.column]));
+        (objectives, broken.sum())
     }
 }
 
+/// The most that one constraint counts as broken: beyond, sums would not be numbers.
+const BROKEN_MAX: f64 = 1e100;
+
 impl Limit {
-    /// By what share of the limit, so that bytes and seconds weigh alike; 0 where it holds.
+    /// By what share of the limit, so that bytes and seconds weigh alike, or by how much where it
+    /// is 0; 0 where it holds.
     fn broken_by(&self, value: f64) -> f64 {
         let beyond = if self.is_most {
             value - self.value
         } else {
             self.value - value
         };
-        // What is not a number holds to nothing.
+        let whole = if self.value == 0.0 {
+            1.0
+        } else {
+            self.value.abs()
+        };
+        // What is not a number keeps to nothing.
         if beyond <= 0.0 {
             0.0
+        } else if beyond > 0.0 {
+            // At least something, however small the share.
+            (beyond / whole).clamp(f64::MIN_POSITIVE, BROKEN_MAX)
         } else {
-            beyond / self.value.abs().max(f64::MIN_POSITIVE)
+            f64::NAN
         }
     }
 }
@@ -122,7 +130,7 @@ fn objective(line: &str) -> Result<Objective> {
 }
 
 /// Such as `bytes <= 1e6`.
-fn limit(line: &str) -> Result<Limit> {
+fn limit(line: &str, columns: &mut Vec<String>) -> Result<Limit> {
     let wrong = || {
         wrong(
             "constraints",
@@ -137,10 +145,16 @@ fn limit(line: &str) -> Result<Limit> {
         .parse()
         .ok()
         .filter(|value: &f64| value.is_finite());
+    let (name, value) = (column(name).ok_or_else(wrong)?, value.ok_or_else(wrong)?);
+    let known = columns.iter().position(|column| *column == name);
+    let column = known.unwrap_or_else(|| {
+        columns.push(name);
+        columns.len() - 1
+    });
     Ok(Limit {
-        column: column(name).ok_or_else(wrong)?,
+        column,
         is_most: most.is_some(),
-        value: value.ok_or_else(wrong)?,
+        value,
     })
 }
 
@@ -194,6 +208,17 @@ mod tests {
         assert_eq!(judged.columns(), ["bytes"]);
         assert_eq!(judged.split(&[18.0]), (vec![18.0], 1.0));
         assert!(read(&["candidate = minimize"], &[]).is_err());
+        assert!(read(&["bytes = minimize", "bytes = maximize"], &[]).is_err());
+    }
+
+    #[test]
+    fn a_limit_of_nothing_is_broken_by_as_much_as_is_there() {
+        let judged = read(&[], &["excess <= 0", "other >= 0"]).unwrap();
+        let broken = |excess, other| judged.split(&[1.0, excess, other]).1;
+        assert_eq!(broken(0.0, 0.0), 0.0);
+        assert_eq!(broken(500.0, -5.0), 505.0);
+        assert!(broken(f64::INFINITY, -f64::MAX).is_finite());
+        assert!(broken(f64::NAN, 1.0).is_nan());
     }
 
     #[test]

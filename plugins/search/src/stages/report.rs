@@ -6,7 +6,7 @@ use arrow_select::filter::filter_record_batch;
 use schemars::JsonSchema;
 use segue_candidates::rows::What;
 use segue_plugin::arrow_array::{Array, BooleanArray, Float64Array};
-use segue_plugin::{Batch, Columns, Error, Host, Next, OutputPath, Result, Rows, Stage};
+use segue_plugin::{Batch, Columns, Context, Error, Host, Next, OutputPath, Result, Rows, Stage};
 use serde::Deserialize;
 
 use crate::history::Statistics;
@@ -52,6 +52,22 @@ impl Stage for History {
             columns.snapshots(0)
         } else {
             columns
+        }
+    }
+
+    fn start(&mut self, _context: &Context) -> Result<()> {
+        // At its end, after hours, is no time to find that out.
+        let folder = self.output.as_deref().and_then(Path::parent);
+        let folder = folder.filter(|folder| *folder != Path::new(""));
+        match folder.filter(|folder| !folder.is_dir()) {
+            Some(folder) => {
+                let message = format!(
+                    "cannot write the plot: `{}` is not a folder",
+                    folder.display()
+                );
+                Err(Error::new("write-failed", message).option("output"))
+            }
+            None => Ok(()),
         }
     }
 
@@ -126,20 +142,33 @@ fn write(path: &Path, text: &str) -> Result<()> {
 ///
 /// # Columns
 /// reads and writes `generation` u64 and `candidate` u64, where it was found, `evaluations` u64,
-/// `best` f64, its fitness, `position` list f64, a point of the unit box, and `options` utf8: in a
-/// space of options, what that stands for, such as `cost=2.5,ngrams=3`
+/// `best` f64, its fitness, which of several objectives is their weighted sum, to be minimised,
+/// `objectives` utf8, what the evaluator gave, such as `fitness=0.9,parameters=1200`, `position`
+/// list f64, a point of the unit box, and `options` utf8: in a space of options, what that stands
+/// for, such as `cost=2.5,ngrams=3`
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Best {}
 
-const BEST: [(&str, &str); 6] = [
+const BEST: [(&str, &str); 7] = [
     ("generation", "u64"),
     ("candidate", "u64"),
     ("evaluations", "u64"),
     ("best", "f64"),
+    ("objectives", "utf8"),
     ("position", "list f64"),
     ("options", "utf8"),
 ];
+
+impl Stage for Best {
+    fn columns(&self) -> Columns {
+        keeps(&BEST)
+    }
+
+    fn process_each(&mut self, batch: Batch, host: &mut Host<'_>) -> Result<()> {
+        keep(&batch, What::Best, host)
+    }
+}
 
 /// Keeps what no other candidate of a search beats in each of its objectives (the
 /// Pareto front), at its end: a row a candidate, in the order in which they were found.
@@ -167,16 +196,6 @@ impl Stage for Front {
 
     fn process_each(&mut self, batch: Batch, host: &mut Host<'_>) -> Result<()> {
         keep(&batch, What::Front, host)
-    }
-}
-
-impl Stage for Best {
-    fn columns(&self) -> Columns {
-        keeps(&BEST)
-    }
-
-    fn process_each(&mut self, batch: Batch, host: &mut Host<'_>) -> Result<()> {
-        keep(&batch, What::Best, host)
     }
 }
 

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::common::{Common, refused};
 use super::objectives::Judged;
 use crate::space::Space;
-use crate::{Candidate, Method, Score, Search, Setup, Statistics};
+use crate::{Best, Candidate, Method, Score, Search, Setup, Statistics};
 
 /// The options of one algorithm.
 pub trait Options: DeserializeOwned + JsonSchema + 'static {
@@ -45,6 +45,7 @@ pub struct SearchStage<O: Options> {
 /// A search that has started.
 struct Run {
     search: Search,
+    judged: Judged,
     /// What has come of this generation, by candidate.
     scores: BTreeMap<u64, Score>,
     /// How long it had run before it was started here.
@@ -108,7 +109,7 @@ impl<O: Options> Stage for SearchStage<O> {
 
     fn start(&mut self, _context: &Context) -> Result<()> {
         let search = Search::new(self.setup()?).map_err(refused)?;
-        self.run = Some(Run::new(search, 0.0));
+        self.run = Some(Run::new(search, self.judged()?, 0.0));
         Ok(())
     }
 
@@ -118,10 +119,9 @@ impl<O: Options> Stage for SearchStage<O> {
     }
 
     fn process_each(&mut self, batch: Batch, _host: &mut Host<'_>) -> Result<()> {
-        let judged = self.judged()?;
         let run = self.run()?;
-        for (number, values, place) in rows::values(&batch, &judged.columns())? {
-            let (objectives, violation) = judged.split(&values);
+        for (number, values, place) in rows::values(&batch, &run.judged.columns())? {
+            let (objectives, violation) = run.judged.split(&values);
             let score = Score {
                 objectives,
                 violation,
@@ -166,15 +166,20 @@ impl<O: Options> Stage for SearchStage<O> {
         let (before, saved) = (state.split_first_chunk())
             .ok_or_else(|| Error::new("no-state", "a saved search is too short"))?;
         let search = Search::restore(self.setup()?, saved).map_err(no_state)?;
-        self.run = Some(Run::new(search, f64::from_le_bytes(*before)));
+        self.run = Some(Run::new(
+            search,
+            self.judged()?,
+            f64::from_le_bytes(*before),
+        ));
         Ok(())
     }
 }
 
 impl Run {
-    fn new(search: Search, before: f64) -> Self {
+    fn new(search: Search, judged: Judged, before: f64) -> Self {
         Run {
             search,
+            judged,
             scores: BTreeMap::new(),
             before,
             since: Instant::now(),
@@ -248,25 +253,35 @@ impl Run {
         Ok(())
     }
 
+    /// That the best was scored in full, and breaks no constraint.
+    fn check_best(&self, best: &Best) -> Result<()> {
+        let Best {
+            generation,
+            candidate,
+            ..
+        } = best;
+        let which = format!("candidate {candidate} of generation {generation}");
+        let which = named(&self.search, &best.position).map_or(which, |options| options);
+        if best.quality.missing > 0 {
+            let message = "no candidate that was scored in full has a fitness that is a number";
+            return Err(Error::new(
+                "no-best",
+                format!("{message}; on a lower rung {which} did best"),
+            ));
+        }
+        if !best.quality.is_feasible() {
+            let message = "no candidate keeps to all `constraints`; the closest is";
+            let error = Error::new("no-best", format!("{message} {which}"));
+            return Err(error.option("constraints"));
+        }
+        Ok(())
+    }
+
     /// Gives the front and the best.
     fn end(&self, host: &mut Host<'_>) -> Result<()> {
         let none = "no candidate has a fitness that is a finite number";
         let best = (self.search.best()).ok_or_else(|| Error::new("no-best", none))?;
-        if !best.quality.is_feasible() {
-            let message = "no candidate keeps to all `constraints`; the closest";
-            let options = named(&self.search, &best.position);
-            let closest = options.map_or_else(
-                || {
-                    format!(
-                        "is candidate {} of generation {}",
-                        best.candidate, best.generation
-                    )
-                },
-                |options| format!("has {options}"),
-            );
-            let message = format!("{message} {closest}");
-            return Err(Error::new("no-best", message).option("constraints"));
-        }
+        self.check_best(best)?;
         let goal = &self.search.setup().goal;
         let evaluations = Some(self.search.evaluations());
         let front = self.search.front();
@@ -278,7 +293,8 @@ impl Run {
                 position: &point.position,
                 options: named(&self.search, &point.position),
                 evaluations,
-                objectives: Some(goal.named(&goal.given(&point.objectives))),
+                // Signed twice is as it was given.
+                objectives: Some(goal.named(&goal.signed(&point.objectives))),
                 ..Row::default()
             })
             .collect();

@@ -8,6 +8,7 @@ use segue_learn::labels::sentiments;
 use segue_plugin::Result;
 use serde::Deserialize;
 
+use super::fitness::Scoring;
 use super::network::{Network, Shape};
 use crate::features::FeatureOptions;
 use crate::features::prepared::Prepared;
@@ -97,6 +98,12 @@ impl AnnShape {
         Ok((prepared, reduced))
     }
 
+    fn judge(&self, prepared: &Prepared, reduced: &Reduced) -> Judge {
+        let texts = prepared.train.rows.iter().zip(&prepared.train.classes);
+        let numbers = texts.map(|(row, class)| (reduced.of(row), *class));
+        Judge::new(self.head(), Dense::new(self.inputs, numbers))
+    }
+
     fn space(&self) -> Weights {
         let (start, radius) = (self.start(), self.radius);
         match self.subspace {
@@ -175,25 +182,32 @@ impl Shape for AnnShape {
 
     fn network(&self, gathered: &Gathered) -> Result<(Box<dyn Network>, Weights)> {
         let (prepared, reduced) = self.ready(gathered)?;
-        let texts = prepared.train.rows.iter().zip(&prepared.train.classes);
-        let numbers = texts.map(|(row, class)| (reduced.of(row), *class));
-        let judge = Judge::new(self.head(), Dense::new(self.inputs, numbers));
-        Ok((Box::new(judge), self.space()))
+        Ok((Box::new(self.judge(&prepared, &reduced)), self.space()))
     }
 
-    fn trained(&self, position: &[f64], gathered: &mut Gathered) -> Result<Trained> {
+    fn trained(
+        &self,
+        position: &[f64],
+        scoring: Scoring,
+        gathered: &mut Gathered,
+    ) -> Result<(Trained, f64)> {
         self.check_position(position.len())?;
         let (prepared, reduced) = self.ready(gathered)?;
         let weights = self.space().decode(position);
+        let score = self
+            .judge(&prepared, &reduced)
+            .judge(std::slice::from_ref(&weights))[0];
+        let fitness = scoring.fitness(score, &weights);
         let recipe = self.recipe();
         let mut model = recipe.model(prepared.features.width())?;
         model.set_weights(&unfolded(self.head(), &reduced, &weights))?;
-        Ok(Trained {
+        let trained = Trained {
             recipe,
             lexicon: std::mem::take(&mut gathered.corpus.lexicon),
             features: prepared.features,
             model,
-        })
+        };
+        Ok((trained, fitness))
     }
 }
 

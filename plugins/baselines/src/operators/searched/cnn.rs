@@ -10,6 +10,7 @@ use segue_learn::labels::sentiments;
 use segue_plugin::{Error, Result};
 use serde::Deserialize;
 
+use super::fitness::Scoring;
 use super::network::{Network, Shape};
 use crate::features::reduced::{ReducedOptions, SMOOTHING};
 use crate::features::rows::Examples;
@@ -97,6 +98,19 @@ impl CnnShape {
         start
     }
 
+    fn space(&self) -> Weights {
+        Weights::whole(self.start(), self.radius)
+    }
+
+    /// Scores candidates on the first texts.
+    fn judge(&self, conv: Conv, train: Arc<Examples>) -> Judge {
+        let texts = match self.texts {
+            0 => train,
+            texts => Arc::new(first(&train, texts)),
+        };
+        Judge::new(conv, texts)
+    }
+
     fn recipe(&self) -> Recipe {
         Recipe {
             labels: self.labels.clone(),
@@ -165,25 +179,28 @@ impl Shape for CnnShape {
 
     fn network(&self, gathered: &Gathered) -> Result<(Box<dyn Network>, Weights)> {
         let (_, train, conv) = self.ready(gathered)?;
-        let train = match self.texts {
-            0 => train,
-            texts => Arc::new(first(&train, texts)),
-        };
-        let space = Weights::whole(self.start(), self.radius);
-        Ok((Box::new(Judge::new(conv, train)), space))
+        Ok((Box::new(self.judge(conv, train)), self.space()))
     }
 
-    fn trained(&self, position: &[f64], gathered: &mut Gathered) -> Result<Trained> {
+    fn trained(
+        &self,
+        position: &[f64],
+        scoring: Scoring,
+        gathered: &mut Gathered,
+    ) -> Result<(Trained, f64)> {
         self.check_position(position.len())?;
-        let (features, _, mut conv) = self.ready(gathered)?;
-        conv.set_searched(&Weights::whole(self.start(), self.radius).decode(position));
+        let (features, train, mut conv) = self.ready(gathered)?;
+        let weights = self.space().decode(position);
+        let score = self.judge(conv.clone(), train).judge(&weights);
+        conv.set_searched(&weights);
         let model: Box<dyn Model> = Box::new(conv);
-        Ok(Trained {
+        let trained = Trained {
             recipe: self.recipe(),
             lexicon: std::mem::take(&mut gathered.corpus.lexicon),
             features,
             model,
-        })
+        };
+        Ok((trained, scoring.fitness(score, &weights)))
     }
 }
 

@@ -11,6 +11,7 @@ use super::ann::AnnShape;
 use super::cnn::CnnShape;
 use super::gathering::{Gathering, reads};
 use super::network::{Network, Shape};
+use crate::models::head::Score;
 use crate::operators::options::check;
 
 /// Scores candidates that are the weights of a network, for a search.
@@ -31,11 +32,10 @@ pub struct Fitness<S: Shape> {
     #[serde(flatten)]
     pub shape: S,
     /// What is measured.
-    pub measure: Measure,
-    /// What the mean square of the weights costs.
-    pub decay: f64,
+    #[serde(flatten)]
+    pub scoring: Scoring,
     #[serde(skip)]
-    state: Gathering<Scoring>,
+    state: Gathering<Scorer>,
 }
 
 /// The operator `ann-fitness`: words and pairs of words, scaled by how much they tell of a class
@@ -46,8 +46,34 @@ pub type AnnFitness = Fitness<AnnShape>;
 /// words, their largest values and means over the text, and a linear layer.
 pub type CnnFitness = Fitness<CnnShape>;
 
+/// What a score is made of.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Scoring {
+    /// What is measured.
+    pub measure: Measure,
+    /// What the mean square of the weights costs.
+    pub decay: f64,
+}
+
+impl Scoring {
+    /// Refuses options that cannot be.
+    ///
+    /// # Errors
+    /// `bad-option`
+    pub fn check(self) -> Result<()> {
+        check(self.decay >= 0.0, "decay", "at least 0")
+    }
+
+    /// Of a network with these weights.
+    pub fn fitness(self, score: Score, weights: &[f32]) -> f64 {
+        let loss = score.loss + self.decay * mean_square(weights);
+        self.measure.of(loss, score.accuracy)
+    }
+}
+
 /// All that scoring takes.
-struct Scoring {
+struct Scorer {
     network: Box<dyn Network>,
     space: Weights,
 }
@@ -61,7 +87,7 @@ impl<S: Shape> Stage for Fitness<S> {
 
     fn columns_for(&self, input: &[Column]) -> Result<Columns> {
         self.shape.check()?;
-        check(self.decay >= 0.0, "decay", "at least 0")?;
+        self.scoring.check()?;
         Ok(reads(rows::evaluates("candidates"), input))
     }
 
@@ -74,16 +100,17 @@ impl<S: Shape> Stage for Fitness<S> {
             return Ok(());
         }
         let shape = &self.shape;
-        let scoring = self.state.made(|gathered| {
+        let scoring = self.scoring;
+        let scorer = self.state.made(|gathered| {
             host.progress("making features");
             let (network, space) = shape.network(&gathered)?;
-            Ok(Scoring { network, space })
+            Ok(Scorer { network, space })
         })?;
         for asked in &mut asked {
             shape.check_position(asked.place.len())?;
-            scoring.walk(asked, self.decay)?;
+            scorer.walk(asked, scoring.decay)?;
         }
-        let fitness = scoring.fitness(&asked, self.measure, self.decay);
+        let fitness = scorer.fitness(&asked, scoring);
         if let Some(answer) = rows::answer(batch.time(), &asked, fitness)? {
             host.emit(answer);
         }
@@ -91,7 +118,7 @@ impl<S: Shape> Stage for Fitness<S> {
     }
 }
 
-impl Scoring {
+impl Scorer {
     /// Takes Adam's steps, where they are asked for.
     fn walk(&self, asked: &mut Asked, decay: f64) -> Result<()> {
         if asked.steps == 0 {
@@ -112,16 +139,14 @@ impl Scoring {
         failed.map_or(Ok(()), Err)
     }
 
-    fn fitness(&mut self, asked: &[Asked], measure: Measure, decay: f64) -> Vec<f64> {
+    fn fitness(&mut self, asked: &[Asked], scoring: Scoring) -> Vec<f64> {
         let candidates: Vec<Vec<f32>> = (asked.iter())
             .map(|asked| self.space.decode(&asked.place))
             .collect();
         let results = self.network.judge(&candidates).into_iter().zip(&candidates);
-        let fitness = results.map(|(result, weights)| {
-            let loss = result.loss + decay * mean_square(weights);
-            measure.of(loss, result.accuracy)
-        });
-        fitness.collect()
+        results
+            .map(|(score, weights)| scoring.fitness(score, weights))
+            .collect()
     }
 }
 

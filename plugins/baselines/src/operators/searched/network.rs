@@ -6,6 +6,7 @@ use segue_learn::columns::Role;
 use segue_plugin::{Error, Result};
 use serde::de::DeserializeOwned;
 
+use super::fitness::Scoring;
 use crate::models::head::Score;
 use crate::models::trained::Trained;
 use crate::operators::gathered::Gathered;
@@ -31,11 +32,17 @@ pub trait Shape: Clone + Default + DeserializeOwned + JsonSchema + 'static {
     /// Those of [`crate::operators::learning::prepare`]
     fn network(&self, gathered: &Gathered) -> Result<(Box<dyn Network>, Weights)>;
 
-    /// The network at `position` as a model of its own, which takes the words of `gathered`.
+    /// The network at `position` as a model of its own, which takes the words of `gathered`; and
+    /// how it does on what candidates are scored on, with `scoring`.
     ///
     /// # Errors
     /// Those of [`Shape::network`] and of the model
-    fn trained(&self, position: &[f64], gathered: &mut Gathered) -> Result<Trained>;
+    fn trained(
+        &self,
+        position: &[f64],
+        scoring: Scoring,
+        gathered: &mut Gathered,
+    ) -> Result<(Trained, f64)>;
 
     /// That a position has as many coordinates as it must.
     ///
