@@ -7,12 +7,13 @@
 //! `SEGUE_BENCH_PYTHON`, or else `python3`. All are measured in turns; ratios are medians of pairs.
 
 mod common;
+#[path = "common/peer.rs"]
+mod peer;
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Barrier;
 
 use common::{median, median_ratio, root, rounds, seconds, show};
+use peer::Peer;
 use segue_encoder::{Isa, Layers, Options, Precision, Segment};
 
 /// Reviews of one measurement.
@@ -89,55 +90,6 @@ impl Ours {
     }
 }
 
-/// `engine.py`, which runs the reviews whenever it is told to.
-struct Peer {
-    process: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
-
-impl Peer {
-    /// `None` where there is no onnxruntime.
-    fn start(lengths: &[usize]) -> Option<Self> {
-        let python = std::env::var_os("SEGUE_BENCH_PYTHON").unwrap_or("python3".into());
-        let mut process = Command::new(python)
-            .arg(root().join("benches/engine.py"))
-            .arg(root().join("models/tinybert-imdb"))
-            .args(lengths.iter().map(usize::to_string))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .ok()?;
-        let mut peer = Peer {
-            input: process.stdin.take()?,
-            output: BufReader::new(process.stdout.take()?),
-            process,
-        };
-        (peer.line().trim() == "ready").then_some(peer)
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        // An end of the output is an empty line.
-        let _ = self.output.read_line(&mut line);
-        line
-    }
-
-    /// The seconds that all reviews took: `kind` is `f32` or `int8`, `way` `own` or `padded`.
-    fn measure(&mut self, kind: &str, way: &str, cores: usize) -> f64 {
-        writeln!(self.input, "{kind} {way} {cores}").expect("the peer listens");
-        self.line().trim().parse().expect("the peer answers")
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 /// What is measured of ours on this machine.
 fn ours() -> Vec<Ours> {
     let best = Isa::detect();
@@ -170,7 +122,10 @@ fn main() {
         total / REVIEWS,
         Isa::detect()
     );
-    let mut peer = Peer::start(&lengths);
+    let model = root().join("models/tinybert-imdb");
+    let mut arguments = vec![model.to_string_lossy().into_owned()];
+    arguments.extend(lengths.iter().map(usize::to_string));
+    let mut peer = Peer::start("engine.py", &arguments);
     if peer.is_none() {
         println!("no Python with onnxruntime to compare with: set SEGUE_BENCH_PYTHON");
     }
@@ -195,7 +150,8 @@ fn measure(cores: usize, reviews: &[Vec<u32>], mut peer: Option<&mut Peer>) {
             one.measure(reviews, cores);
         }
         for ((kind, way), seconds) in ways.iter().zip(&mut theirs) {
-            seconds.extend(peer.as_mut().map(|peer| peer.measure(kind, way, cores)));
+            let question = format!("{kind} {way} {cores}");
+            seconds.extend(peer.as_mut().map(|peer| peer.seconds(&question)));
         }
         if round == 0 {
             // The first is for caches and clocks.

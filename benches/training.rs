@@ -5,14 +5,15 @@
 //! `python3`
 
 mod common;
+#[path = "common/peer.rs"]
+mod peer;
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Float32Array, StringArray, UInt32Array};
 use common::{median, median_ratio, root, rounds, seconds, show};
+use peer::Peer;
 use segue_plugin::{Batch, Context, Host, Stage, list_u32_array};
 use segue_train::Finetune;
 use serde_json::json;
@@ -34,15 +35,17 @@ fn main() {
             stage.process_each(batch, &mut host).expect("a step");
         })
     };
-    let mut peer = Peer::start();
+    let sizes = [REVIEWS, TOKENS].map(|number| number.to_string());
+    let mut peer = Peer::start("training.py", &sizes);
+    let step = |peer: &mut Peer| peer.seconds("step");
     for _ in 0..WARM_UP {
         own();
-        peer.as_mut().map(Peer::step);
+        peer.as_mut().map(step);
     }
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..rounds() {
         ours.push(own());
-        theirs.extend(peer.as_mut().map(Peer::step));
+        theirs.extend(peer.as_mut().map(step));
     }
     println!("a step: {:.3} s", median(ours.clone()));
     if peer.is_none() {
@@ -89,52 +92,4 @@ fn batch(time: u64) -> Batch {
     ];
     let columns = columns.map(|(name, column)| (name.to_owned(), column));
     Batch::from_arrays(time, columns.into()).expect("columns of one length")
-}
-
-/// `training.py`, which takes a step whenever it is told to.
-struct Peer {
-    process: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
-
-impl Peer {
-    /// `None` where there is no torch.
-    fn start() -> Option<Self> {
-        let python = std::env::var_os("SEGUE_BENCH_PYTHON").unwrap_or("python3".into());
-        let mut process = Command::new(python)
-            .arg(root().join("benches/training.py"))
-            .args([REVIEWS, TOKENS].map(|number| number.to_string()))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .ok()?;
-        let mut peer = Peer {
-            input: process.stdin.take()?,
-            output: BufReader::new(process.stdout.take()?),
-            process,
-        };
-        (peer.line().trim() == "ready").then_some(peer)
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        // An end of the output is an empty line.
-        let _ = self.output.read_line(&mut line);
-        line
-    }
-
-    /// The seconds that one step took.
-    fn step(&mut self) -> f64 {
-        writeln!(self.input, "step").expect("the peer listens");
-        self.line().trim().parse().expect("the peer answers")
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }

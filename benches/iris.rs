@@ -1,6 +1,6 @@
 //! Do searches train a small network? 4 inputs, 6 hidden neurons, 3 classes of irises.
 //!
-//! `cargo bench -p segue-search --bench iris`; `SEGUE_BENCH_SEEDS` for fewer or more seeds.
+//! `cargo bench --bench iris`; `SEGUE_BENCH_SEEDS` for fewer or more seeds.
 //!
 //! Stratified five-fold cross-validation: of each class a fifth is held out, inputs are scaled by
 //! the mean and deviation of the rest, and the weights, from -5 to 5, are searched by their mean

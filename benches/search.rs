@@ -1,15 +1,16 @@
 //! How good are the algorithms, and how fast, beside others at equal evaluations? Functions in 10
 //! and 30 dimensions, medians over 31 seeds.
 //!
-//! `cargo bench -p segue-search`, with a Python that has `pyswarms`, `cma` and `numpy`:
+//! `cargo bench --bench search`, with a Python that has `pyswarms`, `cma` and `numpy`:
 //! `SEGUE_BENCH_PYTHON`, or else `python3`. `SEGUE_BENCH_SEEDS` for fewer or more seeds; an
 //! argument such as `pso` for one contest.
 
-use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+#[path = "common/peer.rs"]
+mod peer;
+
 use std::time::Instant;
 
+use peer::Peer;
 use segue_search::bat::BatOptions;
 use segue_search::cma::CmaOptions;
 use segue_search::cuckoo::CuckooOptions;
@@ -58,7 +59,7 @@ fn main() {
         let mut peers: Vec<_> = contest
             .peers
             .iter()
-            .map(|name| (*name, Peer::start(name)))
+            .map(|name| (*name, Peer::start("search.py", &[(*name).to_owned()])))
             .collect();
         for (name, peer) in &peers {
             if peer.is_none() {
@@ -76,7 +77,7 @@ fn main() {
                 show(function.name(), contest.name, &ours, None, evaluations);
                 for (name, peer) in &mut peers {
                     let task = (function, n, evaluations, seeds);
-                    if let Some(theirs) = peer.as_mut().map(|peer| peer.run(task)) {
+                    if let Some(theirs) = peer.as_mut().map(|peer| theirs(peer, task)) {
                         show("", name, &theirs, Some(&ours), evaluations);
                     }
                 }
@@ -217,64 +218,20 @@ fn median(values: &[f64]) -> f64 {
     sorted[sorted.len() / 2]
 }
 
-/// `peers.py`, which runs what it is told.
-struct Peer {
-    process: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
-
-impl Peer {
-    /// `None` where Python does not have it.
-    fn start(name: &str) -> Option<Self> {
-        let python = std::env::var_os("SEGUE_BENCH_PYTHON").unwrap_or("python3".into());
-        let mut process = Command::new(python)
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers.py"))
-            .arg(name)
-            // PySwarms writes a log where it stands.
-            .current_dir(std::env::temp_dir())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .ok()?;
-        let mut peer = Peer {
-            input: process.stdin.take()?,
-            output: BufReader::new(process.stdout.take()?),
-            process,
-        };
-        (peer.line().trim() == "ready").then_some(peer)
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        // An end of the output is an empty line.
-        let _ = self.output.read_line(&mut line);
-        line
-    }
-
-    fn run(&mut self, (function, n, evaluations, seeds): (Function, usize, u64, u64)) -> Outcome {
-        let name = function.name();
-        writeln!(self.input, "{name} {n} {evaluations} {seeds}").expect("the peer listens");
-        let line = self.line();
-        let (front, hits) = line.split_once('|').expect("the peer answers");
-        let numbers = |text: &str| -> Vec<f64> {
-            text.split_whitespace()
-                .map(|word| word.parse().expect("a number"))
-                .collect()
-        };
-        let front = numbers(front);
-        Outcome {
-            seconds: front[0],
-            bests: front[1..].to_vec(),
-            hits: numbers(hits),
-        }
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+/// What a peer did.
+fn theirs(peer: &mut Peer, task: (Function, usize, u64, u64)) -> Outcome {
+    let (function, n, evaluations, seeds) = task;
+    let answer = peer.ask(&format!("{} {n} {evaluations} {seeds}", function.name()));
+    let (front, hits) = answer.split_once('|').expect("the peer answers");
+    let numbers = |text: &str| -> Vec<f64> {
+        text.split_whitespace()
+            .map(|word| word.parse().expect("a number"))
+            .collect()
+    };
+    let front = numbers(front);
+    Outcome {
+        seconds: front[0],
+        bests: front[1..].to_vec(),
+        hits: numbers(hits),
     }
 }

@@ -1,6 +1,6 @@
-"""Peers of the bench `functions`: one a process, asked line by line.
+"""Peers of the bench `search`: one a process, asked line by line.
 
-    peers.py NAME  <-  FUNCTION DIMENSIONS EVALUATIONS SEEDS
+    search.py NAME  <-  FUNCTION DIMENSIONS EVALUATIONS SEEDS
                    ->  SECONDS BEST... | EVALUATIONS_TO_TARGET...
 
 `inf` where the target was not reached. NAME: `pyswarms`, `pyswarms-constriction`, `spso-2011`,
