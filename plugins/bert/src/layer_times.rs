@@ -34,11 +34,11 @@ pub struct LayerTimes {
     pub output: OutputPath,
     /// Tokens of the text.
     #[serde(default = "tokens")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 4096))]
     pub tokens: usize,
     /// How often each size is measured; the least time counts.
     #[serde(default = "rounds")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 10_000))]
     pub rounds: usize,
 }
 

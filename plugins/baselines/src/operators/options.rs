@@ -61,6 +61,19 @@ pub fn check(right: bool, option: &str, wanted: &str) -> Result<()> {
     }
 }
 
+/// The most of anything that a network over reduced texts has: more takes a memory that nobody has
+/// before a search could do anything with it.
+const MOST: usize = 10_000;
+
+/// Refuses a size that is not from `least` to [`MOST`].
+///
+/// # Errors
+/// `bad-option`
+pub fn check_size(size: usize, least: usize, option: &str) -> Result<()> {
+    let right = (least..=MOST).contains(&size);
+    check(right, option, &format!("from {least} to {MOST}"))
+}
+
 /// Refuses what nothing can be learned with.
 ///
 /// # Errors

@@ -23,7 +23,7 @@ use crate::models::trained::Trained;
 use crate::models::training::Schedule;
 use crate::operators::gathered::Gathered;
 use crate::operators::learning::prepare;
-use crate::operators::options::check;
+use crate::operators::options::{check, check_size};
 
 /// What the weights of a candidate are, and what they work on.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -169,7 +169,8 @@ impl Shape for AnnShape {
         check((1..=LONGEST).contains(&self.ngrams), "ngrams", "1, 2 or 3")?;
         check(self.most_features > 0, "most-features", "over 0")?;
         check(self.smoothing > 0.0, "smoothing", "over 0")?;
-        check(self.inputs > 0, "inputs", "over 0")?;
+        check_size(self.inputs, 1, "inputs")?;
+        check_size(self.hidden, 0, "hidden")?;
         check(self.radius > 0.0, "radius", "over 0")
     }
 

@@ -26,7 +26,7 @@ use crate::models::trained::Trained;
 use crate::models::training::Schedule;
 use crate::operators::gathered::Gathered;
 use crate::operators::learning::prepare;
-use crate::operators::options::check;
+use crate::operators::options::{check, check_size};
 
 /// What the weights of a candidate are, and what they work on.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -160,14 +160,15 @@ impl Shape for CnnShape {
     fn check(&self) -> Result<()> {
         check(self.labels.len() == 2, "labels", "two names")?;
         check(self.most_words > 0, "most-words", "over 0")?;
-        check(self.widest > 0, "widest", "over 0")?;
+        check_size(self.widest, 1, "widest")?;
         check(
             self.max_tokens >= self.widest,
             "max-tokens",
             "at least `widest`",
         )?;
         check(self.smoothing > 0.0, "smoothing", "over 0")?;
-        check(self.embedding > 0, "embedding", "over 0")?;
+        check_size(self.embedding, 1, "embedding")?;
+        check_size(self.filters, 1, "filters")?;
         let eights = self.filters > 0 && self.filters.is_multiple_of(LANES);
         check(eights, "filters", "8, 16, 24, ...")?;
         check(self.radius > 0.0, "radius", "over 0")
