@@ -190,6 +190,39 @@ fn zeros_stay_zero() {
 }
 
 #[test]
+fn a_file_without_zeros_is_smaller_and_the_same_model() {
+    for half in ["train.half-precision=false", "train.half-precision=true"] {
+        let project = project(ZEROS);
+        project.run_graph(&["--set", half]);
+        let sparse = ["train.output=small", "train.sparse=true"];
+        project.run_graph(&["--set", half, "--set", sparse[0], "--set", sparse[1]]);
+        let bytes = |model: &str| project.bytes(&format!("{model}/model.safetensors")).len();
+        assert!(bytes("small") < bytes("made"), "{half}");
+        let expected = judged(&project, "made", &[]);
+        assert!(judged(&project, "small", &[]) == expected);
+        assert!(
+            judged(
+                &project,
+                "small",
+                &["--devices", "2", "--set", "encoder.split=3"]
+            ) == expected
+        );
+        // What trains reads it too, and so do those that round it.
+        for (model, output) in [("made", "first"), ("small", "second")] {
+            project.run_graph(&[
+                "--set",
+                &format!("train.model={model}"),
+                "--set",
+                &format!("train.output={output}"),
+            ]);
+        }
+        assert!(
+            project.bytes("first/model.safetensors") == project.bytes("second/model.safetensors")
+        );
+    }
+}
+
+#[test]
 fn a_killed_recovery_gives_the_same_model() {
     for (options, seed) in [(STRUCTURED, 41), (GRADUAL, 42), (ZEROS, 43)] {
         let undisturbed = project(options);
@@ -250,6 +283,7 @@ fn options_that_contradict_each_other_are_refused() {
         ("train.amount=0.5", "cannot both be given"),
         ("train.kind=unstructured", "zeros take as long"),
         ("train.gradual=0.5", "needs `amount`"),
+        ("train.sparse=true", "nothing is zero"),
         (
             "train.speedup=1000",
             "with the least that a layer can have it is",

@@ -31,7 +31,7 @@ enum Values<'a> {
     Halves(&'a [f32]),
     Integers(&'a [u32]),
     Bytes(&'a [i8]),
-    Text(&'a str),
+    Plain(&'a [u8]),
 }
 
 impl<'a> Stored<'a> {
@@ -65,8 +65,16 @@ impl<'a> Stored<'a> {
     /// The bytes of `text` as a vector.
     pub fn text(text: &'a str) -> Self {
         Stored {
-            values: Values::Text(text),
+            values: Values::Plain(text.as_bytes()),
             shape: vec![text.len()],
+        }
+    }
+
+    /// Whether each number of a tensor is there, as [`without_zeros`] gives it.
+    pub fn mask(bits: &'a [u8]) -> Self {
+        Stored {
+            values: Values::Plain(bits),
+            shape: vec![bits.len()],
         }
     }
 
@@ -95,7 +103,7 @@ impl View for Stored<'_> {
             Values::Halves(_) => Dtype::F16,
             Values::Integers(_) => Dtype::U32,
             Values::Bytes(_) => Dtype::I8,
-            Values::Text(_) => Dtype::U8,
+            Values::Plain(_) => Dtype::U8,
         }
     }
 
@@ -109,7 +117,7 @@ impl View for Stored<'_> {
             Values::Halves(values) => bytes(values, |v| f16::from_f32(v).to_le_bytes()).into(),
             Values::Integers(values) => bytes(values, |v| v.to_le_bytes()).into(),
             Values::Bytes(values) => bytes(values, |v| v.to_le_bytes()).into(),
-            Values::Text(text) => text.as_bytes().into(),
+            Values::Plain(bytes) => bytes.into(),
         }
     }
 
@@ -119,7 +127,7 @@ impl View for Stored<'_> {
             Values::Halves(values) => 2 * values.len(),
             Values::Integers(values) => size_of_val(values),
             Values::Bytes(values) => values.len(),
-            Values::Text(text) => text.len(),
+            Values::Plain(bytes) => bytes.len(),
         }
     }
 }
@@ -131,6 +139,27 @@ fn bytes<T: Copy, const N: usize>(values: &[T], of: impl Fn(T) -> [u8; N]) -> Ve
         *to = of(*value);
     }
     bytes
+}
+
+/// A bit for each of `values`, the first of a byte lowest, and the values whose bits are set: all
+/// that are not 0, or with `half` do not become 0 in 16 bits.
+pub fn without_zeros(values: &[f32], half: bool) -> (Vec<u8>, Vec<f32>) {
+    let is_zero = |value: f32| {
+        if half {
+            f16::from_f32(value).to_bits() == 0
+        } else {
+            value.to_bits() == 0
+        }
+    };
+    let mut mask = vec![0; values.len().div_ceil(8)];
+    let mut kept = Vec::new();
+    for (at, value) in values.iter().enumerate() {
+        if !is_zero(*value) {
+            mask[at / 8] |= 1 << (at % 8);
+            kept.push(*value);
+        }
+    }
+    (mask, kept)
 }
 
 /// Named tensors as the bytes of a safetensors file, with `metadata` in its header.
@@ -347,6 +376,17 @@ mod tests {
         assert_eq!(found.data("half", Dtype::F16).unwrap(), [0, 0x3c, 0, 0xb4]);
         assert!(found.floats("half").unwrap_err().contains("F16"));
         assert!(found.floats("none").is_err());
+    }
+
+    #[test]
+    fn zeros_are_left_out_and_nothing_else() {
+        let values = [0.0, -0.0, 1.5, f32::NAN, 1e-9, 0.0, 0.0, 0.0, -2.0];
+        let (mask, kept) = without_zeros(&values, false);
+        assert_eq!(mask, [0b0001_1110, 1]);
+        let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&kept), bits(&[-0.0, 1.5, f32::NAN, 1e-9, -2.0]));
+        // In 16 bits a small number is 0.
+        assert_eq!(without_zeros(&values, true).0, [0b0000_1110, 1]);
     }
 
     #[test]

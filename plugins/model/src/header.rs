@@ -4,15 +4,25 @@ use std::collections::HashMap;
 use std::fmt;
 
 use safetensors::tensor::TensorInfo;
-use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 /// The most bytes of a header: a model of a thousand layers has a tenth of it.
 pub(crate) const HEADER_BYTES_MAX: u64 = 16 << 20;
 
-/// The tensors of a file, by name.
+/// Where the header of a file with [sparse](Header::sparse) tensors says their shapes.
+const SPARSE: &str = "sparse";
+
+/// What a header says.
 #[derive(Debug)]
-pub(crate) struct Header(pub HashMap<String, TensorInfo>);
+pub(crate) struct Header {
+    /// The tensors of the file, by name.
+    pub tensors: HashMap<String, TensorInfo>,
+    /// The shapes of those that are stored without their zeros, by name: each is two tensors of
+    /// the file.
+    pub sparse: HashMap<String, Vec<usize>>,
+}
 
 impl Header {
     /// Reads the JSON text of a header.
@@ -22,18 +32,25 @@ impl Header {
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let header: Header = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
         header.check_offsets()?;
-        Ok(header)
+        match header
+            .sparse
+            .keys()
+            .find(|name| header.tensors.contains_key(*name))
+        {
+            Some(name) => Err(format!("`{name}` is there with its zeros and without")),
+            None => Ok(header),
+        }
     }
 
     /// The bytes of all tensors.
     pub fn data_bytes(&self) -> usize {
-        let ends = self.0.values().map(|info| info.data_offsets.1);
+        let ends = self.tensors.values().map(|info| info.data_offsets.1);
         ends.max().unwrap_or(0)
     }
 
     /// The format has the tensors one after the other, so a wrong offset shows.
     fn check_offsets(&self) -> Result<(), String> {
-        let mut all: Vec<(usize, usize, &str)> = (self.0.iter())
+        let mut all: Vec<(usize, usize, &str)> = (self.tensors.iter())
             .map(|(name, info)| (info.data_offsets.0, info.data_offsets.1, name.as_str()))
             .collect();
         all.sort_unstable();
@@ -56,6 +73,15 @@ impl<'de> Deserialize<'de> for Header {
     }
 }
 
+/// The shapes of sparse tensors that `metadata` tells of.
+fn shapes(metadata: &Value) -> Result<HashMap<String, Vec<usize>>, String> {
+    match metadata[SPARSE].as_str() {
+        Some(text) => serde_json::from_str(text)
+            .map_err(|e| format!("what `{SPARSE}` says is no table of shapes: {e}")),
+        None => Ok(HashMap::new()),
+    }
+}
+
 struct Entries;
 
 impl<'de> Visitor<'de> for Entries {
@@ -66,10 +92,10 @@ impl<'de> Visitor<'de> for Entries {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
-        let mut tensors = HashMap::new();
+        let (mut tensors, mut sparse) = (HashMap::new(), HashMap::new());
         while let Some(name) = map.next_key::<String>()? {
             if name == "__metadata__" {
-                map.next_value::<IgnoredAny>()?;
+                sparse = shapes(&map.next_value::<Value>()?).map_err(A::Error::custom)?;
                 continue;
             }
             let info: TensorInfo = map.next_value()?;
@@ -78,6 +104,6 @@ impl<'de> Visitor<'de> for Entries {
             }
             tensors.insert(name, info);
         }
-        Ok(Header(tensors))
+        Ok(Header { tensors, sparse })
     }
 }

@@ -18,6 +18,11 @@ use crate::stored::Stored;
 /// What follows a tensor's name in the name of its scales.
 const SCALES: &str = "_scale";
 
+/// What follows the name of a tensor without zeros in the names of its two parts: a bit for each
+/// of its numbers, the first of a byte lowest, and the numbers whose bits are set.
+const MASK: &str = "_mask";
+const KEPT: &str = "_kept";
+
 /// An open file and its header.
 #[derive(Debug)]
 pub(crate) struct SafeFile {
@@ -57,20 +62,27 @@ impl SafeFile {
 
     /// The names of its tensors.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        self.header.0.keys().map(String::as_str)
+        let sparse = self.header.sparse.keys();
+        (self.header.tensors.keys().chain(sparse)).map(String::as_str)
     }
 
     /// The shape of tensor `name`, which is called `shown` for people.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        Some(&self.header.0.get(name)?.shape)
+        let dense = self.header.tensors.get(name).map(|info| &info.shape);
+        let shape = dense.or_else(|| self.header.sparse.get(name))?;
+        Some(shape)
     }
 
-    /// Bytes of tensor `name` as the file stores it, its scales among them, checked to be all
-    /// there.
+    /// Bytes of tensor `name` in the type that the file stores, its zeros and its scales among
+    /// them, checked to be all there.
     ///
     /// # Errors
     /// `model-mismatch` or `model-truncated`
     pub fn stored_bytes(&self, name: &str) -> Result<u64, ModelError> {
+        if self.header.sparse.contains_key(name) {
+            let sparse = self.locate_sparse(name)?;
+            return Ok((sparse.count * width(sparse.kept.0).unwrap_or_default()) as u64);
+        }
         match self.locate(name)? {
             (Dtype::I8, _, bytes) => Ok((bytes + self.locate_scales(name)?.1) as u64),
             (_, _, bytes) => Ok(bytes as u64),
@@ -82,8 +94,12 @@ impl SafeFile {
     /// # Errors
     /// As [`Self::stored_bytes`], and `model-missing` when the read itself fails.
     pub fn read(&self, name: &str) -> Result<Stored, ModelError> {
-        let (dtype, at, bytes) = self.locate(name)?;
-        let raw = self.bytes_at(at, bytes)?;
+        let (dtype, raw) = if self.header.sparse.contains_key(name) {
+            self.read_sparse(name)?
+        } else {
+            let (dtype, at, bytes) = self.locate(name)?;
+            (dtype, self.bytes_at(at, bytes)?)
+        };
         let pairs = || raw.as_chunks::<2>().0.iter();
         let fours = || raw.as_chunks::<4>().0.iter();
         Ok(match dtype {
@@ -129,20 +145,91 @@ impl SafeFile {
         }
     }
 
-    /// Type, first byte in the file, and length in bytes of a tensor.
+    /// Where the two parts of a tensor without zeros are.
+    fn locate_sparse(&self, name: &str) -> Result<Sparse, ModelError> {
+        let mismatch = |what: String| mismatch(&self.path, &what);
+        let shape = self.shape(name).unwrap_or_default();
+        let count = shape.iter().try_fold(1, |n: usize, d| n.checked_mul(*d));
+        let [mask, kept] = [MASK, KEPT].map(|part| format!("{name}{part}"));
+        let (Some(count), Some(bits)) = (count, self.header.tensors.get(&mask)) else {
+            return Err(mismatch(format!(
+                "says that `{name}` of shape {shape:?} is stored without its zeros, but has no \
+                 `{mask}` for it"
+            )));
+        };
+        if bits.dtype != Dtype::U8 || bits.shape != [count.div_ceil(8)] {
+            let (dtype, found) = (bits.dtype, &bits.shape);
+            return Err(mismatch(format!(
+                "has `{mask}` as {dtype:?} of shape {found:?}, but a bit for each of {count} \
+                 numbers is {} bytes",
+                count.div_ceil(8)
+            )));
+        }
+        let (_, at, bytes) = self.locate_as(&mask, 1)?;
+        let kept = match self.locate(&kept)? {
+            (Dtype::I8, ..) => {
+                return Err(mismatch(format!("stores `{kept}` as I8"))
+                    .help("what is left of a tensor is f32, f16 or bf16"));
+            }
+            found => found,
+        };
+        let mask = (at, bytes);
+        Ok(Sparse { count, mask, kept })
+    }
+
+    /// The bytes of a tensor that is stored without zeros, and their type.
+    fn read_sparse(&self, name: &str) -> Result<(Dtype, Vec<u8>), ModelError> {
+        let Sparse {
+            count,
+            mask: (at, bytes),
+            kept: (dtype, kept_at, kept_bytes),
+        } = self.locate_sparse(name)?;
+        let (mask, kept) = (
+            self.bytes_at(at, bytes)?,
+            self.bytes_at(kept_at, kept_bytes)?,
+        );
+        let width = width(dtype).unwrap_or(1);
+        let set: usize = mask.iter().map(|byte| byte.count_ones() as usize).sum();
+        let beyond = mask
+            .last()
+            .is_some_and(|last| count % 8 > 0 && last >> (count % 8) != 0);
+        if set * width != kept.len() || beyond {
+            let what = format!(
+                "has {} numbers in `{name}{KEPT}`, but `{name}{MASK}` sets {set} bits for {count}",
+                kept.len() / width
+            );
+            return Err(mismatch(&self.path, &what).help("copy or download the file again"));
+        }
+        let mut all = vec![0; count * width];
+        let mut kept = kept.chunks_exact(width);
+        for (number, to) in all.chunks_exact_mut(width).enumerate() {
+            if mask[number / 8] >> (number % 8) & 1 == 1
+                && let Some(value) = kept.next()
+            {
+                to.copy_from_slice(value);
+            }
+        }
+        Ok((dtype, all))
+    }
+
+    /// Type, first byte in the file, and length in bytes of a tensor of weights.
     fn locate(&self, name: &str) -> Result<(Dtype, u64, usize), ModelError> {
         let mismatch = |what: String| mismatch(&self.path, &what);
-        let Some(info) = self.header.0.get(name) else {
+        let Some(info) = self.header.tensors.get(name) else {
             return Err(mismatch(format!("has no tensor `{name}`")));
         };
-        let width = match info.dtype {
-            Dtype::F32 => 4,
-            Dtype::F16 | Dtype::BF16 => 2,
-            Dtype::I8 => 1,
-            other => {
-                return Err(mismatch(format!("stores `{name}` as {other:?}"))
-                    .help("f32, f16, bf16 and int8 weights can be read"));
-            }
+        match width(info.dtype) {
+            Some(width) => self.locate_as(name, width),
+            None => Err(mismatch(format!("stores `{name}` as {:?}", info.dtype))
+                .help("f32, f16, bf16 and int8 weights can be read")),
+        }
+    }
+
+    /// The same of a tensor whose numbers take `width` bytes each.
+    fn locate_as(&self, name: &str, width: usize) -> Result<(Dtype, u64, usize), ModelError> {
+        let mismatch = |what: String| mismatch(&self.path, &what);
+        let Some(info) = self.header.tensors.get(name) else {
+            return Err(mismatch(format!("has no tensor `{name}`")));
         };
         let count = info
             .shape
@@ -187,6 +274,26 @@ impl SafeFile {
             ),
         )
         .help("copy or download the file again")
+    }
+}
+
+/// Where a tensor that is stored without its zeros lies.
+struct Sparse {
+    /// How many numbers it has.
+    count: usize,
+    /// First byte and length of the bits.
+    mask: (u64, usize),
+    /// Type, first byte and length of the numbers that are not zero.
+    kept: (Dtype, u64, usize),
+}
+
+/// Bytes of a weight.
+fn width(dtype: Dtype) -> Option<usize> {
+    match dtype {
+        Dtype::F32 => Some(4),
+        Dtype::F16 | Dtype::BF16 => Some(2),
+        Dtype::I8 => Some(1),
+        _ => None,
     }
 }
 

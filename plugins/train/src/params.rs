@@ -1,11 +1,12 @@
 //! A model's parameters: a few flat vectors, and the names they have in a file.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
-use segue_learn::store::{Stored, pack_tensors};
+use segue_learn::store::{Stored, pack_tensors, without_zeros};
 use segue_model::{TensorSpec, Weights};
 use segue_plugin::{Error, Result};
 
@@ -198,28 +199,71 @@ fn drawn(part: &Part, random: &mut Xoshiro256PlusPlus) -> Vec<f32> {
     (0..count).map(|_| normal() as f32).collect()
 }
 
-/// The bytes of `model.safetensors`.
-///
-/// # Errors
-/// `write-failed` when the library says no
-pub fn file(shape: &ModelShape, vectors: &[Vec<f32>], half_precision: bool) -> Result<Vec<u8>> {
-    let parts = parts(shape);
+/// The tensors of a model: what each is called in its file, and its numbers.
+fn named<'a>(
+    parts: &'a [Vec<Part>],
+    vectors: &'a [Vec<f32>],
+) -> impl Iterator<Item = (String, &'a Part, &'a [f32])> {
     let parts = parts.iter().zip(vectors);
-    let tensors = parts.flat_map(|(parts, vector)| {
+    parts.flat_map(|(parts, vector)| {
         parts.iter().map(move |part| {
             let name = if part.name.starts_with("classifier") {
                 part.name.clone()
             } else {
                 format!("bert.{}", part.name)
             };
-            let values = &vector[part.range.clone()];
-            (
-                name,
-                Stored::new(values, part.shape.clone(), half_precision),
-            )
+            (name, part, &vector[part.range.clone()])
         })
+    })
+}
+
+/// The bytes of `model.safetensors`.
+///
+/// # Errors
+/// `write-failed` when the library says no
+pub fn file(shape: &ModelShape, vectors: &[Vec<f32>], half_precision: bool) -> Result<Vec<u8>> {
+    let parts = parts(shape);
+    let tensors = named(&parts, vectors).map(|(name, part, values)| {
+        let tensor = Stored::new(values, part.shape.clone(), half_precision);
+        (name, tensor)
     });
     pack_tensors(tensors, Some(("format", "pt".to_owned())))
+}
+
+/// The same with each matrix that so takes fewer bytes stored without its zeros, as two tensors:
+/// a bit for each number, and the numbers that are not 0. The header gives the matrices' shapes.
+///
+/// # Errors
+/// `write-failed` when the library says no
+pub fn sparse_file(
+    shape: &ModelShape,
+    vectors: &[Vec<f32>],
+    half_precision: bool,
+) -> Result<Vec<u8>> {
+    let parts = parts(shape);
+    let width = if half_precision { 2 } else { 4 };
+    let all: Vec<_> = named(&parts, vectors)
+        .map(|(name, part, values)| {
+            let (mask, kept) = without_zeros(values, half_precision);
+            let smaller = mask.len() + width * kept.len() < width * values.len();
+            (name, part, values, smaller.then_some((mask, kept)))
+        })
+        .collect();
+    let (mut tensors, mut shapes) = (Vec::new(), BTreeMap::new());
+    for (name, part, values, sparse) in &all {
+        let Some((mask, kept)) = sparse else {
+            let tensor = Stored::new(values, part.shape.clone(), half_precision);
+            tensors.push((name.clone(), tensor));
+            continue;
+        };
+        tensors.push((format!("{name}_mask"), Stored::mask(mask)));
+        let kept = Stored::new(kept, vec![kept.len()], half_precision);
+        tensors.push((format!("{name}_kept"), kept));
+        shapes.insert(name, &part.shape);
+    }
+    let shapes = serde_json::to_string(&shapes)
+        .map_err(|e| Error::new("write-failed", format!("cannot tell of shapes: {e}")))?;
+    pack_tensors(tensors, Some(("sparse", shapes)))
 }
 
 #[cfg(test)]

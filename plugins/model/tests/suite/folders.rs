@@ -246,3 +246,90 @@ fn a_tensor_that_is_missing_or_has_another_shape() {
     );
     assert!(error.help.unwrap().contains("of tokens"));
 }
+
+/// A file in which `query.weight` is stored without its zeros, by a mask of `bits` and these
+/// numbers; and what is there in full besides.
+fn sparse(shape: &str, bits: &[u8], kept: &[f32]) -> tempfile::TempDir {
+    let mut all = prefixed("bert.", "");
+    let name = "bert.encoder.layer.0.attention.self.query.weight";
+    all.remove(name);
+    let bytes: Vec<u8> = kept.iter().flat_map(|x| x.to_le_bytes()).collect();
+    let full: Vec<(String, Vec<usize>, Vec<u8>)> = (all.into_iter())
+        .map(|(name, (shape, values))| {
+            let bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+            (name, shape, bytes)
+        })
+        .collect();
+    let view = |dtype, shape: &[usize], bytes| {
+        safetensors::tensor::TensorView::new(dtype, shape.to_vec(), bytes).unwrap()
+    };
+    let mut views: Vec<_> = (full.iter())
+        .map(|(name, shape, bytes)| (name.clone(), view(Dtype::F32, shape, bytes)))
+        .collect();
+    views.push((format!("{name}_mask"), view(Dtype::U8, &[bits.len()], bits)));
+    views.push((
+        format!("{name}_kept"),
+        view(Dtype::F32, &[kept.len()], &bytes),
+    ));
+    let said = [("sparse".to_owned(), format!("{{\"{name}\":{shape}}}"))];
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "config.json", config().as_bytes());
+    let file = safetensors::serialize(views, Some(said.into())).unwrap();
+    write(folder.path(), "model.safetensors", &file);
+    folder
+}
+
+#[test]
+fn a_tensor_without_its_zeros_is_read_with_them() {
+    let folder = sparse("[4,4]", &[0b1000_0001, 0b0001_0000], &[1.5, -2.0, 0.25]);
+    let weights = open(folder.path()).unwrap();
+    let specs = specs().into_iter();
+    let query = specs
+        .clone()
+        .find(|spec| spec.name.contains("query.weight"))
+        .unwrap();
+    let mut expected = [0.0; 16];
+    (expected[0], expected[7], expected[12]) = (1.5, -2.0, 0.25);
+    assert_eq!(weights.read(&query).unwrap(), expected);
+    assert_eq!(weights.stored_bytes(&query).unwrap(), 64);
+    for spec in specs.filter(|spec| *spec != query) {
+        assert_eq!(weights.read(&spec).unwrap(), tensors()[&spec.name].1);
+    }
+}
+
+#[test]
+fn masks_that_do_not_fit_are_refused() {
+    let of = |shape: &str, bits: &[u8]| {
+        let folder = sparse(shape, bits, &[1.5, -2.0, 0.25]);
+        let weights = open(folder.path())?;
+        let query = specs()
+            .into_iter()
+            .find(|spec| spec.name.contains("query.weight"));
+        weights.read(&query.unwrap())
+    };
+    for (shape, bits, part) in [
+        (
+            "[4,4]",
+            &[0b1000_0001, 0b0001_0100][..],
+            "sets 4 bits for 16",
+        ),
+        (
+            "[4,4]",
+            &[0b1000_0001][..],
+            "a bit for each of 16 numbers is 2 bytes",
+        ),
+        ("[4,3]", &[0b1000_0001, 0b0000_0100][..], "asks for [4, 4]"),
+        ("[3,5]", &[0b1000_0001, 0b1000_0000][..], "asks for [4, 4]"),
+        (
+            "\"a\"",
+            &[0b1000_0001, 0b0001_0000][..],
+            "no table of shapes",
+        ),
+    ] {
+        let error = of(shape, bits).unwrap_err();
+        assert!(
+            error.code == "model-mismatch" && error.message.contains(part),
+            "{error}"
+        );
+    }
+}

@@ -17,7 +17,7 @@ use super::work::{Phase, Running, blame};
 use crate::batch::reads;
 use crate::config::ModelShape;
 use crate::log::writes;
-use crate::output::write_model;
+use crate::output::write_files;
 use crate::params;
 use crate::trainer::not_started;
 
@@ -158,14 +158,12 @@ impl Stage for Prune {
         };
         let (shape, vectors) = self.made(&mut running, host)?;
         let config = running.config.text(&shape, &self.labels);
-        let model = (&shape, vectors.as_slice());
-        write_model(
-            &self.output,
-            &running.tokenizer,
-            model,
-            &config,
-            self.half_precision,
-        )?;
+        let weights = if self.sparse {
+            params::sparse_file(&shape, &vectors, self.half_precision)?
+        } else {
+            params::file(&shape, &vectors, self.half_precision)?
+        };
+        write_files(&self.output, &running.tokenizer, &weights, &config)?;
         self.running = Some(running);
         Ok(Next::Done)
     }

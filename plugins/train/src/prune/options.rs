@@ -101,6 +101,10 @@ pub struct Prune {
     /// Store the weights in 16 bits.
     #[serde(default)]
     pub half_precision: bool,
+    /// For `unstructured`: store matrices without their zeros, in a smaller file that `bert` and all
+    /// that train here read, and others do not.
+    #[serde(default)]
+    pub sparse: bool,
     /// How to train.
     #[serde(flatten)]
     pub schedule: Schedule,
@@ -161,6 +165,9 @@ impl Prune {
                 "gradual",
                 "needs `recover`: in between something must be learnt",
             );
+        }
+        if self.sparse && structured {
+            return bad("sparse", "needs `kind = \"unstructured\"`: nothing is zero");
         }
         if self.hidden.is_some() && !structured {
             return bad("hidden", "needs `kind = \"structured\"`");
