@@ -69,6 +69,14 @@ fn repeatable(text: &str, ending: &str) -> String {
 /// What does not depend on the processor: floats to three decimals. Of a long history a line in a
 /// hundred tells enough.
 fn portable(text: &str, ending: &str) -> String {
+    if ending == "csv" {
+        let field = |field: &str| match field.parse::<f64>() {
+            Ok(number) if field.contains('.') => format!("{number:.3}"),
+            _ => field.to_owned(),
+        };
+        let line = |line: &str| line.split(',').map(field).collect::<Vec<_>>().join(",") + "\n";
+        return text.lines().map(line).collect();
+    }
     if ending != "jsonl" {
         return text.to_owned();
     }

@@ -284,6 +284,9 @@ fn options_that_contradict_each_other_are_refused() {
         ("train.kind=unstructured", "zeros take as long"),
         ("train.gradual=0.5", "needs `amount`"),
         ("train.sparse=true", "nothing is zero"),
+        ("train.options=heads-9=0.5", "there is no layer 9"),
+        ("train.options=heads-0=1.5", "from 0 to below 1"),
+        ("train.options=depth=0.5", "names no part of a layer"),
         (
             "train.speedup=1000",
             "with the least that a layer can have it is",
@@ -293,6 +296,150 @@ fn options_that_contradict_each_other_are_refused() {
         assert!(
             ran.code != Some(0) && ran.stderr.contains(part),
             "{set}: {ran}"
+        );
+    }
+}
+
+/// Tries how much can go: `grid` proposes it.
+fn trial(space: &str, options: &str) -> Project {
+    let graph = format!(
+        "format = 1
+[stage.reviews]
+plugin = \"read\"
+with.path = \"reviews.csv\"
+with.shuffle = 3
+with.hold-out = 0.5
+[stage.tokenize]
+plugin = \"tokenizer\"
+from = \"reviews\"
+with.model = \"base\"
+with.max-tokens = 24
+[stage.grid]
+plugin = \"grid\"
+with.space = {space}
+[stage.trial]
+plugin = \"prune-trial\"
+from = {{ candidates = \"grid\", rows = \"tokenize\" }}
+with.model = \"base\"
+with.calibration = 20
+{options}
+[stage.plot]
+plugin = \"plot\"
+from = \"trial\"
+with.x = \"sparsity\"
+with.y = \"loss\"
+with.by = \"kind\"
+with.output = \"plot.svg\"
+[stage.table]
+plugin = \"write\"
+from = \"plot\"
+with.path = \"table.jsonl\"
+"
+    );
+    let project = Project::with_graph(&graph).file("reviews.csv", reviews());
+    project.model("base", Tiny::default()).test_plugin()
+}
+
+#[test]
+fn a_table_of_what_each_amount_costs() {
+    let space = "[\"kind = structured | unstructured\", \"amount = 0.0 | 0.5 | 0.75\"]";
+    let project = trial(space, "");
+    project.run_graph(&[]);
+    let rows = project.lines("table.jsonl");
+    let number = |row: &Value, name: &str| row[name].as_f64().unwrap();
+    assert_eq!(rows.len(), 6);
+    for (at, row) in rows.iter().enumerate() {
+        assert_eq!(row["candidate"], at);
+        assert_eq!(row["kind"], ["structured", "unstructured"][at / 3]);
+        assert_eq!(number(row, "loss"), number(row, "fitness"));
+        assert!((0.0..=1.0).contains(&number(row, "accuracy")), "{row}");
+    }
+    for kind in rows.chunks(3) {
+        // Without a loss of anything it is the model itself.
+        assert_eq!(number(&kind[0], "loss"), number(&rows[0], "loss"));
+        assert!(number(&kind[0], "sparsity") == 0.0 && number(&kind[0], "speedup") == 1.0);
+        for (less, more) in kind.iter().zip(&kind[1..]) {
+            assert!(
+                number(less, "sparsity") < number(more, "sparsity"),
+                "{more}"
+            );
+            assert!(
+                number(less, "parameters") > number(more, "parameters"),
+                "{more}"
+            );
+            assert!(number(less, "bytes") > number(more, "bytes"), "{more}");
+        }
+    }
+    assert!(number(&rows[1], "speedup") > 1.5 && number(&rows[4], "speedup") == 1.0);
+    let svg = project.read("plot.svg");
+    assert!(
+        svg.contains(">structured<") && svg.contains(">unstructured<"),
+        "{svg}"
+    );
+    assert_eq!(svg.matches("<circle").count(), 6);
+    // What `bytes` says is what `prune` writes.
+    let pruned = self::project(ZEROS);
+    let half = [
+        "train.half-precision=true",
+        "train.sparse=true",
+        "train.recover=none",
+    ];
+    let sets = half.iter().chain(&["train.scope=layer"]);
+    let sets: Vec<&str> = sets.flat_map(|set| ["--set", set]).collect();
+    pruned.run_graph(&sets);
+    let bytes = pruned.bytes("made/model.safetensors").len();
+    assert_eq!(number(&rows[4], "bytes"), bytes as f64);
+    for more in [&["--workers", "2"][..], &["--devices", "2"]] {
+        let again = trial(space, "");
+        again.run_graph(more);
+        assert_eq!(again.read("table.jsonl"), project.read("table.jsonl"));
+        assert_eq!(again.read("plot.svg"), svg);
+    }
+}
+
+#[test]
+fn single_layers_lose_what_is_said_of_them() {
+    let options = "heads-0=0.5,inner-0=0.75,inner-3=0.5";
+    let space = "[\"heads-0 = 0.5\", \"inner-0 = 0.75\", \"inner-3 = 0.5\"]";
+    let tried = trial(space, "with.score = \"l1\"");
+    tried.run_graph(&[]);
+    let row = &tried.lines("table.jsonl")[0];
+    assert_eq!(row["options"], options);
+    let project = project(STRUCTURED);
+    let set = format!("train.options={options}");
+    let sets = [
+        "--set",
+        &set,
+        "--set",
+        "train.score=l1",
+        "--set",
+        "train.recover=none",
+    ];
+    project.run_graph(&[&sets[..], &["--set", "train.half-precision=true"]].concat());
+    let config = project.json("made/config.json");
+    assert_eq!(config["pruned_heads"], json!({"0": [1]}));
+    assert_eq!(config["intermediate_sizes"], json!([6, 24, 24, 12]));
+    let bytes = project.bytes("made/model.safetensors").len();
+    assert_eq!(row["bytes"].as_f64(), Some(bytes as f64));
+}
+
+#[test]
+fn what_cannot_be_tried_is_refused() {
+    for (space, options, part) in [
+        ("[\"amount = 0.1..0.5\"]", "", "cannot be counted"),
+        ("[\"heads-7 = 0.5\"]", "", "there is no layer 7"),
+        ("[\"amount = 1.5\"]", "", "from 0 to below 1"),
+        ("[\"depth = 3\"]", "", "none that this stage has"),
+        (
+            "[\"heads-0 = 0.5\"]",
+            "with.kind = \"unstructured\"",
+            "go with `kind = \"structured\"` alone",
+        ),
+    ] {
+        let ran = trial(space, options).run(&["run", "graph.toml"]);
+        assert!(
+            ran.code != Some(0) && ran.stderr.contains(part),
+            "{space}: {ran}"
         );
     }
 }

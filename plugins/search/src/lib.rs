@@ -85,4 +85,6 @@ segue_plugin::export!(
     "search-best" => stages::report::Best,
     "search-front" => stages::report::Front,
     "function" => stages::function::Evaluator,
+    "grid" => stages::grid::Grid,
+    "plot" => stages::curves::Plot,
 );

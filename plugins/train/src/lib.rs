@@ -29,7 +29,7 @@ mod vocabulary;
 pub use chosen::FinetuneChosen;
 pub use distill::Distill;
 pub use finetune::Finetune;
-pub use prune::Prune;
+pub use prune::{Prune, PruneTrial};
 pub use quantize::Quantize;
 pub use trial::FinetuneTrial;
 pub use vocabulary::PruneVocabulary;
@@ -38,6 +38,7 @@ segue_plugin::export!(
     "finetune" => Finetune,
     "distill" => Distill,
     "prune" => Prune,
+    "prune-trial" => PruneTrial,
     "prune-vocabulary" => PruneVocabulary,
     "quantize" => Quantize,
     "finetune-trial" => FinetuneTrial,

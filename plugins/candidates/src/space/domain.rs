@@ -96,7 +96,7 @@ impl Domain {
 
     /// How many values there are, where they can be counted (to 2⁵², so that each has a
     /// coordinate).
-    fn count(&self) -> Option<u64> {
+    pub fn count(&self) -> Option<u64> {
         match self {
             Domain::Float { .. } => None,
             Domain::Integer { low, high } => {
@@ -156,7 +156,8 @@ impl Domain {
         ((x * count as f64) as u64).min(count - 1)
     }
 
-    fn middle(&self, bin: u64) -> f64 {
+    /// The coordinate in the middle of the share of value number `bin`, of those that can be counted.
+    pub fn middle(&self, bin: u64) -> f64 {
         (bin as f64 + 0.5) / self.count().unwrap_or(1) as f64
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn evaluations(values: impl Iterator<Item = f64>, ends: (f64, f64)) -
 }
 
 /// From the least to the greatest value, with some room; logarithmic where that shows more.
-pub(super) fn fitness(values: impl Iterator<Item = f64> + Clone, ends: (f64, f64)) -> Axis {
+pub(super) fn spanning(values: impl Iterator<Item = f64> + Clone, ends: (f64, f64)) -> Axis {
     let low = values.clone().fold(f64::INFINITY, f64::min);
     let high = values.fold(f64::NEG_INFINITY, f64::max);
     if low > high {
@@ -119,7 +119,7 @@ mod tests {
     fn ticks_are_round() {
         let axis = evaluations([20_000.0].into_iter(), (0.0, 1.0));
         assert_eq!(names(&axis), ["0", "5000", "10000", "15000", "20000"]);
-        let axis = fitness([0.31, 0.69].into_iter(), (0.0, 1.0));
+        let axis = spanning([0.31, 0.69].into_iter(), (0.0, 1.0));
         assert_eq!(names(&axis), ["0.3", "0.4", "0.5", "0.6", "0.7"]);
         let axis = evaluations([3_000_000.0].into_iter(), (0.0, 1.0));
         assert_eq!(names(&axis)[..3], ["0", "5e5", "1.0e6"]);
@@ -127,14 +127,14 @@ mod tests {
 
     #[test]
     fn wide_ranges_are_logarithmic_and_places_follow() {
-        let axis = fitness([3e-7, 42.0].into_iter(), (100.0, 0.0));
+        let axis = spanning([3e-7, 42.0].into_iter(), (100.0, 0.0));
         assert_eq!(names(&axis).first().map(String::as_str), Some("1e-6"));
         assert!((axis.place(1e-7) - 100.0).abs() < 1e-9 && axis.place(100.0).abs() < 1e-9);
     }
 
     #[test]
     fn one_value_and_none_have_an_axis() {
-        assert!(!fitness([5.0].into_iter(), (0.0, 1.0)).ticks().is_empty());
-        assert!(!fitness(std::iter::empty(), (0.0, 1.0)).ticks().is_empty());
+        assert!(!spanning([5.0].into_iter(), (0.0, 1.0)).ticks().is_empty());
+        assert!(!spanning(std::iter::empty(), (0.0, 1.0)).ticks().is_empty());
     }
 }

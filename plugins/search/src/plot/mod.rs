@@ -1,11 +1,11 @@
-//! A convergence plot: the best fitness by evaluations, several runs in one SVG.
+//! Plots as SVG: the best fitness by evaluations, several runs in one, and numbers by numbers.
 
 mod axis;
 
 use std::fmt::Write;
 
 use crate::history::Statistics;
-use axis::{Axis, evaluations, fitness};
+use axis::{Axis, evaluations, spanning};
 
 /// One line of the plot.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +31,11 @@ const POINTS: usize = 600;
 /// Lines of the legend that have room.
 const LEGEND: usize = 20;
 
+/// Writing to a string cannot fail.
+macro_rules! put {
+    ($svg:expr, $($text:tt)*) => { let _ = writeln!($svg, $($text)*); };
+}
+
 /// The plot as SVG, at the same size however many runs there are. `value` is what the vertical
 /// axis measures, such as `log-loss`. Where all values are above 0 and reach over two powers of
 /// ten or more, that axis is logarithmic. A run in which nothing was scored has a place in the
@@ -39,24 +44,106 @@ pub fn convergence(title: &str, value: &str, runs: &[Run<'_>]) -> String {
     let lines: Vec<Vec<(f64, f64)>> = runs.iter().map(|run| line(run.history)).collect();
     let points = || lines.iter().flatten();
     let across = evaluations(points().map(|point| point.0), (FRAME.0, FRAME.2));
-    let up = fitness(points().map(|point| point.1), (FRAME.3, FRAME.1));
-    let mut svg = String::new();
-    head(&mut svg, title);
-    grid(&mut svg, &across, &up);
-    label(&mut svg, value);
-    for (number, points) in lines.iter().enumerate() {
-        curve(&mut svg, number, points, &across, &up);
+    let up = spanning(points().map(|point| point.1), (FRAME.3, FRAME.1));
+    let chart = Chart {
+        title,
+        across: (&across, "evaluations"),
+        up: (&up, &format!("best {value}")),
+        // A best holds until the next is found.
+        steps: true,
+    };
+    let lines = runs.iter().zip(&lines);
+    let lines: Vec<Line<'_>> = lines
+        .map(|(run, line)| (run.name, line.as_slice()))
+        .collect();
+    chart.draw(&lines)
+}
+
+/// Lines through points, of which each has its own name, as SVG of the same size. `names` are what
+/// the axes measure; where all values of one are above 0 and reach over two powers of ten or more,
+/// it is logarithmic.
+pub fn curves(title: &str, names: (&str, &str), lines: &[(&str, Vec<(f64, f64)>)]) -> String {
+    let points = || lines.iter().flat_map(|line| &line.1);
+    let across = spanning(points().map(|point| point.0), (FRAME.0, FRAME.2));
+    let up = spanning(points().map(|point| point.1), (FRAME.3, FRAME.1));
+    let chart = Chart {
+        title,
+        across: (&across, names.0),
+        up: (&up, names.1),
+        steps: false,
+    };
+    let lines: Vec<Line<'_>> = (lines.iter())
+        .map(|(name, points)| (*name, points.as_slice()))
+        .collect();
+    chart.draw(&lines)
+}
+
+/// What the legend calls a line, and its points.
+type Line<'a> = (&'a str, &'a [(f64, f64)]);
+
+/// A frame for lines.
+struct Chart<'a> {
+    title: &'a str,
+    /// Each axis, and what it measures.
+    across: (&'a Axis, &'a str),
+    up: (&'a Axis, &'a str),
+    /// Whether a value holds until the next point.
+    steps: bool,
+}
+
+impl Chart<'_> {
+    fn draw(&self, lines: &[Line<'_>]) -> String {
+        let mut svg = String::new();
+        head(&mut svg, self.title);
+        grid(&mut svg, self.across.0, self.up.0);
+        label(&mut svg, self.across.1, self.up.1);
+        for (number, (_, points)) in lines.iter().enumerate() {
+            self.curve(&mut svg, number, points);
+        }
+        for (number, (name, _)) in lines.iter().take(LEGEND).enumerate() {
+            key(&mut svg, number, name);
+        }
+        if lines.len() > LEGEND {
+            let (x, y) = (FRAME.2 + 16.0, FRAME.1 + 10.0 + 17.0 * LEGEND as f64);
+            let more = format!("and {} more", lines.len() - LEGEND);
+            text(&mut svg, (x, y), "start", &more);
+        }
+        svg.push_str("</svg>\n");
+        svg
     }
-    for (number, run) in runs.iter().take(LEGEND).enumerate() {
-        key(&mut svg, number, run.name);
+
+    fn curve(&self, svg: &mut String, number: usize, points: &[(f64, f64)]) {
+        let Some((first, rest)) = points.split_first() else {
+            return;
+        };
+        let at = |(x, y): (f64, f64)| (self.across.0.place(x), self.up.0.place(y));
+        let colour = COLOURS[number % COLOURS.len()];
+        let dot = |svg: &mut String, (x, y): (f64, f64)| {
+            put!(
+                svg,
+                "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.6\" fill=\"{colour}\"/>"
+            );
+        };
+        let (x, y) = at(*first);
+        let mut path = format!("M{x:.1} {y:.1}");
+        for (x, y) in rest.iter().copied().map(at) {
+            let _ = if self.steps {
+                write!(path, "H{x:.1}V{y:.1}")
+            } else {
+                write!(path, "L{x:.1} {y:.1}")
+            };
+        }
+        put!(
+            svg,
+            "<path d=\"{path}\" stroke-linejoin=\"round\" {}/>",
+            style(number)
+        );
+        if self.steps {
+            dot(svg, at(*rest.last().unwrap_or(first)));
+        } else {
+            points.iter().for_each(|point| dot(svg, at(*point)));
+        }
     }
-    if runs.len() > LEGEND {
-        let (x, y) = (FRAME.2 + 16.0, FRAME.1 + 10.0 + 17.0 * LEGEND as f64);
-        let more = format!("and {} more", runs.len() - LEGEND);
-        text(&mut svg, (x, y), "start", &more);
-    }
-    svg.push_str("</svg>\n");
-    svg
 }
 
 /// Evaluations and best, where the best changed, and at the end.
@@ -74,11 +161,6 @@ fn line(history: &[Statistics]) -> Vec<(f64, f64)> {
     let last = kept.len().saturating_sub(1);
     let seen = |(at, point)| (at % stride == 0 || at == last).then_some(point);
     kept.into_iter().enumerate().filter_map(seen).collect()
-}
-
-/// Writing to a string cannot fail.
-macro_rules! put {
-    ($svg:expr, $($text:tt)*) => { let _ = writeln!($svg, $($text)*); };
 }
 
 fn head(svg: &mut String, title: &str) {
@@ -114,22 +196,18 @@ fn grid(svg: &mut String, across: &Axis, up: &Axis) {
     }
     rule(svg, (left, top), (left, bottom), "#888");
     rule(svg, (left, bottom), (right, bottom), "#888");
-    text(
-        svg,
-        (0.5 * (left + right), SIZE.1 - 12.0),
-        "middle",
-        "evaluations",
-    );
 }
 
-/// What the vertical axis measures.
-fn label(svg: &mut String, value: &str) {
+/// What the axes measure.
+fn label(svg: &mut String, across: &str, up: &str) {
+    let middle = 0.5 * (FRAME.0 + FRAME.2);
+    text(svg, (middle, SIZE.1 - 12.0), "middle", across);
     let (x, y) = (16.0, 0.5 * (FRAME.1 + FRAME.3));
     put!(
         svg,
-        "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\" transform=\"rotate(-90 {x} {y})\">best \
-         {}</text>",
-        escape(value)
+        "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\" transform=\"rotate(-90 {x} {y})\">{}\
+         </text>",
+        escape(up)
     );
 }
 
@@ -137,29 +215,6 @@ fn style(number: usize) -> String {
     let colour = COLOURS[number % COLOURS.len()];
     let dash = DASHES[number / COLOURS.len() % DASHES.len()];
     format!("fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.8\" stroke-dasharray=\"{dash}\"")
-}
-
-/// A best holds until the next is found, so the line is a staircase.
-fn curve(svg: &mut String, number: usize, points: &[(f64, f64)], across: &Axis, up: &Axis) {
-    let Some((first, rest)) = points.split_first() else {
-        return;
-    };
-    let mut path = format!("M{:.1} {:.1}", across.place(first.0), up.place(first.1));
-    for (x, y) in rest {
-        let _ = write!(path, "H{:.1}V{:.1}", across.place(*x), up.place(*y));
-    }
-    put!(
-        svg,
-        "<path d=\"{path}\" stroke-linejoin=\"round\" {}/>",
-        style(number)
-    );
-    let (x, y) = *rest.last().unwrap_or(first);
-    let colour = COLOURS[number % COLOURS.len()];
-    let (x, y) = (across.place(x), up.place(y));
-    put!(
-        svg,
-        "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.6\" fill=\"{colour}\"/>"
-    );
 }
 
 fn key(svg: &mut String, number: usize, name: &str) {

@@ -13,7 +13,9 @@
 //! sorts scores by candidate, so neither replicas nor devices change a byte of what is found.
 
 mod common;
+pub mod curves;
 pub mod function;
+pub mod grid;
 mod objectives;
 pub mod population;
 pub mod report;

@@ -56,19 +56,7 @@ impl Stage for History {
     }
 
     fn start(&mut self, _context: &Context) -> Result<()> {
-        // At its end, after hours, is no time to find that out.
-        let folder = self.output.as_deref().and_then(Path::parent);
-        let folder = folder.filter(|folder| *folder != Path::new(""));
-        match folder.filter(|folder| !folder.is_dir()) {
-            Some(folder) => {
-                let message = format!(
-                    "cannot write the plot: `{}` is not a folder",
-                    folder.display()
-                );
-                Err(Error::new("write-failed", message).option("output"))
-            }
-            None => Ok(()),
-        }
+        self.output.as_deref().map_or(Ok(()), check_folder)
     }
 
     fn process_each(&mut self, batch: Batch, host: &mut Host<'_>) -> Result<()> {
@@ -100,7 +88,25 @@ impl Stage for History {
     }
 }
 
-fn no_state(error: postcard::Error) -> Error {
+/// That there is a folder for the plot: at its end, after hours, is no time to find that out.
+///
+/// # Errors
+/// `write-failed`
+pub(super) fn check_folder(output: &Path) -> Result<()> {
+    let folder = output.parent().filter(|folder| *folder != Path::new(""));
+    match folder.filter(|folder| !folder.is_dir()) {
+        Some(folder) => {
+            let message = format!(
+                "cannot write the plot: `{}` is not a folder",
+                folder.display()
+            );
+            Err(Error::new("write-failed", message).option("output"))
+        }
+        None => Ok(()),
+    }
+}
+
+pub(super) fn no_state(error: postcard::Error) -> Error {
     Error::new("no-state", error.to_string())
 }
 
@@ -128,7 +134,7 @@ fn lines(batch: &Batch) -> Result<Vec<Statistics>> {
 }
 
 /// Writes a file that is there whole or not at all.
-fn write(path: &Path, text: &str) -> Result<()> {
+pub(super) fn write(path: &Path, text: &str) -> Result<()> {
     let failed = |error: std::io::Error| {
         let message = format!("cannot write the plot to `{}`: {error}", path.display());
         Error::new("write-failed", message).option("output")

@@ -10,6 +10,7 @@
 //! | `rescale` | least squares for what is left |
 //! | `recovery` | what is learnt afterwards |
 //! | `options`, `calibration`, `work` | what a graph says, what is looked at first, what is done |
+//! | `trial` | how good a model is of which so much was taken out |
 //! | `operator`, `state` | the stage as the host calls it, and how it survives a crash |
 
 mod calibration;
@@ -21,8 +22,10 @@ mod rescale;
 mod search;
 mod state;
 mod target;
+mod trial;
 mod units;
 mod weights;
 mod work;
 
 pub use options::Prune;
+pub use trial::PruneTrial;

@@ -5,6 +5,7 @@ use segue_plugin::{Error, ModelPath, OutputPath, Result};
 use serde::Deserialize;
 
 use super::recovery::{Counts, Recover};
+use super::target::Parts;
 use super::weights::Scope;
 use super::work::Running;
 use crate::schedule::Schedule;
@@ -17,6 +18,16 @@ pub enum Kind {
     Unstructured,
     /// Attention heads and inner units, which are gone.
     Structured,
+}
+
+impl Kind {
+    /// As a graph names it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Kind::Unstructured => "unstructured",
+            Kind::Structured => "structured",
+        }
+    }
 }
 
 /// What tells that a head or an inner unit can go.
@@ -63,6 +74,9 @@ pub struct Prune {
     pub amount: Option<f64>,
     /// For `structured`, instead of `amount`: how many times as fast the model shall be.
     pub speedup: Option<f64>,
+    /// For `structured`: the parts of single layers that go, as a search gives its best, such as `heads-0=0.5,inner-0=0.3`; they take the place of `amount` and `speedup`.
+    #[serde(default)]
+    pub options: String,
     /// A file of `layer-times`, by which `speedup` is judged; left out, multiply-adds count.
     pub times: Option<ModelPath>,
     /// For `structured`: the hidden size to keep first, of the largest absolute weights; left out, all of it.
@@ -125,6 +139,22 @@ fn steps() -> u32 {
 }
 
 impl Prune {
+    /// What `options` says.
+    ///
+    /// # Errors
+    /// `bad-option`
+    pub(super) fn parts(&self) -> Result<Parts> {
+        let bad = |what| Err(Error::new("bad-option", what).option("options"));
+        let mut parts = Parts::default();
+        match parts.take_layers(&self.options) {
+            Ok(rest) if rest.is_empty() => Ok(parts),
+            Ok(rest) => bad(format!(
+                "`{rest}` names no part of a layer, as `heads-0=0.5` does"
+            )),
+            Err(what) => bad(what),
+        }
+    }
+
     /// Whether the options fit together.
     ///
     /// # Errors
@@ -137,8 +167,19 @@ impl Prune {
             Err(Error::new("bad-option", message).option(option))
         };
         let structured = self.kind == Kind::Structured;
+        self.parts()?;
+        if !self.options.is_empty() {
+            if !structured {
+                return bad("options", "needs `kind = \"structured\"`");
+            }
+            if self.gradual > 0.0 {
+                return bad("options", "does not go with `gradual`");
+            }
+        }
         match (self.amount, self.speedup) {
-            (None, None) => return bad("amount", "or `speedup` must say how much is to go"),
+            (None, None) if self.options.is_empty() => {
+                return bad("amount", "or `speedup` must say how much is to go");
+            }
             (Some(_), Some(_)) => return bad("speedup", "and `amount` cannot both be given"),
             (Some(amount), None) if !(0.0..1.0).contains(&amount) => {
                 return bad("amount", "must be from 0 to below 1");

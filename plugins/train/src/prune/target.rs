@@ -1,5 +1,6 @@
 //! How much is to go, and what that leaves of each layer.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use segue_model::{LayerTimes, files};
@@ -62,13 +63,77 @@ pub fn cost_of(shape: &ModelShape, costs: &LayerTimes) -> f64 {
     costs.rest + shape.layers.iter().enumerate().map(layer).sum::<f64>()
 }
 
-/// What each layer keeps when it loses a part of `amount` of its heads and of its inner units;
-/// one of each stays.
-pub fn by_amount(scores: &[Scores], amount: f64) -> Vec<Kept> {
-    let left = |count: usize| (count - part_of(count, amount)).max(1);
-    let layer =
-        |scores: &Scores| scores.largest(left(scores.heads.len()), left(scores.inner.len()));
-    scores.iter().map(layer).collect()
+/// The parts of heads and inner units that go, from 0 to below 1.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Parts {
+    /// Where nothing else is said.
+    pub amount: f64,
+    /// Of every layer's heads.
+    pub heads: Option<f64>,
+    /// Of every layer's inner units.
+    pub inner: Option<f64>,
+    /// Of single layers, which counts before the others: by number, of heads and of inner units.
+    pub layers: BTreeMap<usize, [Option<f64>; 2]>,
+}
+
+impl Parts {
+    /// The same part of everything.
+    pub fn all(amount: f64) -> Self {
+        Parts {
+            amount,
+            ..Parts::default()
+        }
+    }
+
+    /// Takes those of single layers out of `text`, such as `heads-0=0.5,inner-2=0.3`, and gives
+    /// the rest of it.
+    ///
+    /// # Errors
+    /// What is no part
+    pub fn take_layers(&mut self, text: &str) -> Result<String, String> {
+        let mut rest = Vec::new();
+        for pair in text.split(',').filter(|pair| !pair.trim().is_empty()) {
+            let place = pair.split_once('=').and_then(|(name, value)| {
+                let (half, layer) = name.trim().rsplit_once('-')?;
+                let half = ["heads", "inner"].iter().position(|known| *known == half)?;
+                Some((half, layer.parse::<usize>().ok()?, value.trim()))
+            });
+            let Some((half, layer, value)) = place else {
+                rest.push(pair);
+                continue;
+            };
+            let part = value.parse().ok().filter(|part| (0.0..1.0).contains(part));
+            let wrong = || format!("`{}` is not from 0 to below 1", pair.trim());
+            self.layers.entry(layer).or_default()[half] = Some(part.ok_or_else(wrong)?);
+        }
+        Ok(rest.join(","))
+    }
+
+    /// What each layer keeps; one head and one unit at least.
+    ///
+    /// # Errors
+    /// A layer that is named, and that there is not
+    pub fn kept(&self, scores: &[Scores]) -> Result<Vec<Kept>, String> {
+        let count = scores.len();
+        if let Some(layer) = self.layers.keys().find(|layer| **layer >= count) {
+            let last = count.saturating_sub(1);
+            return Err(format!(
+                "there is no layer {layer}: the layers are 0 to {last}"
+            ));
+        }
+        let layer = |(at, scores): (usize, &Scores)| {
+            let own = self.layers.get(&at).copied().unwrap_or_default();
+            let left = |count: usize, own: Option<f64>, all: Option<f64>| {
+                let part = own.or(all).unwrap_or(self.amount);
+                (count - part_of(count, part)).max(1)
+            };
+            scores.largest(
+                left(scores.heads.len(), own[0], self.heads),
+                left(scores.inner.len(), own[1], self.inner),
+            )
+        };
+        Ok(scores.iter().enumerate().map(layer).collect())
+    }
 }
 
 /// What each layer keeps when the model shall be `speedup` times as fast, and the sum of what is
@@ -156,7 +221,8 @@ mod tests {
 
     #[test]
     fn an_amount_goes_from_each_layer() {
-        let kept = by_amount(&scores(), 0.5);
+        let by_amount = |amount| Parts::all(amount).kept(&scores()).unwrap();
+        let kept = by_amount(0.5);
         // Of 3 and 2 heads and of 20 and 14 units.
         let counts: Vec<_> = kept
             .iter()
@@ -164,11 +230,26 @@ mod tests {
             .collect();
         assert_eq!(counts, [(1, 10), (1, 7)]);
         assert_eq!(kept[0].heads, [2]);
-        assert!(
-            by_amount(&scores(), 0.99)
-                .iter()
-                .all(|kept| kept.inner.len() == 1)
-        );
+        assert!(by_amount(0.99).iter().all(|kept| kept.inner.len() == 1));
+    }
+
+    #[test]
+    fn what_is_said_of_a_layer_counts_first() {
+        let mut parts = Parts::all(0.5);
+        parts.heads = Some(0.0);
+        let rest = parts
+            .take_layers("score=l1, heads-1=0.5,inner=0.25,inner-0=0")
+            .unwrap();
+        assert_eq!(rest, "score=l1,inner=0.25");
+        // Of 3 and 2 heads and of 20 and 14 units.
+        let kept = parts.kept(&scores()).unwrap();
+        let counts = kept.iter().map(|kept| (kept.heads.len(), kept.inner.len()));
+        assert_eq!(counts.collect::<Vec<_>>(), [(3, 20), (1, 7)]);
+        parts.take_layers("inner-2=0.1").unwrap();
+        assert!(parts.kept(&scores()).unwrap_err().contains("no layer 2"));
+        for text in ["heads-0=1", "inner-3=-0.5", "heads-1=half"] {
+            assert!(Parts::default().take_layers(text).is_err(), "{text}");
+        }
     }
 
     /// Of all sizes that cost at most `most`, the least that is lost.

@@ -7,7 +7,7 @@ use super::importance::Importance;
 use super::options::{Kind, Prune, Score};
 use super::recovery::{Lesson, Recover};
 use super::rescale::rescale;
-use super::target::{by_amount, by_speed, cost_of, costs};
+use super::target::{Parts, by_speed, cost_of, costs};
 use super::units::{Kept, absolute_weights, places_of_others, remove};
 use super::weights::places_of_smallest;
 use crate::batch::{Examples, Use};
@@ -98,14 +98,17 @@ impl Prune {
                 .map(|(at, layer)| absolute_weights(*layer, &vectors[LAYERS + at]))
                 .collect(),
         };
-        match self.speedup {
-            None => Ok(by_amount(&scores, amount)),
+        let parts = match self.speedup.filter(|_| self.options.is_empty()) {
             Some(speedup) => {
                 let times = self.times.as_deref();
                 let costs = costs(shape, times).map_err(|e| e.option("times"))?;
-                by_speed(shape, &scores, &costs, speedup)
+                return by_speed(shape, &scores, &costs, speedup);
             }
-        }
+            None if self.options.is_empty() => Parts::all(amount),
+            None => self.parts()?,
+        };
+        let bad = |what| Error::new("bad-option", what).option("options");
+        parts.kept(&scores).map_err(bad)
     }
 
     /// Which numbers are zero when a part of `amount` is gone.
