@@ -83,19 +83,27 @@ pub fn profile(arguments: &ProfileArgs) -> Outcome {
     write(&out(arguments), measured)
 }
 
+/// Special tokens that a text has at most.
+const SPECIAL: u64 = 2;
+
 /// Settings with which rows of `stage` are cut to `length` tokens instead of `longest`: as much of
-/// them from the start as before.
+/// them from the start as before, and windows that overlap as much.
 fn shortened(
     loaded: &Loaded,
     (stage, option): (&str, &str),
     (length, longest): (u64, u64),
 ) -> Vec<String> {
     let mut sets = vec![format!("{stage}.{option}={length}")];
-    let stages = loaded.plan.graph.stages.iter();
-    let heads = stages.filter(|one| one.file_name == stage);
-    let mut heads = heads.filter_map(|one| one.options["head-tokens"].as_u64());
-    if let Some(head) = heads.next() {
-        sets.push(format!("{stage}.head-tokens={}", head * length / longest));
+    let mut stages = loaded.plan.graph.stages.iter();
+    let Some(found) = stages.find(|one| one.file_name == stage) else {
+        return sets;
+    };
+    for part in ["head-tokens", "overlap"] {
+        if let Some(tokens) = found.options[part].as_u64() {
+            let room = |tokens: u64| tokens.saturating_sub(SPECIAL).max(1);
+            let scaled = tokens * room(length) / room(longest);
+            sets.push(format!("{stage}.{part}={}", scaled.min(room(length) - 1)));
+        }
     }
     sets
 }

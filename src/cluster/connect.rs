@@ -90,8 +90,9 @@ pub fn connect(call: &Call, tell: impl Fn(Called)) {
             }
             // It will see that it is behind, and catch up.
             GreetError::RefusedBy(ref refused) if refused.refusal == Refusal::Older => {}
-            // The ordinary call between the two finds it too.
-            GreetError::RefusedBy(_) | GreetError::Refused(_) if call.asks => {}
+            // The ordinary call between the two finds it too, and says what differs.
+            GreetError::RefusedBy(ref refused) | GreetError::Refused(ref refused)
+                if call.asks && refused.difference.is_none() => {}
             GreetError::RefusedBy(ref refused) | GreetError::Refused(ref refused) => {
                 tell(Called::Differs(refused.refusal, refused.to_string()));
             }

@@ -25,6 +25,8 @@ use super::refusal::Refusal;
 
 /// The longest notice that is believed.
 const NOTICE_BYTES_MAX: usize = 1 << 20;
+/// What a caller finds of whoever says that its run is complete, where that is another.
+const OTHER_RUN: &str = "the run that it has completed is not this one";
 /// What a caller sends back when it has heard that the run is complete.
 const HEARD: u8 = 1;
 /// Never resolved and never sent, but TLS wants a name.
@@ -155,9 +157,11 @@ impl Greeter {
         };
         let text = difference.as_ref().map(|one| one.text.clone());
         if let Err(refusal) = verdict {
-            let refusal = match refusal {
-                Refusal::Done if !(self.heard)(theirs.plan_hash) => Refusal::Plan,
-                refusal => refusal.mirrored(),
+            let (refusal, text) = match refusal {
+                Refusal::Done if !(self.heard)(theirs.plan_hash) => {
+                    (Refusal::Plan, Some(OTHER_RUN.to_owned()))
+                }
+                refusal => (refusal.mirrored(), text),
             };
             if refusal == Refusal::Done {
                 // Whoever is not told so waits a little in vain.

@@ -77,14 +77,26 @@ impl Checker<'_> {
             for (option, path) in stage.outputs() {
                 let (name, place) = (stage.name.as_str(), stage.place_of(option));
                 let resolved = self.catalog.resolved(path);
-                let read = self.reader_of(&resolved).map(|found| (found, "reads"));
+                let shown = path.display();
+                let read = self.reader_of(&resolved).map(|(place, who, read)| {
+                    let how = if self.catalog.resolved(read) == resolved {
+                        format!("over `{shown}`")
+                    } else {
+                        format!("`{shown}` within `{}`", read.display())
+                    };
+                    ((place, who), format!("{how}, which `{who}` reads"))
+                });
                 let taken = written.insert(resolved, (place, name));
-                let Some(((other, who), does)) = read.or(taken.map(|found| (found, "writes")))
-                else {
+                let taken = taken.map(|(place, who)| {
+                    (
+                        (place, who),
+                        format!("over `{shown}`, which `{who}` writes"),
+                    )
+                });
+                let Some(((other, _), how)) = read.or(taken) else {
                     continue;
                 };
-                let path = path.display();
-                let message = format!("`{name}` would write over `{path}`, which `{who}` {does}");
+                let message = format!("`{name}` would write {how}");
                 let error = Diagnostic::new("duplicate", message).at(place);
                 errors.push(error.label(other, "the other").help("name another place"));
             }
@@ -92,8 +104,8 @@ impl Checker<'_> {
         self.errors.extend(errors);
     }
 
-    /// The stage that reads the file at `path`, or a folder that it lies in.
-    fn reader_of(&self, path: &Path) -> Option<(Span, &str)> {
+    /// The stage that reads the file at `path`, or a folder that it lies in, and what it reads.
+    fn reader_of(&self, path: &Path) -> Option<(Span, &str, &Path)> {
         let stages = self.stages.iter();
         let mut stages = stages.filter(|stage| stage.operator.role != Role::Sink);
         stages.find_map(|stage| {
@@ -102,8 +114,8 @@ impl Checker<'_> {
                 path.starts_with(self.catalog.resolved(read))
                     || files.any(|file| self.catalog.resolved(&file) == path)
             };
-            let (option, _) = stage.reads().find(|(_, read)| lies_in(read))?;
-            Some((stage.place_of(option), stage.name.as_str()))
+            let (option, read) = stage.reads().find(|(_, read)| lies_in(read))?;
+            Some((stage.place_of(option), stage.name.as_str(), read))
         })
     }
 

@@ -102,6 +102,27 @@ fn what_belongs_together_is_held_out_together() {
 }
 
 #[test]
+fn that_much_less_could_be_held_out_is_said() {
+    let options = "with.shuffle = 5\nwith.hold-out = 0.3\nwith.hold-out-by = \"film\"";
+    let project = project(options).file("reviews.csv", films(&[20, 20, 2, 0]));
+    let ran = project.run(&["run", "graph.toml"]).ok();
+    let expected = "2 of 42 records are held out, and not 13";
+    assert!(ran.stderr.contains(expected), "{ran}");
+}
+
+#[test]
+fn a_file_without_a_good_record_says_why() {
+    let options = "with.hold-out = 0.3\nwith.hold-out-by = \"film\"";
+    let bad = "label,text,film\npositive,,one\nnegative, ,two\n";
+    let project = project(options).file("reviews.csv", bad);
+    let ran = project.run(&["run", "graph.toml"]);
+    assert!(
+        ran.code == Some(1) && ran.stderr.contains("`text` is empty"),
+        "{ran}"
+    );
+}
+
+#[test]
 fn one_film_alone_cannot_be_held_out() {
     let options = "with.shuffle = 5\nwith.hold-out = 0.2\nwith.hold-out-by = \"film\"";
     let ran = project(options)
@@ -224,7 +245,11 @@ fn nonsense_is_refused() {
         ("with.hold-out-by = \"film\"", "`hold-out` is not given"),
         (
             "with.hold-out = 0.2\nwith.hold-out-by = \"film\"",
-            "there is no column `film`",
+            "`reviews.csv` has no column `film`",
+        ),
+        (
+            "with.hold-out = 0.2\nwith.hold-out-by = \"review\"",
+            "`reviews.csv` has no column `review`",
         ),
         ("with.shuffle = -1", "0 or more"),
         ("with.exclude = \"reviews.csv\"", "which is not given"),

@@ -324,7 +324,7 @@ fn a_graph_that_says_how_much_of_a_start_it_keeps_is_measured() {
         "--set",
         "tokenize.max-tokens=64",
         "--set",
-        "tokenize.head-tokens=40",
+        "tokenize.head-tokens=62",
     ];
     project
         .run(&[&["profile", "graph.toml", "--records", "8"], &set[..]].concat())

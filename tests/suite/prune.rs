@@ -286,17 +286,17 @@ fn options_that_contradict_each_other_are_refused() {
         ("train.sparse=true", "nothing is zero"),
         ("train.options=heads-9=0.5", "there is no layer 9"),
         ("train.options=heads-0=1.5", "from 0 to below 1"),
-        ("train.options=depth=0.5", "names no part of a layer"),
+        ("train.options=depth=0.5", "names no part that goes"),
         (
             "train.speedup=1000",
             "with the least that a layer can have it is",
         ),
     ] {
         let ran = project.run(&["run", "graph.toml", "--set", set]);
-        assert!(
-            ran.code != Some(0) && ran.stderr.contains(part),
-            "{set}: {ran}"
-        );
+        assert!(ran.stderr.contains(part), "{set}: {ran}");
+        // Only what depends on scores is told after a start.
+        let late = set == "train.speedup=1000";
+        assert_eq!(ran.code, Some(if late { 1 } else { 2 }), "{set}: {ran}");
     }
 }
 

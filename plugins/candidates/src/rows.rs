@@ -16,7 +16,7 @@
 //! | `seconds` | `f64` | generations: time that the search has run; the one column that differs between runs |
 //!
 //! An evaluator gives back `candidate`, `fitness` f64, and `position`: where Adam's steps led, or
-//! what it was given. Further numbers that a search reads, as objectives or for constraints, are
+//! what it was given; one that tries options also `options`. Further numbers that a search reads, as objectives or for constraints, are
 //! columns of f64 with names of their own.
 
 use std::sync::Arc;
@@ -233,9 +233,10 @@ pub fn evaluates(port: &str) -> Columns {
         .spreads()
 }
 
-/// The same, of an evaluator that tries a candidate's options.
+/// The same, of an evaluator that tries a candidate's options, and says which with its scores.
 pub fn tries(port: &str) -> Columns {
-    evaluates(port).reads_at(port, "options", "utf8")
+    let columns = evaluates(port).reads_at(port, "options", "utf8");
+    columns.writes("options", "utf8")
 }
 
 /// A candidate as an evaluator gets it, and gives it back.
@@ -325,7 +326,17 @@ pub fn scored(
 ) -> Result<Option<Batch>> {
     let mut asked = asked(batch)?;
     let fitness: Result<Vec<f64>> = asked.iter_mut().map(score).collect();
-    answer(batch.time(), &asked, fitness?)
+    let answer = answer(batch.time(), &asked, fitness?)?;
+    // Those that try options have the column, and say which they were.
+    let names = batch.columns().column_by_name("options").is_some();
+    let options = || asked.iter().map(|asked| Some(asked.options.as_str()));
+    match answer {
+        Some(scores) if names => {
+            let options: StringArray = options().collect();
+            scores.with_column("options", options).map(Some)
+        }
+        answer => Ok(answer),
+    }
 }
 
 /// A candidate's number, what was read of it, and its position where the evaluator moved it.

@@ -12,7 +12,7 @@ use serde_json::Value;
 pub(crate) const HEADER_BYTES_MAX: u64 = 16 << 20;
 
 /// Where the header of a file with [sparse](Header::sparse) tensors says their shapes.
-const SPARSE: &str = "sparse";
+const SPARSE: &str = "segue.sparse";
 
 /// What a header says.
 #[derive(Debug)]

@@ -125,7 +125,8 @@ impl Weights {
         self.stored_bytes(spec).map(drop)
     }
 
-    /// Bytes of `spec` as its file stores it.
+    /// Bytes of `spec` in the type that its file stores, its zeros among them where these are left
+    /// out.
     ///
     /// # Errors
     /// As [`Self::check`].

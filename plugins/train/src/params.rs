@@ -261,9 +261,12 @@ pub fn sparse_file(
         tensors.push((format!("{name}_kept"), kept));
         shapes.insert(name, &part.shape);
     }
+    if shapes.is_empty() {
+        return file(shape, vectors, half_precision);
+    }
     let shapes = serde_json::to_string(&shapes)
         .map_err(|e| Error::new("write-failed", format!("cannot tell of shapes: {e}")))?;
-    pack_tensors(tensors, Some(("sparse", shapes)))
+    pack_tensors(tensors, Some(("segue.sparse", shapes)))
 }
 
 #[cfg(test)]

@@ -33,7 +33,11 @@ fn one_that_dies_as_it_hears_the_end_is_told_again() {
         };
         let greeter = Greeter::new(cluster, 1, &devices.identities[1], at).unwrap();
         let greeter = greeter.hears(Arc::new(heard));
-        assert!(greeter.call(&tcp, 0, Wish::Standing).is_err());
+        let error = greeter.call(&tcp, 0, Wish::Standing).map(drop).unwrap_err();
+        let says = error
+            .to_string()
+            .contains("it has completed is not this one");
+        assert_eq!(says, plan != [7; 32], "{error}");
     };
     ask([7; 32], true);
     assert_eq!(porter.complete(&[1], Duration::from_millis(200)), [1]);

@@ -104,7 +104,10 @@ fn position(names: &[String], wanted: &str) -> Option<usize> {
     names.iter().position(|name| name == wanted)
 }
 
-fn find(
+///
+/// # Errors
+/// `missing-column`, `duplicate-column`
+pub fn find(
     names: &[String],
     wanted: &str,
     option: &'static str,
@@ -140,6 +143,7 @@ fn find(
     let how = || {
         match option {
         "text" => format!("say which has the text: `with.text = \"COLUMN\"`, or `--set \"{STAGE}.text={}\"`", likely()),
+        "hold-out-by" => "say which tells what belongs together, or leave it out".to_owned(),
         _ => "say which has the label: `with.label = \"COLUMN\"`; `with.label = \"\"` says that none has".to_owned(),
     }
     };

@@ -16,6 +16,9 @@ use crate::diagnostic::Diagnostic;
 use crate::io::error::option_error;
 use crate::io::{EpochOptions, Reject, Source, SourceBatch};
 
+/// Less than this part of the records that are to be held out is worth a note.
+const NOTED: f64 = 0.9;
+
 /// A [`Source`] that holds all records of another in memory.
 ///
 /// Each epoch gives every record once: those for training in an order of the epoch's own,
@@ -91,6 +94,7 @@ impl Epochs {
         self.notes = inner.notes();
         let count = self.train.len();
         let [left, held_out] = self.hold_out(count)?;
+        self.note_fewer(held_out.len(), count);
         self.held_out = held_out.iter().map(|&i| self.train[i]).collect();
         self.train = left.iter().map(|&i| self.train[i]).collect();
         if let Some(unlabelled) = self.unlabelled.take() {
@@ -108,10 +112,14 @@ impl Epochs {
         let (Some(by), Some(first)) = (&self.options.hold_out_by, self.chunks.first()) else {
             return Ok(held_out::some_of(count, held_out, random));
         };
-        let bad = |message: String| option_error("bad-option", "hold-out-by", message);
-        let Some(column) = held_out::column(first.schema_ref(), &self.options)? else {
+        if count == 0 {
             return Ok(held_out::some_of(count, held_out, random));
-        };
+        }
+        let bad = |message: String| option_error("bad-option", "hold-out-by", message);
+        let column = first
+            .schema_ref()
+            .index_of(by)
+            .map_err(|e| bad(e.to_string()))?;
         let groups = held_out::groups(&self.chunks, column).map_err(|e| bad(e.to_string()))?;
         let (all, smallest) = (groups.len(), groups.iter().map(Vec::len).min().unwrap_or(0));
         held_out::some_groups(groups, held_out, random).ok_or_else(|| {
@@ -122,6 +130,19 @@ impl Epochs {
             ))
             .help(help)
         })
+    }
+
+    /// Says that what belongs together left much less to hold out than was asked for.
+    fn note_fewer(&mut self, held_out: usize, count: usize) {
+        let asked = count as f64 * self.options.hold_out;
+        if let Some(by) = self.options.hold_out_by.as_ref()
+            && (held_out as f64) < NOTED * asked
+        {
+            self.notes.push(format!(
+                "{held_out} of {count} records are held out, and not {asked:.0}: more of the same \
+                 `{by}` would be too many"
+            ));
+        }
     }
 
     /// Adds the records without a label to those for training.

@@ -8,12 +8,12 @@ use arrow_schema::{ArrowError, Schema};
 use rand::Rng;
 use rand::seq::SliceRandom;
 
+use super::columns;
 use crate::diagnostic::Diagnostic;
-use crate::io::EpochOptions;
-use crate::io::error::option_error;
+use crate::io::ReadOptions;
 
-/// Names that an error lists.
-const NAMES_SHOWN: usize = 30;
+/// The column that numbers records, so that no two have the same.
+const NUMBER: &str = "review";
 
 /// `count` numbers, of which `held_out` are drawn: those left, and those drawn, both in order.
 pub fn some_of(count: usize, held_out: usize, random: &mut impl Rng) -> [Vec<usize>; 2] {
@@ -44,27 +44,20 @@ pub fn some_groups(
     (found.iter().all(|numbers| !numbers.is_empty())).then_some(found)
 }
 
-/// The place of the column that `hold-out-by` names, if it names one.
+/// Checks that there is a column of the file that `hold-out-by` names, if it names one.
 ///
 /// # Errors
 /// `missing-column`
-pub fn column(schema: &Schema, options: &EpochOptions) -> Result<Option<usize>, Diagnostic> {
-    let Some(by) = &options.hold_out_by else {
-        return Ok(None);
+pub fn check(schema: &Schema, options: &ReadOptions) -> Result<(), Diagnostic> {
+    let epochs = options.epochs.as_ref();
+    let Some(by) = epochs.and_then(|epochs| epochs.hold_out_by.as_ref()) else {
+        return Ok(());
     };
-    if let Some((at, _)) = schema.column_with_name(by) {
-        return Ok(Some(at));
-    }
-    let mut names: Vec<String> = (schema.fields().iter())
-        .map(|field| format!("`{}`", field.name()))
+    let names: Vec<String> = (schema.fields().iter())
+        .map(|field| field.name().clone())
+        .filter(|name| name != NUMBER)
         .collect();
-    if names.len() > NAMES_SHOWN {
-        names.truncate(NAMES_SHOWN);
-        names.push("more".into());
-    }
-    let message = format!("there is no column `{by}`");
-    let help = format!("there are {}", names.join(", "));
-    Err(option_error("missing-column", "hold-out-by", message).help(help))
+    columns::find(&names, by, "hold-out-by", options).map(drop)
 }
 
 /// The numbers of records, counted through `chunks`, that have the same in the column at `at`,

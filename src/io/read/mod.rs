@@ -64,7 +64,7 @@ pub fn open(options: &ReadOptions) -> Result<Box<dyn Source>, Diagnostic> {
     let source = Box::new(RecordSource::new(opened));
     Ok(match (&options.epochs, options.role) {
         (Some(epochs), _) => {
-            held_out::column(&source.schema(), epochs)?;
+            held_out::check(&source.schema(), options)?;
             let unlabelled = Unlabelled::new(options)?;
             Box::new(Epochs::new(source, unlabelled, epochs.clone()))
         }

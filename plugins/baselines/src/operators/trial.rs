@@ -28,7 +28,8 @@ use crate::operators::options::check;
 /// It learns for all `epochs` and keeps the last, so that an operator that learns from all rows,
 /// with none to choose an epoch by, does the same. An effort below 1 is a part of the rows to learn
 /// from, evenly spaced; words are those of all. Options with which nothing can be learned, such as those that leave no feature,
-/// have no fitness. Features are made once for all candidates that have the same.
+/// have no fitness. Which features there are is learned once for all candidates that have the same; on
+/// a lower rung those of its rows are made for each.
 ///
 /// # Columns
 /// by `candidates`: those of [`tries`]

@@ -271,7 +271,7 @@ fn sparse(shape: &str, bits: &[u8], kept: &[f32]) -> tempfile::TempDir {
         format!("{name}_kept"),
         view(Dtype::F32, &[kept.len()], &bytes),
     ));
-    let said = [("sparse".to_owned(), format!("{{\"{name}\":{shape}}}"))];
+    let said = [("segue.sparse".to_owned(), format!("{{\"{name}\":{shape}}}"))];
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "config.json", config().as_bytes());
     let file = safetensors::serialize(views, Some(said.into())).unwrap();

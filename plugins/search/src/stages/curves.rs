@@ -63,7 +63,11 @@ impl Stage for Plot {
             let (Some(x), Some(y)) = (number(x, row), number(y, row)) else {
                 continue;
             };
-            let name = names.map_or(self.y.as_str(), |names| names.value(row));
+            let name = match names {
+                Some(names) if names.is_valid(row) => names.value(row),
+                Some(_) => "none",
+                None => self.y.as_str(),
+            };
             let line = self.lines.0.entry(name.to_owned()).or_default();
             line.push((x, y));
         }
@@ -90,5 +94,53 @@ impl Stage for Plot {
     fn restore(&mut self, state: &[u8]) -> Result<()> {
         self.lines = postcard::from_bytes(state).map_err(no_state)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use segue_plugin::arrow_array::{ArrayRef, StringArray};
+
+    use super::*;
+
+    fn plot(output: &std::path::Path) -> Plot {
+        let options = serde_json::json!({"x": "a", "y": "b", "by": "c", "output": output});
+        serde_json::from_value(options).unwrap()
+    }
+
+    fn rows(from: usize) -> Batch {
+        let a = [Some(2.0), None, Some(1.0), Some(f64::NAN)];
+        let c = [Some("first"), Some("first"), None, Some("last")];
+        let b = (0..4).map(|at| Some((from + at) as f64));
+        let columns: [(&str, ArrayRef); 3] = [
+            ("a", Arc::new(Float64Array::from(a.to_vec()))),
+            ("b", Arc::new(b.collect::<Float64Array>())),
+            ("c", Arc::new(StringArray::from(c.to_vec()))),
+        ];
+        let named = |(name, column): (&str, ArrayRef)| (name.to_owned(), column);
+        Batch::from_arrays(0, columns.into_iter().map(named).collect()).unwrap()
+    }
+
+    #[test]
+    fn a_plot_goes_on_from_what_it_saved() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["whole.svg", "cut.svg"].map(|name| folder.path().join(name));
+        let mut host = Host::silent();
+        let mut whole = plot(&paths[0]);
+        whole.process_each(rows(0), &mut host).unwrap();
+        let mut cut = plot(&paths[1]);
+        cut.restore(&whole.snapshot().unwrap()).unwrap();
+        for one in [&mut whole, &mut cut] {
+            one.process_each(rows(7), &mut host).unwrap();
+            one.finish(&mut host).unwrap();
+        }
+        let svg = std::fs::read_to_string(&paths[0]).unwrap();
+        assert_eq!(svg, std::fs::read_to_string(&paths[1]).unwrap());
+        // Two rows each are points, of lines that have names.
+        assert_eq!(svg.matches("<circle").count(), 4);
+        assert!(svg.contains(">first<") && svg.contains(">none<") && !svg.contains(">last<"));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 }

@@ -32,7 +32,7 @@ pub struct History {
 }
 
 fn fitness() -> String {
-    "best fitness".to_owned()
+    "fitness".to_owned()
 }
 
 const HISTORY: [(&str, &str); 6] = [
@@ -139,7 +139,8 @@ pub(super) fn write(path: &Path, text: &str) -> Result<()> {
         let message = format!("cannot write the plot to `{}`: {error}", path.display());
         Error::new("write-failed", message).option("output")
     };
-    let new = path.with_extension("svg.new");
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
     std::fs::write(&new, text).map_err(failed)?;
     std::fs::rename(&new, path).map_err(failed)
 }

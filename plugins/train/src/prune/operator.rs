@@ -7,7 +7,7 @@ use segue_plugin::{
 use serde::{Deserialize, Serialize};
 
 use super::calibration::Calibration;
-use super::options::Prune;
+use super::options::{Prune, bad_options};
 use super::recovery::{Recover, state};
 use super::state::{join, split};
 use super::target::costs;
@@ -41,6 +41,8 @@ impl Stage for Prune {
         let (config, _, labels) = self.base().map_err(blame)?;
         params::open(&self.model, &config).map_err(blame)?;
         costs(&config.shape, self.times.as_deref()).map_err(|e| e.option("times"))?;
+        let layers = config.shape.layers.len();
+        self.parts()?.check_layers(layers).map_err(bad_options)?;
         let columns = self.columns();
         if self.recover != Recover::Distill {
             return Ok(columns);

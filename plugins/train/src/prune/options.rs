@@ -74,7 +74,7 @@ pub struct Prune {
     pub amount: Option<f64>,
     /// For `structured`, instead of `amount`: how many times as fast the model shall be.
     pub speedup: Option<f64>,
-    /// For `structured`: the parts of single layers that go, as a search gives its best, such as `heads-0=0.5,inner-0=0.3`; they take the place of `amount` and `speedup`.
+    /// For `structured`: the parts that go, as a search gives its best, such as `amount=0.2,heads-0=0.5,inner-0=0.3`; they take the place of `speedup`, and where they name nothing `amount` holds, which then is 0 if left out.
     #[serde(default)]
     pub options: String,
     /// A file of `layer-times`, by which `speedup` is judged; left out, multiply-adds count.
@@ -138,21 +138,24 @@ fn steps() -> u32 {
     10
 }
 
+/// That `options` cannot be.
+pub(super) fn bad_options(what: String) -> Error {
+    Error::new("bad-option", what).option("options")
+}
+
 impl Prune {
-    /// What `options` says.
+    pub(super) fn has_options(&self) -> bool {
+        self.options.split(',').any(|pair| !pair.trim().is_empty())
+    }
+
+    /// What `options` says, and of the rest `amount`.
     ///
     /// # Errors
     /// `bad-option`
     pub(super) fn parts(&self) -> Result<Parts> {
-        let bad = |what| Err(Error::new("bad-option", what).option("options"));
-        let mut parts = Parts::default();
-        match parts.take_layers(&self.options) {
-            Ok(rest) if rest.is_empty() => Ok(parts),
-            Ok(rest) => bad(format!(
-                "`{rest}` names no part of a layer, as `heads-0=0.5` does"
-            )),
-            Err(what) => bad(what),
-        }
+        let mut parts = Parts::all(self.amount.unwrap_or_default());
+        parts.take(&self.options).map_err(bad_options)?;
+        Ok(parts)
     }
 
     /// Whether the options fit together.
@@ -168,7 +171,7 @@ impl Prune {
         };
         let structured = self.kind == Kind::Structured;
         self.parts()?;
-        if !self.options.is_empty() {
+        if self.has_options() {
             if !structured {
                 return bad("options", "needs `kind = \"structured\"`");
             }
@@ -177,7 +180,7 @@ impl Prune {
             }
         }
         match (self.amount, self.speedup) {
-            (None, None) if self.options.is_empty() => {
+            (None, None) if !self.has_options() => {
                 return bad("amount", "or `speedup` must say how much is to go");
             }
             (Some(_), Some(_)) => return bad("speedup", "and `amount` cannot both be given"),

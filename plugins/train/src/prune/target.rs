@@ -104,9 +104,55 @@ impl Parts {
             };
             let part = value.parse().ok().filter(|part| (0.0..1.0).contains(part));
             let wrong = || format!("`{}` is not from 0 to below 1", pair.trim());
-            self.layers.entry(layer).or_default()[half] = Some(part.ok_or_else(wrong)?);
+            let own = &mut self.layers.entry(layer).or_default()[half];
+            if own.replace(part.ok_or_else(wrong)?).is_some() {
+                return Err(format!("`{}` is named twice", pair.trim()));
+            }
         }
         Ok(rest.join(","))
+    }
+
+    /// Takes all of `text`, which besides may name `amount`, `heads` and `inner`.
+    ///
+    /// # Errors
+    /// What is no part, or none of these
+    pub fn take(&mut self, text: &str) -> Result<(), String> {
+        let rest = self.take_layers(text)?;
+        for pair in rest.split(',').filter(|pair| !pair.is_empty()) {
+            let none = || {
+                format!(
+                    "`{}` names no part that goes, as `heads-0=0.5` does",
+                    pair.trim()
+                )
+            };
+            let (name, value) = pair.split_once('=').ok_or_else(none)?;
+            let part = value.trim().parse().ok();
+            let part = part.filter(|part| (0.0..1.0).contains(part));
+            let wrong = || format!("`{}` is not from 0 to below 1", pair.trim());
+            match name.trim() {
+                "amount" => self.amount = part.ok_or_else(wrong)?,
+                "heads" => self.heads = Some(part.ok_or_else(wrong)?),
+                "inner" => self.inner = Some(part.ok_or_else(wrong)?),
+                _ => return Err(none()),
+            }
+        }
+        Ok(())
+    }
+
+    /// That the layers that are named are among `count`.
+    ///
+    /// # Errors
+    /// The one that is not
+    pub fn check_layers(&self, count: usize) -> Result<(), String> {
+        match self.layers.keys().find(|layer| **layer >= count) {
+            Some(layer) => {
+                let last = count.saturating_sub(1);
+                Err(format!(
+                    "there is no layer {layer}: the layers are 0 to {last}"
+                ))
+            }
+            None => Ok(()),
+        }
     }
 
     /// What each layer keeps; one head and one unit at least.
@@ -114,13 +160,7 @@ impl Parts {
     /// # Errors
     /// A layer that is named, and that there is not
     pub fn kept(&self, scores: &[Scores]) -> Result<Vec<Kept>, String> {
-        let count = scores.len();
-        if let Some(layer) = self.layers.keys().find(|layer| **layer >= count) {
-            let last = count.saturating_sub(1);
-            return Err(format!(
-                "there is no layer {layer}: the layers are 0 to {last}"
-            ));
-        }
+        self.check_layers(scores.len())?;
         let layer = |(at, scores): (usize, &Scores)| {
             let own = self.layers.get(&at).copied().unwrap_or_default();
             let left = |count: usize, own: Option<f64>, all: Option<f64>| {
@@ -247,6 +287,15 @@ mod tests {
         assert_eq!(counts.collect::<Vec<_>>(), [(3, 20), (1, 7)]);
         parts.take_layers("inner-2=0.1").unwrap();
         assert!(parts.kept(&scores()).unwrap_err().contains("no layer 2"));
+        let mut whole = Parts::all(0.9);
+        whole.take("amount=0.25, heads=0.5,inner-1=0.1").unwrap();
+        assert_eq!(
+            (whole.amount, whole.heads, whole.inner),
+            (0.25, Some(0.5), None)
+        );
+        for text in ["depth=0.5", "amount", "heads=1", "heads-0=0.1,heads-0=0.2"] {
+            assert!(Parts::default().take(text).is_err(), "{text}");
+        }
         for text in ["heads-0=1", "inner-3=-0.5", "heads-1=half"] {
             assert!(Parts::default().take_layers(text).is_err(), "{text}");
         }

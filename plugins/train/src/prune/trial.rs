@@ -6,6 +6,7 @@ use segue_candidates::given::Given;
 use segue_candidates::rows::{Asked, scored, tries};
 use segue_learn::columns::Role;
 use segue_learn::evenly::{at_effort, evenly};
+use segue_model::LayerTimes;
 use segue_plugin::arrow_array::{Float64Array, StringArray};
 use segue_plugin::{Batch, Column, Columns, Context, Error, Host, ModelPath, Port, Result, Stage};
 use serde::Deserialize;
@@ -36,12 +37,13 @@ use crate::trainer::{Trainer, internal, not_started};
 /// by `candidates`: those of [`tries`]
 /// by `rows`, a side input: `tokens` list u32, `truth` utf8, `role` utf8, `review` u64
 ///
-/// besides a candidate's scores it writes `options` utf8, `kind` utf8, `accuracy` f64, `loss` f64,
+/// besides a candidate's scores it writes `kind` utf8, `accuracy` f64, `loss` f64,
 /// `parameters` f64, those that are not gone, and `sparsity` f64, the part of all that is; `bytes`
-/// f64 of the file in 16 bits; `multiply-adds` f64 of a text of 200 tokens in all layers, and
+/// f64 of the file in 16 bits; `multiply_adds` f64 of a text of 200 tokens in all layers, and
 /// `speedup` f64, by these or by `times`; with `times` also `seconds` f64 of a text
 /// # Errors
-/// `bad-candidate`, `no-options`, `no-held-out`, `bad-times`
+/// `bad-candidate`, `no-options`, `no-held-out`, `no-reviews`, `bad-times`; a model whose numbers are
+/// not finite has no fitness
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct PruneTrial {
@@ -123,6 +125,9 @@ impl Default for Cut {
 struct Base {
     config: Config,
     vectors: Vec<Vec<f32>>,
+    /// Multiply-adds, and what `times` says or else the same.
+    sums: LayerTimes,
+    times: LayerTimes,
 }
 
 /// What a candidate came to.
@@ -138,14 +143,34 @@ struct Tried {
     seconds: f64,
 }
 
-/// The columns of numbers besides `seconds`, and where they come from.
-const NUMBERS: [(&str, fn(&Tried) -> f64); 7] = [
+impl Tried {
+    const HOPELESS: Tried = Tried {
+        kind: Kind::Structured,
+        accuracy: f64::NAN,
+        loss: f64::NAN,
+        parameters: f64::NAN,
+        sparsity: f64::NAN,
+        bytes: f64::NAN,
+        multiply_adds: f64::NAN,
+        speedup: f64::NAN,
+        seconds: f64::NAN,
+    };
+}
+
+/// Errors that say that a model cannot be what is left.
+const HOPELESS: [&str; 3] = ["diverged", "not-finite", "too-large"];
+
+/// A column of numbers, and where they come from.
+type Number = (&'static str, fn(&Tried) -> f64);
+
+/// Those besides `seconds`.
+const NUMBERS: [Number; 7] = [
     ("accuracy", |tried| tried.accuracy),
     ("loss", |tried| tried.loss),
     ("parameters", |tried| tried.parameters),
     ("sparsity", |tried| tried.sparsity),
     ("bytes", |tried| tried.bytes),
-    ("multiply-adds", |tried| tried.multiply_adds),
+    ("multiply_adds", |tried| tried.multiply_adds),
     ("speedup", |tried| tried.speedup),
 ];
 
@@ -160,9 +185,7 @@ impl Stage for PruneTrial {
     const PORTS: &'static [Port] = &[Port::new("candidates"), Port::whole("rows")];
 
     fn columns(&self) -> Columns {
-        let columns = reads(tries("candidates"), "rows")
-            .writes("options", "utf8")
-            .writes("kind", "utf8");
+        let columns = reads(tries("candidates"), "rows").writes("kind", "utf8");
         let numbers = NUMBERS.iter().map(|(name, _)| *name);
         let seconds = self.times.as_ref().map(|_| "seconds");
         numbers
@@ -173,7 +196,7 @@ impl Stage for PruneTrial {
     fn columns_for(&self, _: &[Column]) -> Result<Columns> {
         self.given.own().check()?;
         let (config, _) = Config::read(&self.model, &self.labels)?;
-        params::open(&self.model, &config)?;
+        params::open(&self.model, &config).map_err(blame)?;
         let times = self.times.as_deref();
         costs(&config.shape, times).map_err(|e| e.option("times"))?;
         Ok(self.columns())
@@ -183,7 +206,13 @@ impl Stage for PruneTrial {
         let (config, labels) = Config::read(&self.model, &self.labels)?;
         self.labels = labels;
         let vectors = params::read(&self.model, &config, 0).map_err(blame)?;
-        self.base = Some(Base { config, vectors });
+        let (shape, times) = (&config.shape, self.times.as_deref());
+        self.base = Some(Base {
+            sums: costs(shape, None)?,
+            times: costs(shape, times).map_err(|e| e.option("times"))?,
+            config,
+            vectors,
+        });
         Ok(())
     }
 
@@ -192,12 +221,14 @@ impl Stage for PruneTrial {
             let base = self.base.as_ref().ok_or_else(not_started)?;
             return self.gathered.add(&batch, &base.config.shape, &self.labels);
         }
-        let (mut all, mut options) = (Vec::new(), Vec::new());
+        let mut all = Vec::new();
         let scores = scored(&batch, |asked| {
             host.progress(&format!("tries {}", asked.options));
-            let tried = self.score(asked)?;
+            let tried = match self.score(asked) {
+                Err(error) if HOPELESS.contains(&error.code.as_str()) => Tried::HOPELESS,
+                tried => tried?,
+            };
             let fitness = self.measure.of(tried.loss, tried.accuracy);
-            options.push(asked.options.clone());
             all.push(tried);
             Ok(fitness)
         })?;
@@ -205,10 +236,8 @@ impl Stage for PruneTrial {
             return Ok(());
         };
         let kinds = all.iter().map(|tried| tried.kind.name());
-        scores = scores
-            .with_column("options", StringArray::from(options))?
-            .with_column("kind", StringArray::from_iter_values(kinds))?;
-        let seconds = ("seconds", (|tried| tried.seconds) as fn(&Tried) -> f64);
+        scores = scores.with_column("kind", StringArray::from_iter_values(kinds))?;
+        let seconds: Number = ("seconds", |tried| tried.seconds);
         let seconds = self.times.as_ref().map(|_| seconds);
         for (name, of) in NUMBERS.into_iter().chain(seconds) {
             let values: Float64Array = all.iter().map(|tried| Some(of(tried))).collect();
@@ -239,13 +268,13 @@ impl PruneTrial {
             inner: cut.inner,
             layers: of_layers.layers,
         };
-        let held_out = self.gathered.rows(Role::Validation);
+        let all = self.gathered.rows(Role::Validation);
         let most = match self.most_held_out {
-            0 => held_out.len(),
-            most => most.min(held_out.len()),
+            0 => all.len(),
+            most => most.min(all.len()),
         };
-        let held_out = evenly(&held_out, at_effort(most, asked.effort));
-        if held_out.is_empty() {
+        let held_out = evenly(&all, at_effort(most, asked.effort).max(1));
+        if all.is_empty() {
             let message = "no review has the role `validation`, to score candidates by: \
                            `read` gives it with `hold-out`";
             return Err(Error::new("no-held-out", message));
@@ -263,8 +292,6 @@ impl PruneTrial {
         } else {
             params::file(&small, &vectors, true)
         }?;
-        let sums = costs(whole, None)?;
-        let judged = costs(whole, self.times.as_deref())?;
         let schedule = Schedule {
             threads: self.threads,
             ..Schedule::default()
@@ -278,9 +305,9 @@ impl PruneTrial {
             parameters,
             sparsity: 1.0 - parameters / count(&base.vectors) as f64,
             bytes: file.len() as f64,
-            multiply_adds: cost_of(&small, &sums),
-            speedup: cost_of(whole, &judged) / cost_of(&small, &judged),
-            seconds: cost_of(&small, &judged),
+            multiply_adds: cost_of(&small, &base.sums),
+            speedup: cost_of(whole, &base.times) / cost_of(&small, &base.times),
+            seconds: cost_of(&small, &base.times),
         })
     }
 
@@ -294,7 +321,9 @@ impl PruneTrial {
             let message = "`heads` and `inner` go with `kind = \"structured\"` alone";
             return Err(wrong(message.to_owned()));
         }
-        let Base { config, vectors } = self.base.as_ref().ok_or_else(not_started)?;
+        let Base {
+            config, vectors, ..
+        } = self.base.as_ref().ok_or_else(not_started)?;
         let how = (cut.amount, cut.scope, cut.tables);
         let gone = places_of_smallest(&params::parts(&config.shape), vectors, how);
         let mut made = vectors.clone();
@@ -315,11 +344,17 @@ impl PruneTrial {
     ) -> Result<(ModelShape, Vec<Vec<f32>>, usize)> {
         let threads = self.threads();
         let rows = self.gathered.rows(Role::Train);
-        let rows = evenly(&rows, self.calibration.min(rows.len()));
+        let rows = evenly(&rows, self.calibration);
+        if rows.is_empty() && (cut.rescale || cut.score == Score::Fisher) {
+            let message = "no review has the role `train`, to tell by what can go";
+            return Err(Error::new("no-reviews", message));
+        }
         if cut.score == Score::Fisher && self.importance.is_none() {
             self.importance = Some(self.looked_at(&rows, threads)?);
         }
-        let Base { config, vectors } = self.base.as_ref().ok_or_else(not_started)?;
+        let Base {
+            config, vectors, ..
+        } = self.base.as_ref().ok_or_else(not_started)?;
         let shape = &config.shape;
         let importance = self.importance.as_ref();
         let looked = importance.filter(|_| cut.score == Score::Fisher);
@@ -339,11 +374,9 @@ impl PruneTrial {
     }
 
     fn looked_at(&self, rows: &[usize], threads: usize) -> Result<Importance> {
-        if rows.is_empty() {
-            let message = "no review has the role `train`, to tell by what can go";
-            return Err(Error::new("no-reviews", message));
-        }
-        let Base { config, vectors } = self.base.as_ref().ok_or_else(not_started)?;
+        let Base {
+            config, vectors, ..
+        } = self.base.as_ref().ok_or_else(not_started)?;
         let model = Model::new(config.shape.clone(), vectors, threads).map_err(internal)?;
         let mut importance = Importance::new(&config.shape);
         for (tokens, classes) in self.gathered.batches(rows) {

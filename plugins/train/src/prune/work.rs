@@ -4,7 +4,7 @@ use segue_plugin::{Batch, Error, Host, Result};
 
 use super::calibration::Calibration;
 use super::importance::Importance;
-use super::options::{Kind, Prune, Score};
+use super::options::{Kind, Prune, Score, bad_options};
 use super::recovery::{Lesson, Recover};
 use super::rescale::rescale;
 use super::target::{Parts, by_speed, cost_of, costs};
@@ -98,17 +98,16 @@ impl Prune {
                 .map(|(at, layer)| absolute_weights(*layer, &vectors[LAYERS + at]))
                 .collect(),
         };
-        let parts = match self.speedup.filter(|_| self.options.is_empty()) {
+        let parts = match self.speedup.filter(|_| !self.has_options()) {
             Some(speedup) => {
                 let times = self.times.as_deref();
                 let costs = costs(shape, times).map_err(|e| e.option("times"))?;
                 return by_speed(shape, &scores, &costs, speedup);
             }
-            None if self.options.is_empty() => Parts::all(amount),
-            None => self.parts()?,
+            None if self.has_options() => self.parts()?,
+            None => Parts::all(amount),
         };
-        let bad = |what| Error::new("bad-option", what).option("options");
-        parts.kept(&scores).map_err(bad)
+        parts.kept(&scores).map_err(bad_options)
     }
 
     /// Which numbers are zero when a part of `amount` is gone.
