@@ -442,4 +442,16 @@ fn what_cannot_be_tried_is_refused() {
             "{space}: {ran}"
         );
     }
+    let project = trial("[\"amount = 0.5\"]", "");
+    for (set, part) in [
+        ("plot.x=loss", "`loss` is drawn already"),
+        ("plot.by=sparsity", "`sparsity` is drawn already"),
+        ("plot.x=size", "reads `size: f64`"),
+    ] {
+        let ran = project.run(&["check", "graph.toml", "--set", set]);
+        assert!(
+            ran.code == Some(2) && ran.stderr.contains(part),
+            "{set}: {ran}"
+        );
+    }
 }

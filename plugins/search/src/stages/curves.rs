@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use segue_plugin::arrow_array::{Array, Float64Array};
-use segue_plugin::{Batch, Columns, Context, Host, Next, OutputPath, Result, Stage};
+use segue_plugin::{Batch, Column, Columns, Context, Error, Host, Next, OutputPath, Result, Stage};
 use serde::{Deserialize, Serialize};
 
 use super::report::{check_folder, no_state, write};
@@ -43,6 +43,18 @@ impl Stage for Plot {
         let by = self.by.as_ref();
         by.map_or(columns.clone(), |by| columns.reads(by, "utf8"))
             .snapshots(0)
+    }
+
+    fn columns_for(&self, _input: &[Column]) -> Result<Columns> {
+        let twice = |option: &str, name: &str| {
+            let message = format!("`{name}` is drawn already: name another column");
+            Err(Error::new("bad-option", message).option(option))
+        };
+        match &self.by {
+            _ if self.x == self.y => twice("y", &self.y),
+            Some(by) if *by == self.x || *by == self.y => twice("by", by),
+            _ => Ok(self.columns()),
+        }
     }
 
     fn start(&mut self, _context: &Context) -> Result<()> {
